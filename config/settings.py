@@ -36,13 +36,17 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".touchstone"), description="Where the embedded stack keeps data, keys, logs and stamps.")
     database_url: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("DATABASE_URL", "database_url"), description="PostgreSQL >= 15; unset: embedded."
+        None,
+        validation_alias=AliasChoices("DATABASE_URL", "database_url"),
+        description="PostgreSQL >= 15; unset: embedded.",
     )
     database_direct_url: SecretStr | None = Field(
         None, description="For migrations, when DATABASE_URL goes through a pooler in transaction mode."
     )
     redis_url: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("REDIS_URL", "redis_url"), description="Redis >= 7 or Valkey; unset: embedded."
+        None,
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="Redis >= 7 or Valkey; unset: embedded.",
     )
 
     # HTTP
@@ -60,11 +64,15 @@ class Settings(BaseSettings):
 
     # The fleet
     lease: Seconds = Field(30.0, description="How long a claim holds before another worker may take it.")
-    slice_ms: Count = Field(250, description="Longest time a live or bulk worker grades before it yields to the next project.")
+    slice_ms: Count = Field(
+        250, description="Longest time a live or bulk worker grades before it yields to the next project."
+    )
     claim_batches: Count = Field(64, description="Batches in one claim, at most.")
     claim_answers: Count = Field(20_000, description="Answers in one claim, at most (one batch is always taken).")
     max_attempts: Count = Field(5, description="Claims of a batch before it is dead.")
-    retry_base: Seconds = Field(0.5, description="First wait before a failed batch is tried again; doubles, with jitter.")
+    retry_base: Seconds = Field(
+        0.5, description="First wait before a failed batch is tried again; doubles, with jitter."
+    )
     retry_max: Seconds = Field(60.0, description="Longest wait before a failed batch is tried again.")
     doorbell_ms: Count = Field(2000, description="How long one doorbell stands for the next ones.")
     sweep_interval: Seconds = Field(2.0, description="How often the sweep looks for what was forgotten.")
@@ -80,12 +88,16 @@ class Settings(BaseSettings):
     flower_host: str = Field("127.0.0.1", description="Address Flower listens on.")
     flower_port: Port = Field(5555, description="Port of Flower.")
     flower_user: str = Field("touchstone", min_length=1, description="Basic-auth user of Flower.")
-    flower_password: SecretStr | None = Field(None, description="Basic-auth password of Flower; Flower does not start without one.")
+    flower_password: SecretStr | None = Field(
+        None, description="Basic-auth password of Flower; Flower does not start without one."
+    )
     flower_max_tasks: Count = Field(10_000, description="Tasks that Flower keeps in memory.")
 
     # Telemetry
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: JSON unless a terminal is looking.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: JSON unless a terminal is looking."
+    )
 
     @field_validator("database_url", "database_direct_url")
     @classmethod

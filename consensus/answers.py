@@ -1,0 +1,72 @@
+"""The answers of a crowd as tensors.
+
+Dimensions here and in every module of this package: I items (challenges), J annotators (respondents), K classes, N answers.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """Answer n says that item[n] is of class label[n], according to annotator[n].
+
+    The numbering is the caller's. Items, annotators and classes numbered by the bytes of their keys make every result depend on the
+    set of answers alone; the order of the answers never matters.
+
+    Raises:
+        ValueError: a field has the wrong shape, type or range; the message starts with its name.
+    """
+
+    item: Tensor  # (N,) int64 in [0, I)
+    annotator: Tensor  # (N,) int64 in [0, J)
+    label: Tensor  # (N,) int64 in [0, K)
+    I: int  # noqa: E741 - the papers' symbol
+    J: int
+    K: int
+    gold: Tensor | None = None  # (I,) int64, the known class or -1
+
+    def __post_init__(self) -> None:
+        for name, size, least in (("I", self.I, 0), ("J", self.J, 0), ("K", self.K, 1)):
+            if size < least:
+                raise ValueError(f"{name}: must be at least {least}, not {size}")
+        if self.I * self.J * self.K >= 2**63:
+            raise ValueError("I: I * J * K must stay below 2^63")
+        for name, codes, size in (
+            ("item", self.item, self.I),
+            ("annotator", self.annotator, self.J),
+            ("label", self.label, self.K),
+        ):
+            _check(name, codes, self.item.numel(), 0, size)
+            if codes.device != self.item.device:
+                raise ValueError(f"{name}: must be on {self.item.device}, not {codes.device}")
+        if self.gold is not None:
+            _check("gold", self.gold, self.I, -1, self.K)
+
+    @property
+    def N(self) -> int:  # noqa: N802 - the papers' symbol
+        return int(self.item.numel())
+
+    @property
+    def device(self) -> torch.device:
+        return self.item.device
+
+    def to(self, device: torch.device | str) -> "Answers":
+        """The same answers on another device."""
+        gold = None if self.gold is None else self.gold.to(device)
+        return Answers(
+            self.item.to(device), self.annotator.to(device), self.label.to(device), self.I, self.J, self.K, gold
+        )
+
+
+def _check(name: str, codes: Tensor, length: int, least: int, size: int) -> None:
+    if codes.dtype != torch.int64:
+        raise ValueError(f"{name}: must be int64, not {codes.dtype}")
+    if codes.shape != (length,):
+        raise ValueError(f"{name}: must have shape ({length},), not {tuple(codes.shape)}")
+    if length:
+        low, high = (int(bound) for bound in torch.stack(codes.aminmax()).tolist())
+        if low < least or high >= size:
+            raise ValueError(f"{name}: must lie in [{least}, {size}), not reach from {low} to {high}")

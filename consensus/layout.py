@@ -1,0 +1,53 @@
+"""The two sorted orders of the answers, prepared once and used by every iteration."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from consensus.answers import Answers
+from consensus.segment import Segments
+from consensus.statistics import Form
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Answers as a sparse table seen from both sides.
+
+    FULL joins items with cells (annotator, label), numbered annotator * K + label; COIN joins votes (item, label), numbered
+    item * K + label, with annotators. `evidence` sums what annotators say for each item or vote, `counts` sums posteriors for each
+    cell or annotator. Both are sorted on all three codes, so that the order in which answers came leaves no trace.
+    """
+
+    form: Form
+    I: int  # noqa: E741
+    J: int
+    K: int
+    evidence: Segments  # FULL: item <- cell; COIN: vote <- annotator
+    counts: Segments  # FULL: cell <- item; COIN: annotator <- vote
+    labels: Tensor  # (J, K) float64, answers of each annotator by label
+    gold: Tensor | None  # (I,) int64, -1 = not gold
+
+
+def arrange(answers: Answers, form: Form) -> Layout:
+    """Sort the answers for `form`."""
+    J, K = answers.J, answers.K
+    item, label, annotator = answers.item, answers.label, answers.annotator
+    by_item = ((item * K + label) * J + annotator).sort().values
+    by_annotator = ((annotator * K + label) * answers.I + item).sort().values
+    vote, answerer = by_item // max(J, 1), by_item % max(J, 1)
+    cell, answered = by_annotator // max(answers.I, 1), by_annotator % max(answers.I, 1)
+    if form is Form.FULL:
+        evidence = Segments(answerer * K + vote % K, _offsets(vote // K, answers.I))
+        counts = Segments(answered, _offsets(cell, J * K))
+    else:
+        evidence = Segments(answerer, _offsets(vote, answers.I * K))
+        counts = Segments(answered * K + cell % K, _offsets(cell // K, J))
+    labels = torch.bincount(cell, minlength=J * K).to(torch.float64).reshape(J, K)
+    return Layout(form, answers.I, J, K, evidence, counts, labels, answers.gold)
+
+
+def _offsets(segment: Tensor, S: int) -> Tensor:
+    """Where each of S segments starts, and the end: (N,) sorted -> (S + 1,)."""
+    ends = torch.bincount(segment, minlength=S).cumsum(0)
+    return torch.cat([ends.new_zeros(1), ends])

@@ -1,0 +1,44 @@
+"""The body of a batch as a client sends it and as it waits in `payloads`: one codec for the edge and for the fleet."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+MAX_KEY = 256
+"""Characters of a challenge's, respondent's or class's key, at most: what a B-tree entry holds with room to spare."""
+MAX_DURATION = 2**31 - 1
+
+Key = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_KEY)]
+
+
+class AnswerBody(msgspec.Struct, gc=False, frozen=True):
+    """One answer of a batch."""
+
+    challenge: Key
+    respondent: Key
+    answer: Key
+    answered_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    duration_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION)] | None = None
+
+
+class BatchBody(msgspec.Struct, gc=False, frozen=True):
+    """The JSON body of a POST."""
+
+    answers: Annotated[list[AnswerBody], msgspec.Meta(min_length=1)]
+
+
+_JSON = msgspec.json.Decoder(BatchBody)
+_LINE = msgspec.json.Decoder(AnswerBody)
+
+
+def decode(body: bytes, media_type: str) -> list[AnswerBody]:
+    """All answers of a body in order; an answer's index is its position.
+
+    Raises:
+        msgspec.MsgspecError: the body is not of the form.
+        UnicodeDecodeError: a string is not UTF-8.
+    """
+    return _JSON.decode(body).answers if media_type == JSON else _LINE.decode_lines(body)

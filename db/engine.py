@@ -1,0 +1,31 @@
+"""Engines: how this process talks to Postgres."""
+
+from sqlalchemy import Engine, create_engine
+
+
+def make_engine(url: str, *, pool_size: int, name: str) -> Engine:
+    """An engine on psycopg 3.
+
+    Its connections keep nothing outside a transaction, so that a pooler in transaction mode may sit between.
+
+    Args:
+        url: SQLAlchemy URL, `postgresql+psycopg://...`.
+        pool_size: connections at most; a request beyond waits up to 5 seconds.
+        name: shown in `pg_stat_activity.application_name`.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        connect_args={
+            "application_name": name,
+            "connect_timeout": 5,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 30_000,
+        },
+    )

@@ -1,0 +1,41 @@
+"""Challenges and the current consensus on each."""
+
+from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base, Id, Key, Now
+
+
+class Challenge(Base):
+    """The name of a challenge. Never updated: what changes is in `consensus`."""
+
+    __tablename__ = "challenges"
+    __table_args__ = (UniqueConstraint("project_id", "key"),)
+
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id"))
+    key: Mapped[Key]
+
+
+class Consensus(Base):
+    """The current consensus on one challenge, updated in place; its row lock guards the challenge's answers."""
+
+    __tablename__ = "consensus"
+    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+
+    challenge_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("challenges.id"), primary_key=True, autoincrement=False
+    )
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    revision: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """How often the counted answers changed: a refit recognises by it what moved since its snapshot."""
+    model_run_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The run whose prior or fit made the posterior."""
+    confidence: Mapped[float | None] = mapped_column(Double)
+    updated_at: Mapped[Now]
+    answers: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    answer: Mapped[int | None] = mapped_column(SmallInteger)
+    final: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    posterior: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
+    """Raw q by class code, on the grid of `consensus.statistics.quantise`; shorter than K before classes were added."""

@@ -1,0 +1,34 @@
+"""Every Prometheus name, declared once. Durations are seconds; labels take a handful of values each.
+
+Counters and histograms are those of this process. The gauges describe the whole system: whoever serves `/metrics` sets
+them from the database's ledger when it is scraped.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_MINUTES = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+_BODIES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+# The edge
+HTTP_REQUESTS = Counter("touchstone_http_requests", "HTTP requests answered.", ["method", "route", "status"])
+HTTP_SECONDS = Histogram(
+    "touchstone_http_seconds", "Time to answer an HTTP request.", ["method", "route"], buckets=_LATENCY
+)
+ANSWERS_ACCEPTED = Counter("touchstone_answers_accepted", "Answers committed to Postgres on arrival.")
+ANSWERS_REJECTED = Counter("touchstone_answers_rejected", "Answers refused on arrival, each named in the reply.")
+FLUSH_BODIES = Histogram("touchstone_flush_bodies", "Batches in one group commit.", buckets=_BODIES)
+FLUSH_SECONDS = Histogram("touchstone_flush_seconds", "Time of one group commit.", buckets=_LATENCY)
+
+# The fleet
+DOORBELLS = Counter("touchstone_doorbells", "Doorbells: rung, coalesced or failed.", ["lane", "outcome"])
+CLAIMS = Counter("touchstone_claims", "Claims: committed, empty, failed or fenced.", ["outcome"])
+SLICE_SECONDS = Histogram("touchstone_slice_seconds", "Time of one slice, claim to commit.", ["lane"], buckets=_LATENCY)
+ANSWERS_GRADED = Counter("touchstone_answers_graded", "Answers graded, each counted once.")
+SWEEPS = Counter("touchstone_sweeps", "Sweeps that found something to wake.")
+REFIT_SECONDS = Histogram("touchstone_refit_seconds", "Time of one refit, to published.", ["model"], buckets=_MINUTES)
+
+# The ledger, as the database has it
+BATCHES_WAITING = Gauge("touchstone_batches_waiting", "Batches that wait for a claim.", ["lane"])
+OLDEST_WAITING_SECONDS = Gauge("touchstone_oldest_waiting_seconds", "Age of the oldest batch that waits.", ["lane"])
+ANSWERS = Gauge("touchstone_answers", "Answers by state; lost must be 0.", ["state"])
