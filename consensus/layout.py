@@ -7,7 +7,7 @@ from torch import Tensor
 
 from consensus.answers import Answers
 from consensus.segment import Segments
-from consensus.statistics import Form
+from consensus.form import Form
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +26,7 @@ class Layout:
     evidence: Segments  # FULL: item <- cell; COIN: vote <- annotator
     counts: Segments  # FULL: cell <- item; COIN: annotator <- vote
     labels: Tensor  # (J, K) float64, answers of each annotator by label
+    votes: Tensor  # (I, K) float64, answers to each item by label
     gold: Tensor | None  # (I,) int64, -1 = not gold
 
 
@@ -37,14 +38,15 @@ def arrange(answers: Answers, form: Form) -> Layout:
     by_annotator = ((annotator * K + label) * answers.I + item).sort().values
     vote, answerer = by_item // max(J, 1), by_item % max(J, 1)
     cell, answered = by_annotator // max(answers.I, 1), by_annotator % max(answers.I, 1)
-    if form is Form.FULL:
+    if form == Form.FULL:
         evidence = Segments(answerer * K + vote % K, _offsets(vote // K, answers.I))
         counts = Segments(answered, _offsets(cell, J * K))
     else:
         evidence = Segments(answerer, _offsets(vote, answers.I * K))
         counts = Segments(answered * K + cell % K, _offsets(cell // K, J))
     labels = torch.bincount(cell, minlength=J * K).to(torch.float64).reshape(J, K)
-    return Layout(form, answers.I, J, K, evidence, counts, labels, answers.gold)
+    votes = torch.bincount(vote, minlength=answers.I * K).to(torch.float64).reshape(answers.I, K)
+    return Layout(form, answers.I, J, K, evidence, counts, labels, votes, answers.gold)
 
 
 def _offsets(segment: Tensor, S: int) -> Tensor:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding_bag
+from torch.nn.functional import embedding_bag, pad
 
 BLOCKS = 64
 
@@ -41,16 +41,14 @@ def segment_sum(values: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
 
 
 def block_sum(values: Tensor) -> Tensor:
-    """Sum over the first dimension, (R, ...) -> (...), in a fixed number of blocks added in their order.
+    """Sum rows, (R, C) -> (C,), in a fixed number of blocks added in their order.
 
     `Tensor.sum` splits a long sum among however many threads there are; this does not.
     """
-    R = values.shape[0]
-    flat = values.reshape(R, values[:1].numel() if R else values[0:].numel())
-    height = -(-R // BLOCKS) or 1
-    padded = torch.nn.functional.pad(flat, (0, 0, 0, BLOCKS * height - R))
-    blocks = padded.reshape(BLOCKS, height, flat.shape[1]).sum(1)  # (BLOCKS, C)
-    return blocks.cumsum(0)[-1].reshape(values.shape[1:])
+    R, C = values.shape
+    height = -(-R // BLOCKS)
+    padded = pad(values, (0, 0, 0, BLOCKS * height - R))
+    return padded.reshape(BLOCKS, height, C).sum(1).cumsum(0)[-1]
 
 
 @functools.cache

@@ -49,7 +49,9 @@ def create(connection: Connection, tenant_id: int, name: str, scopes: Sequence[s
     secret = MARK + secrets.token_urlsafe(32)
     key_id = connection.execute(
         insert(ApiKey)
-        .values(tenant_id=tenant_id, name=name, prefix=secret[:SHOWN], digest=digest(secret), scopes=sorted(set(scopes)))
+        .values(
+            tenant_id=tenant_id, name=name, prefix=secret[:SHOWN], digest=digest(secret), scopes=sorted(set(scopes))
+        )
         .returning(ApiKey.id)
     ).scalar_one()
     return key_id, secret

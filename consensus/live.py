@@ -1,0 +1,51 @@
+"""Incremental EM: revise the items that answers touched, and nothing else.
+
+Neal & Hinton (1998), "A view of the EM algorithm that justifies incremental, sparse, and other variants", section 4: recompute the
+posterior of some items, take their old contribution out of the statistics and put the new one in. On the grid of
+`statistics.quantise` this is exact, so that S_j = sum over the stored posteriors of j's counted answers holds to the bit at all times.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from consensus.answers import Answers
+from consensus.form import Form
+from consensus.model import Model
+from consensus.prior import Prior
+from consensus.statistics import count
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Revision:
+    """The touched items' new posteriors and their annotators' new statistics."""
+
+    posterior: Tensor  # (I, K)
+    statistics: Tensor  # (J, width)
+
+
+def revise(
+    model: Model,
+    before: Answers,
+    stored: Tensor,
+    after: Answers,
+    statistics: Tensor,
+    prior: Prior,
+    *,
+    form: Form,
+    sweeps: int = 1,
+) -> Revision:
+    """Revise the items of a claim.
+
+    Args:
+        before: the answers to these items that `statistics` counts, under `stored`.
+        stored: (I, K) the items' posteriors so far; rows of items without answers in `before` do not matter.
+        after: all answers to these items that are to count from now on; items, annotators and classes numbered as in `before`.
+        statistics: (J, width) current statistics of the annotators, from all items.
+        sweeps: E-steps to take, each with the statistics that the one before left.
+    """
+    elsewhere = statistics - count(form, before, stored)
+    for _ in range(sweeps):
+        posterior = model.update(after, statistics, prior, form=form)
+        statistics = elsewhere + count(form, after, posterior)
+    return Revision(posterior, statistics)

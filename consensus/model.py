@@ -1,0 +1,36 @@
+"""What every consensus model offers."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from consensus.answers import Answers
+from consensus.fit import Fit
+from consensus.form import Form
+from consensus.prior import Prior
+from consensus.reliability import Reliability
+
+
+class Model(Protocol):
+    """A way to infer the true classes and whom to trust. It holds no state: what it knows is in statistics and prior.
+
+    `form` lays out the statistics (J, width) and belongs to the project, not to the model: every model reads and writes both.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def prior(self, K: int, form: Form) -> Prior:
+        """What to assume before the first fit. Made for K classes: nothing in it breaks when K is large."""
+
+    def fit(self, answers: Answers, *, form: Form | None = None) -> Fit:
+        """Fit cold to all answers of a project, gold clamped. `form` defaults to `form_for(K)`."""
+
+    def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        """Posterior (I, K) of these items given all their answers and the annotators' statistics; gold clamped, on the grid."""
+
+    def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
+        """What the statistics say of their respondents. Statistics of zero give the population's."""

@@ -1,0 +1,24 @@
+"""The models there are. A new model is one file and one line here."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from consensus import dawid_skene, majority, one_coin
+from consensus.errors import UnknownModelError
+from consensus.model import Model
+
+_ALL: tuple[Model, ...] = (majority.MODEL, one_coin.MODEL, dawid_skene.MODEL)
+
+MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in _ALL})
+
+
+def get(name: str) -> Model:
+    """The model of this name.
+
+    Raises:
+        UnknownModelError: there is none.
+    """
+    try:
+        return MODELS[name]
+    except KeyError:
+        raise UnknownModelError(name, list(MODELS)) from None

@@ -1,0 +1,25 @@
+"""Votes: where every model starts."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from consensus.layout import Layout
+
+
+def shares(layout: Layout) -> Tensor:
+    """(I, K) float64, the share of each class among an item's answers: uniform without answers, one-hot for gold."""
+    total = layout.votes.sum(1, keepdim=True)
+    voted = torch.where(total > 0, layout.votes / total.clamp(min=1), 1 / layout.K)
+    if layout.gold is None:
+        return voted
+    known = one_hot(layout.gold.clamp(min=0), layout.K).to(voted.dtype)
+    return torch.where(layout.gold[:, None] >= 0, known, voted)
+
+
+def clamp(joint: Tensor, gold: Tensor | None) -> Tensor:
+    """log p(answers, class) (I, K) with -inf for every class that a gold item is not."""
+    if gold is None:
+        return joint
+    classes = torch.arange(joint.shape[1], device=joint.device)
+    return joint.masked_fill((gold[:, None] >= 0) & (gold[:, None] != classes), float("-inf"))

@@ -1,0 +1,118 @@
+"""Graded answers as columns: read whole challenges at a time, appended by COPY."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, text
+
+from db import binary
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_EPOCH_2000 = 946_684_800_000_000
+"""Microseconds between 1970 and 2000, where Postgres counts from."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerColumns:
+    """N answers. Times are microseconds since 1970."""
+
+    batch_id: Ints
+    position: Ints
+    challenge_id: Ints
+    respondent_id: Ints
+    choice: Ints
+    answered_at: Ints
+    counted: Bools
+
+
+_STORED = {
+    "batch_id": binary.BIGINT,
+    "position": binary.INTEGER,
+    "challenge_id": binary.BIGINT,
+    "respondent_id": binary.BIGINT,
+    "choice": binary.SMALLINT,
+    "answered_at": binary.BIGINT,
+    "counted": binary.BOOLEAN,
+}
+
+
+def of_challenges(connection: Connection, challenge_ids: Ints) -> AnswerColumns:
+    """All stored answers to these challenges, superseded ones included, in no particular order."""
+    columns = binary.copy_out(
+        connection,
+        "SELECT batch_id, position, challenge_id, respondent_id, choice,"
+        " (extract(epoch FROM answered_at) * 1000000)::bigint, counted"
+        f" FROM answers WHERE challenge_id = ANY({binary.literal(challenge_ids)})",
+        _STORED,
+    )
+    return AnswerColumns(
+        **{name: column.astype(bool if name == "counted" else np.int64) for name, column in columns.items()}
+    )
+
+
+def append(
+    connection: Connection, answers: AnswerColumns, *, grade: npt.NDArray[np.float64], duration_ms: Ints
+) -> None:
+    """Store new answers.
+
+    Args:
+        grade: (N,) probability that the answer is right, as given now.
+        duration_ms: (N,), -1 where the client did not say.
+    """
+    data = binary.dump(
+        [
+            (binary.BIGINT, answers.batch_id),
+            (binary.INTEGER, answers.position),
+            (binary.BIGINT, answers.challenge_id),
+            (binary.BIGINT, answers.respondent_id),
+            (binary.SMALLINT, answers.choice),
+            (binary.BIGINT, answers.answered_at - _EPOCH_2000),
+            (binary.BOOLEAN, answers.counted),
+            (binary.REAL, grade),
+        ],
+        (duration_ms, duration_ms >= 0),
+    )
+    binary.copy_in(
+        connection,
+        "answers (batch_id, position, challenge_id, respondent_id, choice, answered_at, counted, grade, duration_ms)",
+        data,
+    )
+
+
+def recount(connection: Connection, batch_ids: Ints, positions: Ints, counted: Bools) -> None:
+    """Change which of the stored answers count; their challenges must be locked."""
+    connection.execute(
+        text(
+            "UPDATE answers a SET counted = t.counted"
+            " FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:counted AS boolean[]))"
+            " AS t(batch_id, position, counted) WHERE a.batch_id = t.batch_id AND a.position = t.position"
+        ),
+        {"batches": batch_ids.tolist(), "positions": positions.tolist(), "counted": counted.tolist()},
+    )
+
+
+def settled_positions(connection: Connection, batch_ids: Sequence[int]) -> set[tuple[int, int]]:
+    """Batch and position of answers that are graded already, or were rejected: what grading skips."""
+    query = text(
+        "SELECT batch_id, position FROM answers WHERE batch_id = ANY(CAST(:ids AS bigint[]))"
+        " UNION ALL SELECT batch_id, position FROM failures WHERE batch_id = ANY(CAST(:ids AS bigint[]))"
+    )
+    return {(row.batch_id, row.position) for row in connection.execute(query, {"ids": list(batch_ids)})}
+
+
+_SNAPSHOT = {"challenge_id": binary.BIGINT, "respondent_id": binary.BIGINT, "choice": binary.SMALLINT}
+
+
+def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
+    """Challenge, respondent and class code of every answer of a project that counts; each (N,)."""
+    columns = binary.copy_out(
+        connection,
+        "SELECT a.challenge_id, a.respondent_id, a.choice FROM consensus c"
+        f" JOIN answers a ON a.challenge_id = c.challenge_id WHERE c.project_id = {project_id:d} AND a.counted",
+        _SNAPSHOT,
+    )
+    return columns["challenge_id"], columns["respondent_id"], columns["choice"].astype(np.int64)

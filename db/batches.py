@@ -1,0 +1,279 @@
+"""Batches: accepting them, and what a client or an operator may do with one. Claims are in `db.claims`."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from db.errors import ConflictError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """A validated POST on its way into Postgres."""
+
+    uid: uuid.UUID
+    project_id: int
+    lane: str
+    idempotency_key: str
+    digest: bytes
+    reply: bytes
+    media_type: str
+    body: bytes
+    answers: int
+    rejected: tuple[tuple[int, str], ...] = ()
+    """Position and reason of each answer that was rejected at the door."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What is stored under a batch's idempotency key: this POST's own reply, or that of the POST that came first."""
+
+    digest: bytes
+    reply: bytes
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch as clients see it."""
+
+    id: int
+    uid: uuid.UUID
+    lane: str
+    state: str
+    attempts: int
+    answers: int
+    counts: dict[str, int]
+    error: str | None
+    idempotency_key: str
+    accepted_at: datetime
+    due_at: datetime
+    finished_at: datetime | None
+
+
+_INSERT = text("""
+WITH incoming AS (
+    SELECT * FROM unnest(
+        CAST(:uids AS uuid[]), CAST(:projects AS bigint[]), CAST(:lanes AS text[]), CAST(:keys AS text[]),
+        CAST(:digests AS bytea[]), CAST(:replies AS bytea[]), CAST(:answers AS int[]), CAST(:rejected AS int[]),
+        CAST(:media_types AS text[]), CAST(:bodies AS bytea[])
+    ) AS t(uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, media_type, body)
+), inserted AS (
+    INSERT INTO batches (uid, project_id, lane, idempotency_key, digest, reply, answers, rejected)
+    SELECT uid, project_id, lane, idempotency_key, digest, reply, answers, rejected FROM incoming
+    ORDER BY project_id, idempotency_key COLLATE "C"
+    ON CONFLICT (project_id, idempotency_key) DO NOTHING
+    RETURNING id, uid, accepted_at
+), stored AS (
+    INSERT INTO payloads (accepted_on, batch_id, media_type, body)
+    SELECT (i.accepted_at AT TIME ZONE 'UTC')::date, i.id, incoming.media_type, incoming.body
+    FROM inserted i JOIN incoming USING (uid)
+)
+SELECT id, uid FROM inserted
+""")
+
+_INSERT_REJECTED = text("""
+INSERT INTO failures (batch_id, position, state, reason)
+SELECT batch_id, position, 'rejected', reason
+FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:reasons AS text[]))
+    AS t(batch_id, position, reason)
+""")
+
+_STORED = text("""
+SELECT b.project_id, b.idempotency_key, b.digest, b.reply
+FROM unnest(CAST(:projects AS bigint[]), CAST(:keys AS text[])) AS t(project_id, idempotency_key)
+JOIN batches b USING (project_id, idempotency_key)
+""")
+
+
+def accept(connection: Connection, batches: Sequence[NewBatch]) -> list[Accepted]:
+    """Store batches in one go, each at most once per idempotency key; the order of replies is that of the arguments.
+
+    Of batches with the same key, here or in another process, the first to get in is stored; the others get its reply.
+    """
+    first: dict[tuple[int, str], NewBatch] = {}
+    for batch in batches:
+        first.setdefault((batch.project_id, batch.idempotency_key), batch)
+    new = list(first.values())
+    inserted = {
+        row.uid: row.id
+        for row in connection.execute(
+            _INSERT,
+            {
+                "uids": [b.uid for b in new],
+                "projects": [b.project_id for b in new],
+                "lanes": [b.lane for b in new],
+                "keys": [b.idempotency_key for b in new],
+                "digests": [b.digest for b in new],
+                "replies": [b.reply for b in new],
+                "answers": [b.answers for b in new],
+                "rejected": [len(b.rejected) for b in new],
+                "media_types": [b.media_type for b in new],
+                "bodies": [b.body for b in new],
+            },
+        )
+    }
+    rejected = [(inserted[b.uid], *answer) for b in new if b.uid in inserted for answer in b.rejected]
+    if rejected:
+        ids, positions, reasons = zip(*rejected, strict=True)
+        connection.execute(
+            _INSERT_REJECTED, {"batches": list(ids), "positions": list(positions), "reasons": list(reasons)}
+        )
+    stored = {key: (b.digest, b.reply) for key, b in first.items() if b.uid in inserted}
+    repeated = [key for key in first if key not in stored]
+    if repeated:
+        parameters = {"projects": [key[0] for key in repeated], "keys": [key[1] for key in repeated]}
+        for row in connection.execute(_STORED, parameters):
+            stored[row.project_id, row.idempotency_key] = (row.digest, row.reply)
+    return [Accepted(*stored[b.project_id, b.idempotency_key], new=b.uid in inserted) for b in batches]
+
+
+_SELECT = """
+SELECT b.id, b.uid, b.lane, b.state, b.attempts, b.answers, b.rejected, b.done, b.error, b.idempotency_key,
+       b.accepted_at, b.due_at, b.finished_at, a.graded, a.superseded, f.dead
+FROM batches b
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE counted) AS graded, count(*) FILTER (WHERE NOT counted) AS superseded
+    FROM answers WHERE batch_id = b.id
+) a
+CROSS JOIN LATERAL (SELECT count(*) AS dead FROM failures WHERE batch_id = b.id AND state = 'dead') f
+"""
+
+
+def get(connection: Connection, project_id: int, uid: uuid.UUID) -> BatchRow:
+    """One batch.
+
+    Raises:
+        NotFoundError: the project has no such batch.
+    """
+    query = text(f"{_SELECT} WHERE b.project_id = :project AND b.uid = :uid")
+    row = connection.execute(query, {"project": project_id, "uid": uid}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no batch has the id {uid}")
+    return _batch(row)
+
+
+def page(
+    connection: Connection, project_id: int, *, state: str | None, lane: str | None, after: int, limit: int
+) -> list[BatchRow]:
+    """A project's batches in the order they were accepted, those after the id `after`."""
+    query = text(
+        f"{_SELECT} WHERE b.project_id = :project AND b.id > :after"
+        " AND (CAST(:state AS text) IS NULL OR b.state = :state) AND (CAST(:lane AS text) IS NULL OR b.lane = :lane)"
+        " ORDER BY b.id LIMIT :limit"
+    )
+    parameters = {"project": project_id, "after": after, "state": state, "lane": lane, "limit": limit}
+    return [_batch(row) for row in connection.execute(query, parameters)]
+
+
+def cancel(connection: Connection, project_id: int, uid: uuid.UUID) -> None:
+    """Cancel a waiting batch; cancelling a cancelled one is no error.
+
+    Raises:
+        NotFoundError: the project has no such batch.
+        ConflictError: it is claimed or ended.
+    """
+    state = _lock(connection, project_id, uid)
+    if state == "cancelled":
+        return
+    if state != "waiting":
+        raise ConflictError(f"the batch is {state}; only a waiting batch can be cancelled")
+    connection.execute(
+        text("UPDATE batches SET state = 'cancelled', finished_at = now() WHERE uid = :uid"), {"uid": uid}
+    )
+
+
+_REVIVE = text("""
+UPDATE batches SET
+    state = 'waiting', attempts = 0, due_at = now(), error = NULL, finished_at = NULL,
+    done = (SELECT count(*) FROM answers WHERE batch_id = batches.id)
+WHERE uid = :uid RETURNING id
+""")
+
+
+def retry(connection: Connection, project_id: int, uid: uuid.UUID) -> None:
+    """Let a dead batch, or the dead answers of a graded one, wait again.
+
+    Raises:
+        NotFoundError: the project has no such batch.
+        ConflictError: nothing of it is dead.
+    """
+    state = _lock(connection, project_id, uid)
+    dropped = connection.execute(
+        text(
+            "DELETE FROM failures f USING batches b"
+            " WHERE b.uid = :uid AND b.state IN ('dead', 'graded') AND f.batch_id = b.id AND f.state = 'dead'"
+        ),
+        {"uid": uid},
+    ).rowcount
+    if state != "dead" and not (state == "graded" and dropped):
+        raise ConflictError(f"the batch is {state} and no answer of it is dead")
+    connection.execute(_REVIVE, {"uid": uid})
+
+
+@dataclass(frozen=True, slots=True)
+class GradeRow:
+    """One answer of a batch and what became of it."""
+
+    position: int
+    challenge: str | None
+    respondent: str | None
+    choice: int | None
+    state: str
+    grade: float | None
+    reason: str | None
+
+
+_GRADES = text("""
+SELECT a.position, c.key AS challenge, r.key AS respondent, a.choice,
+       CASE WHEN a.counted THEN 'graded' ELSE 'superseded' END AS state, a.grade, NULL AS reason
+FROM answers a JOIN challenges c ON c.id = a.challenge_id JOIN respondents r ON r.id = a.respondent_id
+WHERE a.batch_id = :batch AND a.position > :after
+UNION ALL
+SELECT position, NULL, NULL, NULL, state, NULL, reason FROM failures WHERE batch_id = :batch AND position > :after
+ORDER BY position LIMIT :limit
+""")
+
+
+def grades(connection: Connection, batch_id: int, *, after: int, limit: int) -> list[GradeRow]:
+    """The answers of a batch by position, those after `after`; waiting ones have no row yet."""
+    parameters = {"batch": batch_id, "after": after, "limit": limit}
+    return [GradeRow(*row) for row in connection.execute(_GRADES, parameters)]
+
+
+def _lock(connection: Connection, project_id: int, uid: uuid.UUID) -> str:
+    query = text("SELECT state FROM batches WHERE project_id = :project AND uid = :uid FOR UPDATE")
+    state: str | None = connection.execute(query, {"project": project_id, "uid": uid}).scalar_one_or_none()
+    if state is None:
+        raise NotFoundError(f"no batch has the id {uid}")
+    return state
+
+
+def _batch(row: Row[*tuple[Any, ...]]) -> BatchRow:
+    pending = row.answers - row.rejected - row.done
+    counts = {
+        "waiting": pending if row.state in {"waiting", "claimed"} else 0,
+        "graded": row.graded,
+        "superseded": row.superseded,
+        "rejected": row.rejected,
+        "dead": row.dead + (pending if row.state == "dead" else 0),
+        "cancelled": pending if row.state == "cancelled" else 0,
+    }
+    return BatchRow(
+        row.id,
+        row.uid,
+        row.lane,
+        row.state,
+        row.attempts,
+        row.answers,
+        counts,
+        row.error,
+        row.idempotency_key,
+        row.accepted_at,
+        row.due_at,
+        row.finished_at,
+    )

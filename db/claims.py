@@ -1,0 +1,193 @@
+"""Claims: how batches are taken by exactly one worker at a time, and given back.
+
+A claim is a lease by Postgres's clock. `finish` is the fence: it counts the rows that are still under the claim, and a
+worker that comes too late changes nothing.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from db.errors import StaleClaimError
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedBatch:
+    """A batch under a claim, with the body it came in."""
+
+    id: int
+    uid: uuid.UUID
+    attempts: int
+    accepted_at: datetime
+    done: int
+    rejected: int
+    media_type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Batches that this worker alone may grade until the lease runs out."""
+
+    id: uuid.UUID
+    batches: tuple[ClaimedBatch, ...]
+
+
+_CLAIM = text("""
+WITH due AS MATERIALIZED (
+    SELECT id, answers, attempts FROM batches
+    WHERE project_id = :project AND lane = :lane AND state = 'waiting' AND due_at <= now()
+    ORDER BY due_at, id LIMIT :batches FOR UPDATE SKIP LOCKED
+), ranked AS (
+    SELECT id, answers, attempts,
+           first_value(attempts) OVER w AS tried,
+           row_number() OVER w AS place,
+           sum(answers) OVER (ORDER BY id) - answers AS before
+    FROM due WINDOW w AS (ORDER BY id)
+), taken AS (
+    -- A batch claimed in vain is taken in ever smaller company, at last alone: it may be what kills its worker.
+    SELECT id FROM ranked
+    WHERE attempts = tried AND place <= greatest(1, :batches >> (2 * tried)) AND before < :answers
+), claimed AS (
+    UPDATE batches b SET
+        state = 'claimed', claim_id = :claim, attempts = b.attempts + 1,
+        lease_until = clock_timestamp() + make_interval(secs => :lease)
+    FROM taken WHERE b.id = taken.id
+    RETURNING b.id, b.uid, b.attempts, b.accepted_at, b.done, b.rejected
+)
+SELECT c.id, c.uid, c.attempts, c.accepted_at, c.done, c.rejected, p.media_type, p.body
+FROM claimed c
+LEFT JOIN payloads p ON p.batch_id = c.id AND p.accepted_on = (c.accepted_at AT TIME ZONE 'UTC')::date
+ORDER BY c.id
+""")
+
+
+def claim(
+    connection: Connection, project_id: int, lane: str, *, batches: int, answers: int, lease: float
+) -> Claim | None:
+    """Take what waits and is due for the project and lane, oldest first.
+
+    Args:
+        batches: batches to take, at most.
+        answers: answers to take, at most; one batch is taken whatever its size.
+        lease: seconds.
+
+    Returns:
+        None when nothing is due.
+    """
+    claim_id = uuid.uuid4()
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "project": project_id,
+            "lane": lane,
+            "batches": batches,
+            "answers": answers,
+            "claim": claim_id,
+            "lease": lease,
+        },
+    ).all()
+    return Claim(claim_id, tuple(ClaimedBatch(*row) for row in rows)) if rows else None
+
+
+_MINE = "state = 'claimed' AND claim_id = :claim AND lease_until > clock_timestamp()"
+
+
+def finish(connection: Connection, claim_id: uuid.UUID, batches: Sequence[int], rejected: Sequence[int]) -> None:
+    """Mark batches as graded. Belongs into the transaction that writes their answers, as its last statement.
+
+    Args:
+        rejected: per batch, how many answers were found wanting while grading.
+
+    Raises:
+        StaleClaimError: the claim no longer holds all of them; the transaction must be rolled back.
+    """
+    statement = text(f"""
+        UPDATE batches b SET
+            state = 'graded', claim_id = NULL, lease_until = NULL, error = NULL, finished_at = clock_timestamp(),
+            done = 0, rejected = b.rejected + t.rejected
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:rejected AS int[])) AS t(id, rejected)
+        WHERE b.id = t.id AND b.{_MINE.replace(" AND ", " AND b.")}
+    """)
+    parameters = {"ids": list(batches), "rejected": list(rejected), "claim": claim_id}
+    _expect(connection.execute(statement, parameters).rowcount, len(batches))
+
+
+def renew(connection: Connection, claim_id: uuid.UUID, batches: Sequence[int], lease: float) -> None:
+    """Let the lease of these batches start again.
+
+    Raises:
+        StaleClaimError: the claim no longer holds all of them.
+    """
+    statement = text(
+        "UPDATE batches SET lease_until = clock_timestamp() + make_interval(secs => :lease)"
+        f" WHERE id = ANY(:ids) AND {_MINE}"
+    )
+    parameters = {"ids": list(batches), "claim": claim_id, "lease": lease}
+    _expect(connection.execute(statement, parameters).rowcount, len(batches))
+
+
+def release(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error: str | None, wait: float) -> None:
+    """Give a batch back to be tried again `wait` seconds from now; no error if the claim is over."""
+    statement = text(
+        "UPDATE batches SET state = 'waiting', claim_id = NULL, lease_until = NULL, error = :error,"
+        " due_at = now() + make_interval(secs => :wait)"
+        f" WHERE id = :id AND {_MINE}"
+    )
+    connection.execute(statement, {"id": batch_id, "claim": claim_id, "error": error, "wait": wait})
+
+
+def bury(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error: str) -> None:
+    """Declare a batch dead; no error if the claim is over."""
+    statement = text(
+        "UPDATE batches SET state = 'dead', claim_id = NULL, lease_until = NULL, error = :error, finished_at = now()"
+        f" WHERE id = :id AND {_MINE}"
+    )
+    connection.execute(statement, {"id": batch_id, "claim": claim_id, "error": error})
+
+
+_EXPIRE = text("""
+WITH expired AS (
+    SELECT id FROM batches WHERE state = 'claimed' AND lease_until < clock_timestamp()
+    ORDER BY id FOR UPDATE SKIP LOCKED
+)
+UPDATE batches b SET
+    state = CASE WHEN b.attempts >= :attempts THEN 'dead' ELSE 'waiting' END,
+    finished_at = CASE WHEN b.attempts >= :attempts THEN now() END,
+    error = 'the lease ran out: the worker stopped or was killed',
+    claim_id = NULL, lease_until = NULL
+FROM expired WHERE b.id = expired.id
+RETURNING b.state
+""")
+
+
+def expire(connection: Connection, max_attempts: int) -> tuple[int, int]:
+    """End the claims whose lease ran out, keeping attempts: how many batches wait again, and how many are dead."""
+    states = connection.execute(_EXPIRE, {"attempts": max_attempts}).scalars().all()
+    return states.count("waiting"), states.count("dead")
+
+
+def doors(connection: Connection, *, older_than: float) -> list[tuple[int, str]]:
+    """Project and lane of what has been due for more than `older_than` seconds and is not claimed."""
+    query = text(
+        "SELECT DISTINCT project_id, lane FROM batches"
+        " WHERE state = 'waiting' AND due_at < now() - make_interval(secs => :age) ORDER BY project_id, lane"
+    )
+    return [(row.project_id, row.lane) for row in connection.execute(query, {"age": older_than})]
+
+
+def due(connection: Connection, project_id: int, lane: str) -> bool:
+    """Whether anything waits and is due."""
+    query = text(
+        "SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND lane = :lane"
+        " AND state = 'waiting' AND due_at <= now())"
+    )
+    return bool(connection.execute(query, {"project": project_id, "lane": lane}).scalar_one())
+
+
+def _expect(found: int, wanted: int) -> None:
+    if found != wanted:
+        raise StaleClaimError(f"the claim holds {found} of {wanted} batches")

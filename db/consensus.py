@@ -1,0 +1,152 @@
+"""The consensus on challenges: locking, reading and writing whole sets of rows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Row, text
+
+from db.errors import NotFoundError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Consensus rows whose locks this transaction holds, by challenge id."""
+
+    ids: Ints
+    """(I,) ascending."""
+    revisions: Ints
+    posteriors: list[list[float]]
+    """Raw q of each, by class code; shorter than K before classes were added, empty before the first answer."""
+
+
+def lock(connection: Connection, ids: Sequence[int]) -> Locked:
+    """Lock challenges in id order and read their stored posteriors. Their answers must be read after this."""
+    query = text(
+        "SELECT challenge_id, revision, posterior FROM consensus WHERE challenge_id = ANY(CAST(:ids AS bigint[]))"
+        " ORDER BY challenge_id FOR UPDATE"
+    )
+    rows = connection.execute(query, {"ids": sorted(ids)}).all()
+    return Locked(
+        np.array([row.challenge_id for row in rows], dtype=np.int64),
+        np.array([row.revision for row in rows], dtype=np.int64),
+        [row.posterior for row in rows],
+    )
+
+
+_WRITE = text("""
+UPDATE consensus c SET
+    posterior = t.posterior, confidence = t.confidence, answer = t.answer, answers = t.answers,
+    revision = c.revision + t.changed, final = t.final, model_run_id = :run, updated_at = now()
+FROM (
+    SELECT id, confidence, answer, answers, changed, final,
+           (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS posterior
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:confidences AS float8[]), CAST(:answer AS smallint[]), CAST(:answers AS int[]),
+        CAST(:changed AS int[]), CAST(:final AS boolean[])
+    ) WITH ORDINALITY AS u(id, confidence, answer, answers, changed, final, place)
+) t WHERE c.challenge_id = t.id
+""")
+
+
+def write(
+    connection: Connection,
+    ids: Ints,
+    posterior: Floats,
+    *,
+    confidence: Floats,
+    answer: Ints,
+    answers: Ints,
+    changed: npt.NDArray[np.bool_],
+    final: npt.NDArray[np.bool_],
+    run_id: int | None,
+) -> None:
+    """Put new posteriors in the place of those of locked challenges.
+
+    Args:
+        ids: (I,) challenges whose locks are held.
+        posterior: (I, K) raw q, on the grid.
+        confidence: (I,).
+        answer: (I,) class code.
+        answers: (I,) counted answers.
+        changed: (I,) whether the counted answers are others than before.
+        final: (I,) whether the posterior is a refit's.
+        run_id: the model run whose fit or prior made the posterior.
+    """
+    written = connection.execute(
+        _WRITE,
+        {
+            "ids": ids.tolist(),
+            "posteriors": posterior.ravel().tolist(),
+            "classes": posterior.shape[1],
+            "confidences": confidence.tolist(),
+            "answer": answer.tolist(),
+            "answers": answers.tolist(),
+            "changed": changed.astype(int).tolist(),
+            "final": final.tolist(),
+            "run": run_id,
+        },
+    ).rowcount
+    if written != len(ids):
+        raise NotFoundError(f"{len(ids) - written} of {len(ids)} challenges are not there")
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """A challenge's consensus as clients see it; posteriors by class code."""
+
+    challenge: str
+    answer: int | None
+    confidence: float | None
+    posterior: list[float]
+    answers: int
+    final: bool
+    model_run: str | None
+    updated_at: datetime
+
+
+_SELECT = """
+SELECT ch.key, c.answer, c.confidence, c.posterior, c.answers, c.final, r.uid::text AS model_run, c.updated_at
+FROM challenges ch JOIN consensus c ON c.challenge_id = ch.id LEFT JOIN model_runs r ON r.id = c.model_run_id
+"""
+
+
+def get(connection: Connection, project_id: int, challenge: str) -> VerdictRow:
+    """The consensus on one challenge.
+
+    Raises:
+        NotFoundError: the project has no such challenge, or no answer to it counts yet.
+    """
+    query = text(f"{_SELECT} WHERE ch.project_id = :project AND ch.key = :key AND c.answers > 0")
+    row = connection.execute(query, {"project": project_id, "key": challenge}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no answer to a challenge {challenge!r} is graded")
+    return _verdict(row)
+
+
+def page(connection: Connection, project_id: int, *, after: str, limit: int) -> list[VerdictRow]:
+    """Consensus on a project's challenges in the order of their keys' bytes, those after the key `after`."""
+    query = text(
+        f"{_SELECT} WHERE ch.project_id = :project AND ch.key > :after AND c.answers > 0 ORDER BY ch.key LIMIT :limit"
+    )
+    parameters = {"project": project_id, "after": after, "limit": limit}
+    return [_verdict(row) for row in connection.execute(query, parameters)]
+
+
+def stream(connection: Connection, project_id: int, *, chunk: int = 5000) -> Iterator[list[VerdictRow]]:
+    """All of a project's verdicts by key, in chunks, in memory that does not grow with their number."""
+    query = text(f"{_SELECT} WHERE ch.project_id = :project AND c.answers > 0 ORDER BY ch.key")
+    options = {"stream_results": True, "max_row_buffer": chunk}
+    with connection.execution_options(**options).execute(query, {"project": project_id}) as result:
+        for rows in result.partitions(chunk):
+            yield [_verdict(row) for row in rows]
+
+
+def _verdict(row: Row[*tuple[Any, ...]]) -> VerdictRow:
+    return VerdictRow(*row)

@@ -1,0 +1,22 @@
+"""Answers that could not be graded, each with its reason."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+
+def record(connection: Connection, batch_id: int, state: str, failures: Sequence[tuple[int, str]]) -> None:
+    """Note answers of a batch as `rejected` or `dead`: position and reason of each."""
+    if failures:
+        connection.execute(
+            text(
+                "INSERT INTO failures (batch_id, position, state, reason) SELECT :batch, position, :state, reason"
+                " FROM unnest(CAST(:positions AS int[]), CAST(:reasons AS text[])) AS t(position, reason)"
+            ),
+            {
+                "batch": batch_id,
+                "state": state,
+                "positions": [position for position, _ in failures],
+                "reasons": [reason for _, reason in failures],
+            },
+        )

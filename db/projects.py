@@ -1,0 +1,195 @@
+"""Queries on projects and their classes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from db.errors import ConflictError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectRow:
+    """A project and its classes, by code."""
+
+    id: int
+    name: str
+    kind: str
+    classes_open: bool
+    max_classes: int
+    options_shared: bool
+    form: str
+    model: str
+    repeats: str
+    pass_threshold: float
+    fail_threshold: float
+    model_run: str | None
+    created_at: datetime
+    updated_at: datetime
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewProject:
+    """What a project is made of. A declared project has all its classes; an open one appends up to `max_classes`."""
+
+    name: str
+    classes: tuple[str, ...]
+    classes_open: bool
+    max_classes: int
+    options_shared: bool
+    form: str
+    model: str
+    repeats: str
+    pass_threshold: float
+    fail_threshold: float
+
+
+_SELECT = """
+SELECT p.id, p.name, p.kind, p.classes_open, p.max_classes, p.options_shared, p.form, p.model, p.repeats,
+       p.pass_threshold, p.fail_threshold, r.uid::text, p.created_at, p.updated_at,
+       ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes
+FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id
+"""
+
+
+def create(connection: Connection, tenant_id: int, new: NewProject) -> None:
+    """Make a project.
+
+    Raises:
+        ConflictError: the tenant has one of that name.
+    """
+    project_id = connection.execute(
+        text("""
+            INSERT INTO projects (tenant_id, name, classes_open, max_classes, options_shared, form, model, repeats,
+                                  pass_threshold, fail_threshold)
+            VALUES (:tenant, :name, :classes_open, :max_classes, :options_shared, :form, :model, :repeats,
+                    :pass_threshold, :fail_threshold)
+            ON CONFLICT (tenant_id, name) DO NOTHING RETURNING id
+        """),
+        {
+            "tenant": tenant_id,
+            "name": new.name,
+            "classes_open": new.classes_open,
+            "max_classes": new.max_classes,
+            "options_shared": new.options_shared,
+            "form": new.form,
+            "model": new.model,
+            "repeats": new.repeats,
+            "pass_threshold": new.pass_threshold,
+            "fail_threshold": new.fail_threshold,
+        },
+    ).scalar_one_or_none()
+    if project_id is None:
+        raise ConflictError(f"a project named {new.name!r} exists")
+    _append_classes(connection, project_id, 0, new.classes)
+
+
+def get(connection: Connection, tenant_id: int, name: str) -> ProjectRow:
+    """A tenant's project by name.
+
+    Raises:
+        NotFoundError: this tenant has none of that name.
+    """
+    query = text(f"{_SELECT} WHERE p.tenant_id = :tenant AND p.name = :name")
+    row = connection.execute(query, {"tenant": tenant_id, "name": name}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no project is named {name!r}")
+    return _project(row)
+
+
+def page(connection: Connection, tenant_id: int, *, after: str, limit: int) -> list[ProjectRow]:
+    """A tenant's projects by name, those after the name `after`."""
+    query = text(f"{_SELECT} WHERE p.tenant_id = :tenant AND p.name > :after ORDER BY p.name LIMIT :limit")
+    return [_project(row) for row in connection.execute(query, {"tenant": tenant_id, "after": after, "limit": limit})]
+
+
+CHANGEABLE = ("model", "repeats", "pass_threshold", "fail_threshold")
+
+
+def change(connection: Connection, tenant_id: int, name: str, changes: Mapping[str, Any]) -> None:
+    """Change some of :data:`CHANGEABLE`.
+
+    Raises:
+        NotFoundError: this tenant has none of that name.
+        ConflictError: how repeats count cannot change once there are batches.
+    """
+    unknown = set(changes) - set(CHANGEABLE)
+    if unknown:
+        raise ValueError(f"not changeable: {sorted(unknown)}")
+    project = connection.execute(
+        text("SELECT id, repeats FROM projects WHERE tenant_id = :tenant AND name = :name FOR UPDATE"),
+        {"tenant": tenant_id, "name": name},
+    ).one_or_none()
+    if project is None:
+        raise NotFoundError(f"no project is named {name!r}")
+    if changes.get("repeats", project.repeats) != project.repeats:
+        started = text("SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :id)")
+        if connection.execute(started, {"id": project.id}).scalar_one():
+            raise ConflictError("repeats: cannot change once a project has batches")
+    assignments = ", ".join(f"{column} = :{column}" for column in changes)
+    if assignments:
+        statement = text(f"UPDATE projects SET {assignments}, updated_at = now() WHERE id = :id")
+        connection.execute(statement, {**changes, "id": project.id})
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """What grading needs to know of a project."""
+
+    project_id: int
+    classes: tuple[str, ...]
+    classes_open: bool
+    max_classes: int
+    form: str
+    model: str
+    repeats: str
+    run_id: int | None
+    prior: Any | None
+    """The current model run's prior, as its model wrote it, unless another model has been chosen since."""
+
+
+def grading(connection: Connection, project_id: int) -> Grading:
+    """How to grade a project now.
+
+    Raises:
+        NotFoundError: there is no such project.
+    """
+    query = text("""
+        SELECT p.id, ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes,
+               p.classes_open, p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior
+        FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
+        WHERE p.id = :id
+    """)
+    row = connection.execute(query, {"id": project_id}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no project has the id {project_id}")
+    return Grading(row.id, tuple(row.classes), *row[2:])
+
+
+def append_classes(connection: Connection, project_id: int, keys: Sequence[str]) -> tuple[str, ...]:
+    """Append classes of an open project under its row lock, as many as it may have; returns all its classes by code."""
+    limit = connection.execute(
+        text("SELECT max_classes FROM projects WHERE id = :id AND classes_open FOR UPDATE"), {"id": project_id}
+    ).scalar_one()
+    known = grading(connection, project_id).classes
+    new = sorted(set(keys) - set(known), key=str.encode)[: limit - len(known)]
+    _append_classes(connection, project_id, len(known), new)
+    return (*known, *new)
+
+
+def _append_classes(connection: Connection, project_id: int, first: int, keys: Sequence[str]) -> None:
+    if keys:
+        connection.execute(
+            text(
+                "INSERT INTO project_classes (project_id, code, key) SELECT :project, :first + place - 1, key"
+                " FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS t(key, place)"
+            ),
+            {"project": project_id, "first": first, "keys": list(keys)},
+        )
+
+
+def _project(row: Row[*tuple[Any, ...]]) -> ProjectRow:
+    return ProjectRow(*row[:-1], classes=tuple(row.classes))

@@ -1,0 +1,120 @@
+"""Respondents' statistics: read without a lock to grade with, then locked in id order to add to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Row, text
+
+from db.errors import NotFoundError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Statistics of respondents, by id."""
+
+    ids: Ints
+    """(J,) ascending."""
+    packed: list[list[float]]
+    """Packed counts of each; empty before the first answer, of an older width before classes were added."""
+
+
+def read(connection: Connection, ids: Sequence[int], *, lock: bool = False) -> Counts:
+    """Read statistics; with `lock` the rows are locked, in id order."""
+    query = text(
+        "SELECT respondent_id, counts FROM respondent_statistics WHERE respondent_id = ANY(CAST(:ids AS bigint[]))"
+        f" ORDER BY respondent_id {'FOR UPDATE' if lock else ''}"
+    )
+    rows = connection.execute(query, {"ids": sorted(ids)}).all()
+    return Counts(np.array([row.respondent_id for row in rows], dtype=np.int64), [row.counts for row in rows])
+
+
+_WRITE = text("""
+UPDATE respondent_statistics s SET
+    counts = t.counts, answers = s.answers + t.change, accuracy = t.accuracy, low = t.low, high = t.high,
+    updated_at = now()
+FROM (
+    SELECT id, change, accuracy, low, high,
+           (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width] AS counts
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:change AS int[]), CAST(:accuracy AS float8[]), CAST(:low AS float8[]),
+        CAST(:high AS float8[])
+    ) WITH ORDINALITY AS u(id, change, accuracy, low, high, place)
+) t WHERE s.respondent_id = t.id
+""")
+
+
+def write(
+    connection: Connection, ids: Ints, packed: Floats, *, change: Ints, accuracy: Floats, low: Floats, high: Floats
+) -> None:
+    """Put new statistics in the place of those of locked respondents.
+
+    Args:
+        ids: (J,) respondents whose locks are held.
+        packed: (J, width) new counts.
+        change: (J,) counted answers more than before.
+        accuracy: (J,) expected accuracy, with `low` and `high` its 95 % interval.
+    """
+    written = connection.execute(
+        _WRITE,
+        {
+            "ids": ids.tolist(),
+            "counts": packed.ravel().tolist(),
+            "width": packed.shape[1],
+            "change": change.tolist(),
+            "accuracy": accuracy.tolist(),
+            "low": low.tolist(),
+            "high": high.tolist(),
+        },
+    ).rowcount
+    if written != len(ids):
+        raise NotFoundError(f"{len(ids) - written} of {len(ids)} respondents are not there")
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityRow:
+    """What is believed of a respondent."""
+
+    respondent: str
+    answers: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    counts: list[float]
+
+
+_SELECT = """
+SELECT r.key, s.answers, s.accuracy, s.low, s.high, s.counts
+FROM respondents r JOIN respondent_statistics s ON s.respondent_id = r.id
+"""
+
+
+def get(connection: Connection, project_id: int, respondent: str) -> ReliabilityRow:
+    """What is believed of one respondent.
+
+    Raises:
+        NotFoundError: the project has no such respondent, or no answer of theirs counts yet.
+    """
+    query = text(f"{_SELECT} WHERE r.project_id = :project AND r.key = :key AND s.answers > 0")
+    row = connection.execute(query, {"project": project_id, "key": respondent}).one_or_none()
+    if row is None:
+        raise NotFoundError(f"no answer of a respondent {respondent!r} is graded")
+    return _reliability(row)
+
+
+def page(connection: Connection, project_id: int, *, after: str, limit: int) -> list[ReliabilityRow]:
+    """Respondents of a project in the order of their keys' bytes, those after the key `after`."""
+    query = text(
+        f"{_SELECT} WHERE r.project_id = :project AND r.key > :after AND s.answers > 0 ORDER BY r.key LIMIT :limit"
+    )
+    parameters = {"project": project_id, "after": after, "limit": limit}
+    return [_reliability(row) for row in connection.execute(query, parameters)]
+
+
+def _reliability(row: Row[*tuple[Any, ...]]) -> ReliabilityRow:
+    return ReliabilityRow(*row)
