@@ -1,34 +1,26 @@
 """Files of answers and of truth: CSV and NDJSON, gzipped or not, read row by row.
 
-Columns go by several names (crowd-kit says task, worker and label). A column's own name goes before its aliases, extra columns are
-ignored, keys are text and taken as they stand.
+A column goes by its own name or, failing that, by an alias (crowd-kit says task, worker and label). Extra columns are
+ignored. Keys are text and are taken as they stand; NDJSON may also have whole numbers.
 """
 
 import csv
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from cli.errors import CliError
 
-CHALLENGE = ("challenge", "task", "item", "question")
-RESPONDENT = ("respondent", "worker", "annotator", "rater")
-ANSWER = ("answer", "label", "judgment")
-ANSWERED_AT = ("answered_at",)
-DURATION = ("duration_ms",)
-
-SUFFIXES = (".csv", ".ndjson", ".jsonl")
-
 
 class AnswerFileError(CliError):
-    """A file cannot be read. The message names the file and, where there is one, the line and the column."""
+    """A file cannot be read; the message names the file and, where there is one, the line and the column."""
 
-    def __init__(self, path: Path, problem: str, *, line: int | None = None, column: str | None = None) -> None:
+    def __init__(self, path: Path, problem: str, line: int | None = None, column: str | None = None) -> None:
         place = [str(path)]
         if line is not None:
             place.append(f"line {line}")
@@ -39,7 +31,7 @@ class AnswerFileError(CliError):
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One answer and the line it stands on."""
+    """One answer and the line on which it ends."""
 
     line: int
     challenge: str
@@ -51,7 +43,7 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class TruthRow:
-    """The right answer of a challenge and the line it stands on."""
+    """The right answer of a challenge and the line on which it ends."""
 
     line: int
     challenge: str
@@ -64,15 +56,8 @@ def read_answers(path: Path) -> Iterator[AnswerRow]:
     Raises:
         AnswerFileError: while iterating, at the first line that cannot be read.
     """
-    for record in _records(path, (CHALLENGE, RESPONDENT, ANSWER)):
-        yield AnswerRow(
-            line=record.line,
-            challenge=record.required(CHALLENGE),
-            respondent=record.required(RESPONDENT),
-            answer=record.required(ANSWER),
-            answered_at=record.optional(ANSWERED_AT, _timestamp, "not an ISO 8601 time"),
-            duration_ms=record.optional(DURATION, _milliseconds, "not a whole number of milliseconds"),
-        )
+    for row in _rows(path, (_CHALLENGE, _RESPONDENT, _ANSWER, _ANSWERED_AT, _DURATION)):
+        yield AnswerRow(row.line, row.key(0), row.key(1), row.key(2), row.time(3), row.milliseconds(4))
 
 
 def read_truth(path: Path) -> Iterator[TruthRow]:
@@ -81,29 +66,130 @@ def read_truth(path: Path) -> Iterator[TruthRow]:
     Raises:
         AnswerFileError: while iterating, at the first line that cannot be read.
     """
-    for record in _records(path, (CHALLENGE, ANSWER)):
-        yield TruthRow(record.line, record.required(CHALLENGE), record.required(ANSWER))
+    for row in _rows(path, (_CHALLENGE, _ANSWER)):
+        yield TruthRow(row.line, row.key(0), row.key(1))
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """A line of a file: column names in lower case to what stands there."""
+class _Column(NamedTuple):
+    names: tuple[str, ...]
+    required: bool = True
+
+    def find(self, present: Container[str]) -> str | None:
+        return next((name for name in self.names if name in present), None)
+
+
+_CHALLENGE = _Column(("challenge", "task", "item", "question"))
+_RESPONDENT = _Column(("respondent", "worker", "annotator", "rater"))
+_ANSWER = _Column(("answer", "label", "judgment"))
+_ANSWERED_AT = _Column(("answered_at",), required=False)
+_DURATION = _Column(("duration_ms",), required=False)
+
+
+class _Row(NamedTuple):
+    """The wanted cells of one line: the names of their columns in this file and what stands in them."""
 
     path: Path
     line: int
-    values: Mapping[str, object]
+    names: tuple[str, ...]
+    values: tuple[object, ...]
 
-    def required(self, names: tuple[str, ...]) -> str:
-        column = _column(names, self.values)
-        if column is None:
-            raise AnswerFileError(self.path, "is missing", line=self.line, column=names[0])
-        value = self.values[column]
+    def key(self, cell: int) -> str:
+        value = self.values[cell]
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if not isinstance(value, str):
-            raise AnswerFileError(self.path, "must be text", line=self.line, column=column)
+            raise self._error(cell, "is missing" if value is None else "must be text")
         if not value:
-            raise AnswerFileError(self.path, "is empty", line=self.line, column=column)
+            raise self._error(cell, "is empty")
+        if "\0" in value or not _is_unicode(value):
+            raise self._error(cell, "holds a NUL or half of a surrogate pair")
         return value
 
-    def optional[T](self, names, parse, problem): ...
+    def time(self, cell: int) -> str | None:
+        value = self.values[cell]
+        if value is None or value == "":
+            return None
+        try:
+            datetime.fromisoformat(str(value))
+        except ValueError:
+            raise self._error(cell, f"{value!r} is not an ISO 8601 time") from None
+        return str(value)
+
+    def milliseconds(self, cell: int) -> int | None:
+        value = self.values[cell]
+        if value is None or value == "":
+            return None
+        text = str(value)
+        if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
+            raise self._error(cell, f"{value!r} is not a whole number of milliseconds")
+        return int(text)
+
+    def _error(self, cell: int, problem: str) -> AnswerFileError:
+        return AnswerFileError(self.path, problem, self.line, self.names[cell])
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _rows(path: Path, columns: tuple[_Column, ...]) -> Iterator[_Row]:
+    name = path.name.lower().removesuffix(".gz")
+    if name.endswith(".csv"):
+        read = _csv_rows
+    elif name.endswith((".ndjson", ".jsonl")):
+        read = _ndjson_rows
+    else:
+        raise AnswerFileError(path, "the name must end in .csv, .ndjson or .jsonl, with or without .gz")
+    try:
+        with _open(path) as stream:
+            yield from read(path, stream, columns)
+    except UnicodeDecodeError:
+        raise AnswerFileError(path, "is not UTF-8") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise AnswerFileError(path, f"is not a whole gzip file: {error}") from None
+    except OSError as error:
+        raise AnswerFileError(path, error.strerror or str(error)) from None
+
+
+def _open(path: Path) -> TextIO:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _csv_rows(path: Path, stream: TextIO, columns: tuple[_Column, ...]) -> Iterator[_Row]:
+    reader = csv.reader(stream, strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        names = []
+        for column in columns:
+            name = column.find(header)
+            if name is None and column.required:
+                raise AnswerFileError(
+                    path, f"has no such column (nor {' or '.join(column.names[1:])})", 1, column.names[0]
+                )
+            names.append(name or column.names[0])
+        places = [header.index(name) if name in header else None for name in names]
+        for fields in reader:
+            if not fields:
+                continue
+            if len(fields) != len(header):
+                raise AnswerFileError(path, f"has {len(fields)} fields, the header {len(header)}", reader.line_num)
+            values = tuple(None if place is None else fields[place] for place in places)
+            yield _Row(path, reader.line_num, tuple(names), values)
+    except csv.Error as error:
+        raise AnswerFileError(path, f"is not CSV: {error}", reader.line_num) from None
+
+
+def _ndjson_rows(path: Path, stream: TextIO, columns: tuple[_Column, ...]) -> Iterator[_Row]:
+    for line, text in enumerate(stream, 1):
+        if not text.strip():
+            continue
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            raise AnswerFileError(path, f"is not JSON: {error}", line) from None
+        if not isinstance(record, dict):
+            raise AnswerFileError(path, "is not a JSON object", line)
+        names = tuple(column.find(record) or column.names[0] for column in columns)
+        yield _Row(path, line, names, tuple(record.get(name) for name in names))

@@ -1,6 +1,7 @@
 """The answers of a crowd as tensors.
 
-Dimensions here and in every module of this package: I items (challenges), J annotators (respondents), K classes, N answers.
+Dimensions here and in every module of this package: I items (challenges), J annotators (respondents), K classes, N
+answers.
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from torch import Tensor
 class Answers:
     """Answer n says that item[n] is of class label[n], according to annotator[n].
 
-    The numbering is the caller's. Items, annotators and classes numbered by the bytes of their keys make every result depend on the
-    set of answers alone; the order of the answers never matters.
+    The numbering is the caller's. Items, annotators and classes numbered by the bytes of their keys make every result
+    depend on the set of answers alone; the order of the answers never matters.
 
     Raises:
         ValueError: a field has the wrong shape, type or range; the message starts with its name.
@@ -23,7 +24,7 @@ class Answers:
     item: Tensor  # (N,) int64 in [0, I)
     annotator: Tensor  # (N,) int64 in [0, J)
     label: Tensor  # (N,) int64 in [0, K)
-    I: int  # noqa: E741 - the papers' symbol
+    I: int
     J: int
     K: int
     gold: Tensor | None = None  # (I,) int64, the known class or -1
@@ -46,7 +47,7 @@ class Answers:
             _check("gold", self.gold, self.I, -1, self.K)
 
     @property
-    def N(self) -> int:  # noqa: N802 - the papers' symbol
+    def N(self) -> int:
         return int(self.item.numel())
 
     @property

@@ -21,6 +21,7 @@ from consensus.one_coin import ACCURACY, POOLING, Coin
 from consensus.prior import Prior
 from consensus.reliability import Reliability, interval, matched_beta
 from consensus.segment import block_sum
+from consensus.statistics import GRID
 
 STRENGTH = 4.0
 
@@ -34,9 +35,8 @@ class Confusion:
         return Form.FULL
 
     def pseudo_counts(self, K: int, statistics: Tensor | None = None) -> dict[str, Tensor]:
-        pooled = POOLING * torch.full((K, K), (1 - ACCURACY) / max(K - 1, 1), dtype=torch.float64).fill_diagonal_(
-            ACCURACY if K > 1 else 1.0
-        )
+        pooled = torch.full((K, K), POOLING * (1 - ACCURACY) / max(K - 1, 1), dtype=torch.float64)
+        pooled.fill_diagonal_(POOLING * ACCURACY)
         if statistics is not None:
             pooled = pooled.to(statistics.device) + block_sum(statistics).reshape(K, K)
         return {"confusion": STRENGTH * pooled / pooled.sum(1, keepdim=True)}
@@ -54,9 +54,10 @@ class Confusion:
         confusion = rows / strength[:, :, None]
         right = confusion.diagonal(dim1=1, dim2=2)
         classes = prior["classes"]
-        accuracy = right @ classes
-        variance = (right * (1 - right) / (strength + 1)) @ classes.square()
-        low, high = interval(*matched_beta(accuracy, variance))
+        accuracy = (right * classes).sum(1)
+        doubtful = right.clamp(max=1 - GRID)  # with one class there is no doubt, and no Beta distribution either
+        variance = (doubtful * (1 - doubtful) / (strength + 1) * classes.square()).sum(1)
+        low, high = interval(*matched_beta((doubtful * classes).sum(1), variance))
         return Reliability(accuracy, low, high, confusion)
 
     def _rows(self, statistics: Tensor, prior: Prior) -> Tensor:

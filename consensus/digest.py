@@ -14,8 +14,8 @@ from consensus.answers import Answers
 def digest(answers: Answers, declared: Mapping[str, Any] | None = None) -> str:
     """SHA-256 in hex over everything that a fit depends on; the order of the answers does not matter.
 
-    `declared` is whatever else decides the result or gives the codes their meaning, as JSON values: model and version, form, the keys
-    of items, annotators and classes.
+    `declared` is whatever else decides the result or gives the codes their meaning, as JSON values: model and version,
+    form, the keys of items, annotators and classes.
     """
     order = ((answers.item * answers.J + answers.annotator) * answers.K + answers.label).argsort()
     header = {"I": answers.I, "J": answers.J, "K": answers.K, "N": answers.N, "declared": dict(declared or {})}

@@ -4,10 +4,11 @@ The observed answers x, classes z, class shares π and annotators' parameters θ
 
     p(x, z, π, θ) = p(π) p(θ) Π_i π[z_i] Π_n p(label_n | z of item_n, θ of annotator_n)
 
-and EM climbs log p(x, π, θ), z summed out (Dempster, Laird & Rubin 1977; MAP form). The priors keep every probability away from zero.
+and EM climbs log p(x, π, θ), z summed out (Dempster, Laird & Rubin 1977; MAP form). The priors keep every probability
+away from zero.
 
-p(π) is Dirichlet with as many pseudo-items as there are answered items, shared out as the votes are: half of π is the majority's. With
-one or two answers to an item nothing else stops EM from moving all items into one class.
+p(π) is Dirichlet with as many pseudo-items as there are answered items, shared out as the votes are: half of π is the
+majority's. With one or two answers to an item nothing else stops EM from moving all items into one class.
 """
 
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class Rows(Protocol):
         """The statistics it works on."""
 
     def pseudo_counts(self, K: int, statistics: Tensor | None = None) -> dict[str, Tensor]:
-        """The Dirichlet prior that annotators share; sized for K classes, shaped by the pooled statistics (J, width) if given."""
+        """The Dirichlet prior that annotators share, for K classes; shaped by their statistics (J, width) if given."""
 
     def evidence(self, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
         """(I, K) log p(answers to the item | true class)."""
@@ -67,28 +68,24 @@ class EM:
         form = form or form_for(answers.K)
         rows = self._rows(form)
         layout = arrange(answers, rows.form)
+        answered = (layout.votes.sum(1, keepdim=True) > 0).to(torch.float64)  # (I, 1)
         posterior = shares(layout)
-        answered = layout.votes.sum(1, keepdim=True) > 0
         anchor = block_sum(posterior * answered) + 1 / answers.K
         pseudo_counts = rows.pseudo_counts(answers.K, tally(layout, posterior))
-        history: list[Tensor] = []
         objective: list[float] = []
         converged = False
         while not converged and len(objective) < LIMIT:
+            bounds = []
             for _ in range(BLOCK):
-                previous = posterior
-                statistics = tally(layout, posterior)
+                previous, statistics = posterior, tally(layout, posterior)
                 classes = anchor + block_sum(posterior * answered)
                 prior = Prior({**pseudo_counts, "classes": classes / classes.sum()})
                 joint = log_joint(rows, layout, statistics, prior)
-                likelihood = block_sum(joint.logsumexp(1, keepdim=True) * answered).squeeze()
-                log_prior = anchor @ prior["classes"].log() + rows.log_prior(statistics, prior)
-                history.append(likelihood + log_prior)
                 posterior = joint.softmax(1)
-            change = (posterior - previous).abs().amax() if answers.I else torch.zeros(())
-            objective += torch.stack(history).tolist()
-            history.clear()
-            converged = bool(change <= TOLERANCE)
+                likelihood = block_sum(joint.logsumexp(1, keepdim=True) * answered).squeeze()
+                bounds.append(likelihood + anchor @ prior["classes"].log() + rows.log_prior(statistics, prior))
+            objective += torch.stack(bounds).tolist()
+            converged = torch.allclose(posterior, previous, rtol=0, atol=TOLERANCE)
         posterior = quantise(posterior)
         return Fit(
             posterior=posterior,
@@ -116,6 +113,6 @@ class EM:
 
 
 def log_joint(rows: Rows, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
-    """The E-step before it is normalised: (I, K) log p(answers to the item, true class), -inf where gold says otherwise."""
+    """The E-step before it is normalised: (I, K) log p(answers to the item, true class), -inf where gold denies it."""
     joint = prior["classes"].log() + rows.evidence(layout, statistics, prior)
     return clamp(joint, layout.gold)

@@ -33,18 +33,18 @@ class Fit:
     @property
     def ties(self) -> Tensor:
         """(I,) int64, how many classes share the largest probability."""
-        return _leading(self.posterior).sum(1)
+        return leading(self.posterior).sum(1)
 
     @property
     def answer(self) -> Tensor:
         """(I,) int64, the first class among those that share the largest probability."""
-        return _leading(self.posterior).to(torch.int8).argmax(1)
+        return leading(self.posterior).to(torch.int8).argmax(1)
 
     def grades(self, answers: Answers) -> Tensor:
         """(N,) the probability that each answer is right."""
         return self.posterior[answers.item, answers.label]
 
 
-def _leading(posterior: Tensor) -> Tensor:
+def leading(posterior: Tensor) -> Tensor:
     """(I, K) bool: within 1e-9 of the largest of the row."""
     return posterior >= posterior.amax(1, keepdim=True) - TIE

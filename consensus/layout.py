@@ -6,21 +6,22 @@ import torch
 from torch import Tensor
 
 from consensus.answers import Answers
-from consensus.segment import Segments
 from consensus.form import Form
+from consensus.segment import Segments
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Answers as a sparse table seen from both sides.
 
-    FULL joins items with cells (annotator, label), numbered annotator * K + label; COIN joins votes (item, label), numbered
-    item * K + label, with annotators. `evidence` sums what annotators say for each item or vote, `counts` sums posteriors for each
-    cell or annotator. Both are sorted on all three codes, so that the order in which answers came leaves no trace.
+    FULL joins items with cells (annotator, label), numbered annotator * K + label; COIN joins votes (item, label),
+    numbered item * K + label, with annotators. `evidence` sums what annotators say for each item or vote, `counts` sums
+    posteriors for each cell or annotator. Both are sorted on all three codes, so that the order in which answers came
+    leaves no trace.
     """
 
     form: Form
-    I: int  # noqa: E741
+    I: int
     J: int
     K: int
     evidence: Segments  # FULL: item <- cell; COIN: vote <- annotator

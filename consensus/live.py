@@ -1,8 +1,9 @@
 """Incremental EM: revise the items that answers touched, and nothing else.
 
-Neal & Hinton (1998), "A view of the EM algorithm that justifies incremental, sparse, and other variants", section 4: recompute the
-posterior of some items, take their old contribution out of the statistics and put the new one in. On the grid of
-`statistics.quantise` this is exact, so that S_j = sum over the stored posteriors of j's counted answers holds to the bit at all times.
+Neal & Hinton (1998), "A view of the EM algorithm that justifies incremental, sparse, and other variants", section 4:
+recompute the posterior of some items, take their old contribution out of the statistics and put the new one in. On the
+grid of `statistics.quantise` this is exact, so that S_j = sum over the stored posteriors of j's counted answers holds
+to the bit at all times.
 """
 
 from dataclasses import dataclass
@@ -25,27 +26,23 @@ class Revision:
 
 
 def revise(
-    model: Model,
-    before: Answers,
-    stored: Tensor,
-    after: Answers,
-    statistics: Tensor,
-    prior: Prior,
-    *,
-    form: Form,
-    sweeps: int = 1,
+    model: Model, before: Answers, stored: Tensor, after: Answers, statistics: Tensor, prior: Prior, *, form: Form
 ) -> Revision:
-    """Revise the items of a claim.
+    """Give the items of a claim the posteriors that all their answers and the current statistics call for.
 
     Args:
         before: the answers to these items that `statistics` counts, under `stored`.
         stored: (I, K) the items' posteriors so far; rows of items without answers in `before` do not matter.
-        after: all answers to these items that are to count from now on; items, annotators and classes numbered as in `before`.
+        after: all answers to these items that count from now on; items, annotators and classes as in `before`.
         statistics: (J, width) current statistics of the annotators, from all items.
-        sweeps: E-steps to take, each with the statistics that the one before left.
+        prior: the project's, from its latest fit or from `Model.prior`.
     """
-    elsewhere = statistics - count(form, before, stored)
-    for _ in range(sweeps):
-        posterior = model.update(after, statistics, prior, form=form)
-        statistics = elsewhere + count(form, after, posterior)
-    return Revision(posterior, statistics)
+    posterior = model.update(after, statistics, prior, form=form)
+    return replace(before, stored, after, statistics, posterior, form=form)
+
+
+def replace(
+    before: Answers, stored: Tensor, after: Answers, statistics: Tensor, posterior: Tensor, *, form: Form
+) -> Revision:
+    """As :func:`revise`, with posteriors (I, K) that are already known, on the grid."""
+    return Revision(posterior, statistics - count(form, before, stored) + count(form, after, posterior))

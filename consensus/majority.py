@@ -8,7 +8,7 @@ from torch import Tensor
 from consensus.answers import Answers
 from consensus.fit import Fit
 from consensus.form import Form, form_for
-from consensus.layout import Layout, arrange
+from consensus.layout import arrange
 from consensus.one_coin import Coin
 from consensus.prior import Prior
 from consensus.reliability import Reliability

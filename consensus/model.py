@@ -14,7 +14,8 @@ from consensus.reliability import Reliability
 class Model(Protocol):
     """A way to infer the true classes and whom to trust. It holds no state: what it knows is in statistics and prior.
 
-    `form` lays out the statistics (J, width) and belongs to the project, not to the model: every model reads and writes both.
+    `form` lays out the statistics (J, width) and belongs to the project, not to the model: every model reads and writes
+    both.
     """
 
     @property
@@ -30,7 +31,10 @@ class Model(Protocol):
         """Fit cold to all answers of a project, gold clamped. `form` defaults to `form_for(K)`."""
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        """Posterior (I, K) of these items given all their answers and the annotators' statistics; gold clamped, on the grid."""
+        """Posterior (I, K) of these items, given all their answers and their annotators' statistics.
+
+        Gold is clamped; the result is on the grid of `statistics.quantise`.
+        """
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         """What the statistics say of their respondents. Statistics of zero give the population's."""

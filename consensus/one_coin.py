@@ -8,6 +8,7 @@ Observation model of Dawid & Skene (1979) with tied parameters, as in Zhang, Che
 M-step: a_j = (c_j + A) / (n_j + A + B), c_j the expected number right of j's n_j answers.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +34,7 @@ class Coin:
     def form(self) -> Form:
         return Form.COIN
 
-    def pseudo_counts(self, K: int, statistics: Tensor | None = None) -> dict[str, Tensor]:
+    def pseudo_counts(self, K: int, statistics: Tensor | None = None) -> dict[str, Tensor]:  # noqa: ARG002
         pooled = torch.tensor([ACCURACY, 1 - ACCURACY], dtype=torch.float64) * POOLING
         if statistics is not None:
             total = block_sum(statistics)
@@ -42,7 +43,7 @@ class Coin:
 
     def evidence(self, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
         right, wrong = self._log_accuracy(statistics, prior)  # (J,), (J,)
-        wrong = wrong - torch.tensor(float(max(layout.K - 1, 1))).log()
+        wrong = wrong - math.log(max(layout.K - 1, 1))
         votes = layout.evidence.sum(torch.stack([right - wrong, wrong], 1)).reshape(layout.I, layout.K, 2)
         return votes[:, :, 0] + votes[:, :, 1].sum(1, keepdim=True)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Prior(Mapping[str, Tensor]):
-    """Population-level quantities by name, float64; which names there are is the model's business. Cannot be changed."""
+    """Population-level quantities by name, float64; the names are the model's business. Cannot be changed."""
 
     __slots__ = ("_tensors",)
 

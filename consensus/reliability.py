@@ -22,9 +22,9 @@ class Reliability:
 def interval(a: Tensor, b: Tensor, mass: float = 0.95) -> tuple[Tensor, Tensor]:
     """The central interval of Beta(a, b) that holds `mass`: (J,), (J,) -> (J,), (J,).
 
-    x is written as the logistic of t. The density of t, proportional to exp(a log x + b log(1 - x)), is smooth and log-concave for
-    all a, b > 0; it is summed on a grid of 512 steps over 12 standard deviations on either side of its mean, and the sum is
-    inverted linearly within a step. Quantiles are right to about 1e-4 standard deviations.
+    x is written as the logistic of t. The density of t, proportional to exp(a log x + b log(1 - x)), is smooth and log-
+    concave for all a, b > 0; it is summed on a grid of 512 steps over 12 standard deviations on either side of its
+    mean, and the sum is inverted linearly within a step. Quantiles are right to about 1e-4 standard deviations.
     """
     mean = torch.digamma(a) - torch.digamma(b)
     deviation = (torch.polygamma(1, a) + torch.polygamma(1, b)).sqrt()

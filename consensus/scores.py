@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from consensus.fit import TIE
+from consensus.fit import leading
 
 FLOOR = 2.0**-33
 BINS = 15
@@ -39,9 +39,9 @@ def score(posterior: Tensor, truth: Tensor) -> Scores:
     if T == 0:
         raise ValueError("truth: no item has any")
     confidence = q.amax(1)
-    leading = q >= confidence[:, None] - TIE
+    tied = leading(q)
     p = q.gather(1, z[:, None]).squeeze(1)
-    hit = leading.gather(1, z[:, None]).squeeze(1) / leading.sum(1)
+    hit = tied.gather(1, z[:, None]).squeeze(1).to(q.dtype) / tied.sum(1)
     brier = q.square().sum(1) - 2 * p + 1
     bin_ = (confidence * BINS).ceil().long().clamp(1, BINS) - 1
     gaps = torch.zeros(BINS, dtype=q.dtype, device=q.device).index_add(0, bin_, hit - confidence)

@@ -13,7 +13,7 @@ BLOCKS = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """Which rows of a table belong to which sum: segment s takes rows index[offsets[s]:offsets[s + 1]], in this order."""
+    """Which rows of a table belong to which sum: segment s takes rows index[offsets[s]:offsets[s + 1]], in order."""
 
     index: Tensor  # (N,) int64
     offsets: Tensor  # (S + 1,) int64, from 0 to N, not falling
@@ -26,9 +26,9 @@ class Segments:
 def segment_sum(values: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
     """Sum rows of `values` (R, C) within segments -> (S, C), S = len(offsets) - 1; an empty segment sums to 0.
 
-    Row s is the sum of values[index[n]] for n in [offsets[s], offsets[s + 1]), added in the order of n: no atomics, so the result
-    is the same for every number of threads. float64 on the CPU goes through a sparse CSR matrix times `values`, which is 10 to 20
-    times as fast there as `embedding_bag`; everything else goes through `embedding_bag`.
+    Row s is the sum of values[index[n]] for n in [offsets[s], offsets[s + 1]), added in the order of n: no atomics, so
+    the result is the same for every number of threads. float64 on the CPU goes through a sparse CSR matrix times
+    `values`, which is 10 to 20 times as fast there as `embedding_bag`; everything else goes through `embedding_bag`.
     """
     S = offsets.numel() - 1
     if S == 0 or index.numel() == 0:

@@ -42,15 +42,15 @@ def simulate(
 ) -> Crowd:
     """A crowd of every :class:`Kind`, in the shares of `MIX`; equal arguments give equal crowds.
 
-    Some classes are more frequent than others, some respondents more active. Nobody answers a challenge twice; every challenge gets an
-    answer if there are as many answers as challenges.
+    Some classes are more frequent than others, some respondents more active. Nobody answers a challenge twice; every
+    challenge gets an answer if there are as many answers as challenges.
 
     Raises:
         ValueError: more answers are asked for than half of the pairs of challenge and respondent.
     """
     if 2 * answers > challenges * respondents:
         raise ValueError(f"answers: {answers} are too many for {challenges} challenges and {respondents} respondents")
-    I, J, K, N = challenges, respondents, classes, answers  # noqa: E741
+    I, J, K, N = challenges, respondents, classes, answers
     random = Generator().manual_seed(seed)
     shares = torch.arange(2 * K, K, -1, dtype=torch.float64)
     truth = torch.multinomial(shares, I, replacement=True, generator=random)
@@ -60,9 +60,8 @@ def simulate(
     item, annotator = _assign(I, activity, N, random)
 
     label = torch.multinomial(confusion[annotator, truth[item]], 1, generator=random).squeeze(1)
-    shared = torch.multinomial(_rows(torch.tensor([RING_ACCURACY]), K)[0, truth], 1, generator=random).squeeze(
-        1
-    )  # (I,)
+    bot = _rows(torch.tensor([RING_ACCURACY]), K)[0]
+    shared = torch.multinomial(bot[truth], 1, generator=random).squeeze(1)  # (I,)
     label = torch.where(_of(Kind.RING, kinds)[annotator], shared[item], label)
     skill = confusion.diagonal(dim1=1, dim2=2) @ (shares / shares.sum())
     return Crowd(Answers(item, annotator, label, I, J, K), truth, kinds, confusion, skill)
@@ -105,7 +104,7 @@ def _rows(skill: Tensor, K: int) -> Tensor:
     return skill[:, None, None] * right + (1 - skill)[:, None, None] * wrong
 
 
-def _assign(I: int, activity: Tensor, N: int, random: Generator) -> tuple[Tensor, Tensor]:  # noqa: E741
+def _assign(I: int, activity: Tensor, N: int, random: Generator) -> tuple[Tensor, Tensor]:
     """N distinct pairs of item and annotator in random order -> (N,), (N,)."""
     J = len(activity)
     pairs = torch.empty(0, dtype=torch.int64)

@@ -1,8 +1,8 @@
 """Expected counts: what the engine remembers of a respondent between one batch and the next.
 
-S_j = sum over j's answers of the posterior of the item answered. Posteriors are put on a grid of 2^-32 before they are counted.
-Multiples of 2^-32 below 2^21 are exact in float64, and so are their sums: for a respondent with up to 2^21 answers, adding and taking
-out contributions in any order gives the same bits as counting anew.
+S_j = sum over j's answers of the posterior of the item answered. Posteriors are put on a grid of 2^-32 before they are
+counted. Multiples of 2^-32 below 2^21 are exact in float64, and so are their sums: for a respondent with up to 2^21
+answers, adding and taking out contributions in any order gives the same bits as counting anew.
 """
 
 import torch

@@ -116,3 +116,16 @@ def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
         _SNAPSHOT,
     )
     return columns["challenge_id"], columns["respondent_id"], columns["choice"].astype(np.int64)
+
+
+def select(answers: AnswerColumns, rows: slice, *, counted: Bools) -> AnswerColumns:
+    """Some of the answers, with what counts given anew."""
+    return AnswerColumns(
+        answers.batch_id[rows],
+        answers.position[rows],
+        answers.challenge_id[rows],
+        answers.respondent_id[rows],
+        answers.choice[rows],
+        answers.answered_at[rows],
+        counted,
+    )

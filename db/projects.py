@@ -28,7 +28,7 @@ class ProjectRow:
     model_run: str | None
     created_at: datetime
     updated_at: datetime
-    classes: tuple[str, ...]
+    classes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +192,4 @@ def _append_classes(connection: Connection, project_id: int, first: int, keys: S
 
 
 def _project(row: Row[*tuple[Any, ...]]) -> ProjectRow:
-    return ProjectRow(*row[:-1], classes=tuple(row.classes))
+    return ProjectRow(*row)

@@ -1,0 +1,1 @@
+"""How the fleet does its work: what a worker process holds, and claim -> load -> infer -> persist."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cli.errors import CliError
 from cli.stack.secret import write_private
@@ -53,7 +54,7 @@ class Home:
         note = {"pid": os.getpid(), "ready": ready, "settings": dict(settings), "processes": dict(processes)}
         write_private(self.note, json.dumps(note, indent=1))
 
-    def read_note(self) -> dict[str, object]:
+    def read_note(self) -> dict[str, Any]:
         """What :meth:`write_note` wrote; empty when no stack runs."""
         with suppress(OSError, ValueError):
             note = json.loads(self.note.read_text())

@@ -27,6 +27,7 @@ def end_leftovers(owner: Path) -> list[int]:
         with suppress(psutil.NoSuchProcess):
             if process.ppid() not in ids:
                 process.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown, and an orderly end to all the others
+                process.resume()
     _, stubborn = psutil.wait_procs(found, timeout=_PATIENCE)
     for process in stubborn:
         with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""Keeps a set of programs running: restarts what dies or stands still, stops all in order. Knows no torch and no Celery."""
+"""Keeps a set of programs running: restarts what dies or stands still, and stops all in order."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from cli.errors import CliError
 from cli.stack.child import Program
@@ -66,7 +68,7 @@ def _binary() -> Path:
 
 
 def _answers(url: str) -> bool:
-    with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2) as client:
+    with redis.Redis.from_url(url, socket_timeout=2, retry=Retry(NoBackoff(), 0)) as client:
         try:
             return bool(client.ping())
         except redis.RedisError:

@@ -35,6 +35,7 @@ class Batch(Base):
         CheckConstraint("(state = 'claimed') = (claim_id IS NOT NULL AND lease_until IS NOT NULL)", "claim"),
         Index("ix_batches_waiting", "project_id", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
         Index("ix_batches_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
+        Index("ix_batches_graded", "project_id", "finished_at", postgresql_where=text("state = 'graded'")),
         Index("ix_batches_project_id_id", "project_id", "id"),
     )
 

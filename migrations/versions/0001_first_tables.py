@@ -172,6 +172,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_batches_claimed", "batches", ["lease_until"], unique=False, postgresql_where=sa.text("state = 'claimed'")
     )
+    op.create_index(
+        "ix_batches_graded",
+        "batches",
+        ["project_id", "finished_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'graded'"),
+    )
     op.create_index("ix_batches_project_id_id", "batches", ["project_id", "id"], unique=False)
     op.create_index(
         "ix_batches_waiting",

@@ -1,0 +1,53 @@
+"""Where a page ended: opaque to clients, the last row's sort key to us."""
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+import msgspec
+from fastapi import Query
+
+from api.problems import Fault, Problem
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Items in the page, at most.")]
+After = Annotated[str | None, Query(description="The `next` of the page before.")]
+
+Place = TypeVar("Place", int, str)
+Row = TypeVar("Row")
+
+_LARGEST = 2**63 - 1
+
+
+def encode(place: int | str) -> str:
+    """The cursor of a place."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def decode(cursor: str | None, start: Place) -> Place:
+    """The place of a cursor; `start` when there is none.
+
+    Raises:
+        Problem: it is not one of ours.
+    """
+    if cursor is None:
+        return start
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place = msgspec.json.decode(text, type=type(start))
+    except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError):
+        raise _unknown() from None
+    if (isinstance(place, str) and "\0" in place) or (isinstance(place, int) and abs(place) > _LARGEST):
+        raise _unknown()
+    return place
+
+
+def cut(rows: Sequence[Row], limit: int, place: Callable[[Row], int | str]) -> tuple[Sequence[Row], str | None]:
+    """A page of `limit` rows, and the cursor of the next if there is more: ask the database for one row too many."""
+    if len(rows) <= limit:
+        return rows, None
+    return rows[:limit], encode(place(rows[limit - 1]))
+
+
+def _unknown() -> Problem:
+    return Problem(422, "The cursor is not one this API gave.", [Fault("/query/after", "is not a cursor")])

@@ -1,0 +1,21 @@
+"""Telling a database that is away from a statement that is wrong."""
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+_AWAY = ("08", "57P", "53", "25006")
+"""SQLSTATEs, by their beginnings: connection lost, shutting down or starting, out of resources, demoted to read-only."""
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether Postgres could not be reached, or went away under the statement."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # the client library's own words: only a failed connection is one of these
+        return type(error).__name__ in {"OperationalError", "InterfaceError"}
+    return str(state).startswith(_AWAY)

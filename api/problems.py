@@ -1,0 +1,114 @@
+"""Errors as clients see them: RFC 9457 problem documents, made in this one place."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ExceptionHandler
+
+from api.outages import is_outage
+from db.errors import ConflictError, NotFoundError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = "1"
+CLOSED = 499
+"""The status that is counted when the client left before it was answered."""
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a request: where, as a JSON pointer, and what."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """What went wrong, as the client is told."""
+
+    def __init__(
+        self, status: int, detail: str, errors: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers
+
+
+def unavailable(detail: str) -> Problem:
+    """Nothing was done; the same request may succeed in a moment."""
+    return Problem(503, detail, headers={"Retry-After": RETRY_AFTER})
+
+
+def respond(problem: Problem) -> Response:
+    """The document of a problem."""
+    document: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.errors:
+        document["errors"] = problem.errors
+    return Response(msgspec.json.encode(document), problem.status, problem.headers, MEDIA_TYPE)
+
+
+async def _problem(_request: Request, error: Problem) -> Response:
+    return respond(error)
+
+
+async def _http(_request: Request, error: HTTPException) -> Response:
+    return respond(Problem(error.status_code, error.detail, headers=error.headers))
+
+
+async def _validation(_request: Request, error: RequestValidationError) -> Response:
+    return respond(Problem(422, "The request is not valid.", [_fault(found) for found in error.errors()]))
+
+
+async def _not_found(_request: Request, error: NotFoundError) -> Response:
+    return respond(Problem(404, str(error)))
+
+
+async def _conflict(_request: Request, error: ConflictError) -> Response:
+    return respond(Problem(409, str(error)))
+
+
+async def _database(_request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
+    if is_outage(error):
+        return respond(unavailable("The database cannot be reached."))
+    raise error
+
+
+async def _disconnected(_request: Request, _error: ClientDisconnect) -> Response:
+    return Response(status_code=CLOSED)
+
+
+HANDLERS: Mapping[Any, ExceptionHandler] = {
+    Problem: _problem,
+    HTTPException: _http,
+    RequestValidationError: _validation,
+    NotFoundError: _not_found,
+    ConflictError: _conflict,
+    DBAPIError: _database,
+    PoolTimeoutError: _database,
+    ClientDisconnect: _disconnected,
+}  # type: ignore[dict-item]  # a handler is only given the error it is registered for
+
+
+def _fault(error: Mapping[str, Any]) -> Fault:
+    """A fault of the body points into the body; one of anything else starts with where it stood, as `/query/limit`."""
+    place, *path = error["loc"]
+    steps = path if place == "body" else [place, *path]
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return Fault("".join(f"/{_escape(str(step))}" for step in steps), message)
+
+
+def _escape(step: str) -> str:
+    return step.replace("~", "~0").replace("/", "~1")

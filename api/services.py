@@ -1,0 +1,36 @@
+"""What a request can use: made once by the lifespan, handed to routes."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from api.commits import Writer
+from api.doors import Door
+from api.ringer import Ringer
+from api.timed_cache import TimedCache
+from config.settings import Settings
+from db.keys import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The long-lived parts of one API process."""
+
+    settings: Settings
+    engine: Engine
+    exports: Engine
+    """A pool of its own: a slow reader of a long export cannot take the connections that others need."""
+    writer: Writer
+    ringer: Ringer
+    keys: TimedCache[bytes, Principal | None]
+    doors: TimedCache[tuple[int, str], Door]
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Here = Annotated[Services, Depends(_services)]

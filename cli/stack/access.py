@@ -1,0 +1,34 @@
+"""The tenant and the key that the embedded stack makes by itself."""
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from cli.stack.secret import write_private
+from db import keys, tenants
+from db.engine import make_engine
+from db.errors import NotFoundError
+
+TENANT = "default"
+SCOPES = ("submit", "read", "admin")
+
+
+def keep_key(database_url: str, path: Path) -> None:
+    """See to it that the file holds a key with all scopes that is valid in this database."""
+    engine = make_engine(database_url, pool_size=1, name="touchstone up")
+    try:
+        with engine.begin() as connection:
+            known = path.read_text().strip() if path.exists() else ""
+            if not known or keys.principal(connection, keys.digest(known)) is None:
+                _, secret = keys.create(connection, _tenant(connection), "embedded", SCOPES)
+                connection.commit()
+                write_private(path, secret)
+    finally:
+        engine.dispose()
+
+
+def _tenant(connection: Connection) -> int:
+    try:
+        return tenants.get(connection, TENANT).id
+    except NotFoundError:
+        return tenants.create(connection, TENANT).id

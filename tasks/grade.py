@@ -1,0 +1,21 @@
+"""Grade what waits for a project and lane."""
+
+from celery import shared_task
+
+from tasks import queues
+
+
+@shared_task(name=queues.GRADE_TASK)
+def grade(project: int, lane: str) -> None:
+    """One slice of work at a door. A failing batch makes the task fail after it has been dealt with in the database."""
+    from tasks import process
+    from workers import faults, grading
+
+    here = process.current()
+    here.publisher.hear(project, lane)
+    try:
+        left = grading.run(here.runtime, project, lane)
+    except faults.GradingFailedError as error:
+        here.wake(error.left)
+        raise
+    here.wake(left)

@@ -1,0 +1,69 @@
+"""The life of a worker process: logging, what it opens and closes, its pulse, and the sweep of the idle."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import signals
+
+from config.settings import load
+from telemetry import logging
+
+log = logging.get(__name__)
+
+PULSE = 1.0
+"""Seconds between two signs of life."""
+
+
+@signals.setup_logging.connect
+def _log(**_: Any) -> None:
+    settings = load()
+    logging.configure(settings.log_level, settings.log_format)
+
+
+@signals.worker_process_init.connect
+def _open(**_: Any) -> None:
+    """In the process that computes: a solo worker itself, or the child of a prefork one."""
+    from tasks import process
+
+    process.open_process(load())
+
+
+@signals.worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    from tasks import process
+
+    process.close_process()
+
+
+@signals.worker_ready.connect
+def _start_pulse(sender: Any, **_: Any) -> None:
+    """Beat on the worker's own event loop: a worker whose loop hangs, or whose slice never ends, shows no pulse."""
+    worker = sender.controller
+    stamp = worker.app.conf.get("touchstone_stamp")
+    solo = worker.pool_cls.__module__ == "celery.concurrency.solo"
+    settings = load()
+    swept = time.monotonic()
+
+    def beat() -> None:
+        nonlocal swept
+        if stamp:
+            Path(stamp).touch()
+        if solo and time.monotonic() - swept > 2 * settings.sweep_interval:
+            swept = time.monotonic()
+            _sweep_idle()
+
+    beat()
+    worker.timer.call_repeatedly(PULSE, beat)
+
+
+def _sweep_idle() -> None:
+    """Beat and the maintenance worker may both be gone; whoever has nothing to do looks around too."""
+    from tasks import process
+    from workers import sweep as sweeps
+
+    here = process.current()
+    try:
+        here.wake(sweeps.run(here.runtime), force=True)
+    except Exception as error:  # noqa: BLE001 - the loop must go on; the next one tries again
+        log.warning("idle sweep failed", error=str(error))

@@ -1,0 +1,109 @@
+"""Ringing: how everybody outside a task wakes the fleet. Sends by name; loads no task, no torch."""
+
+from typing import Any, Self
+
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from tasks import queues
+from tasks.app import make_app
+from telemetry import logging, metrics
+
+log = logging.get(__name__)
+
+_FAILURES = (OperationalError, RedisError, OSError)
+
+
+class Publisher:
+    """One connection to Redis that rings doorbells. Not thread-safe: give each thread its own.
+
+    A doorbell that cannot be rung is logged and forgotten: what it stands for is in Postgres, the sweep rings again.
+    """
+
+    def __init__(self, settings: Settings, *, socket_timeout: float = 1.0) -> None:
+        self._app = make_app(settings, socket_timeout=socket_timeout)
+        self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0}
+        self._doorbell_ms = settings.doorbell_ms
+        self._connection: Any = None
+
+    def ring(self, project_id: int, lane: str, *, force: bool = False) -> None:
+        """Say that something waits for the project and lane; does nothing if that has been said and not yet heard.
+
+        Args:
+            force: say it anyway.
+        """
+        try:
+            fresh = self._redis().set(_doorbell(project_id, lane), 1, nx=not force, px=self._doorbell_ms)
+            if fresh:
+                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, lane)
+            metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
+        except _FAILURES as error:
+            self._failed(lane, error)
+
+    def ring_refit(self, project_id: int) -> None:
+        """Say that a model run of the project waits."""
+        try:
+            self._send(queues.REFIT_TASK, {"project": project_id}, queues.REFIT)
+            metrics.DOORBELLS.labels(queues.REFIT, "rung").inc()
+        except _FAILURES as error:
+            self._failed(queues.REFIT, error)
+
+    def hear(self, project_id: int, lane: str) -> None:
+        """Take the doorbell down: who rings from now on is not heard yet. The first act of whoever answers it."""
+        try:
+            self._redis().delete(_doorbell(project_id, lane))
+        except _FAILURES as error:
+            self._failed(lane, error)
+
+    def ping(self) -> bool:
+        """Whether Redis answers."""
+        try:
+            return bool(self._redis().ping())
+        except _FAILURES as error:
+            self._drop(error)
+            return False
+
+    def close(self) -> None:
+        """Give the connection back. The publisher can be used again."""
+        if self._connection is not None:
+            self._connection.release()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _redis(self) -> Any:
+        """The Redis client of the one connection, which is made when first needed and after a failure."""
+        if self._connection is None:
+            self._connection = self._app.connection_for_write()
+        return self._connection.default_channel.client
+
+    def _send(self, task: str, arguments: dict[str, Any], queue: str) -> None:
+        self._redis()
+        self._app.send_task(
+            task,
+            kwargs=arguments,
+            queue=queue,
+            connection=self._connection,
+            expires=queues.EXPIRES,
+            ignore_result=True,
+            retry=False,
+        )
+
+    def _failed(self, lane: str, error: Exception) -> None:
+        metrics.DOORBELLS.labels(lane, "failed").inc()
+        self._drop(error)
+
+    def _drop(self, error: Exception) -> None:
+        log.warning("redis is away", error=str(error))
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collect()
+
+
+def _doorbell(project_id: int, lane: str) -> str:
+    return f"doorbell:{lane}:{project_id}"

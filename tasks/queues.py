@@ -1,0 +1,45 @@
+"""Every queue, what travels on it, and who consumes it.
+
+| queue       | task           | sent by                      | consumed by                    | time limit    |
+|-------------|----------------|------------------------------|--------------------------------|---------------|
+| live        | grade(project) | API after a commit, sweep    | solo workers, slice by slice   | the lease     |
+| bulk        | grade(project) | API after a commit, sweep    | the same solo workers          | the lease     |
+| refit       | refit(project) | API, sweep                   | prefork worker, 1 spawned child | `refit_limit` |
+| maintenance | sweep()        | beat, every `sweep_interval` | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
+
+A message is a doorbell: it says where to look, never what to do. Losing one costs the time until the next sweep.
+"""
+
+from kombu.entity import Queue
+
+LIVE, BULK, REFIT, MAINTENANCE = "live", "bulk", "refit", "maintenance"
+LANES = (LIVE, BULK)
+NAMES = (LIVE, BULK, REFIT, MAINTENANCE)
+
+GRADE_TASK, REFIT_TASK, SWEEP_TASK = "grade", "refit", "sweep"
+
+ROUTES = {REFIT_TASK: {"queue": REFIT}, SWEEP_TASK: {"queue": MAINTENANCE}}
+"""`grade` is sent to the queue of its lane by whoever rings."""
+
+EXPIRES = 60
+"""Seconds after which a doorbell that nobody answered is worth nothing: the sweep has rung again since."""
+
+SWEEP_LIMIT = 60
+"""Hard time limit of one sweep, seconds."""
+
+
+def queues() -> tuple[Queue, ...]:
+    """Every queue, each of one Redis list."""
+    return tuple(Queue(name, routing_key=name) for name in NAMES)  # type: ignore[no-untyped-call]
+
+
+def prefork(names: tuple[str, ...]) -> bool:
+    """Whether a worker of these queues runs its tasks in a child that can be killed at a time limit.
+
+    Raises:
+        ValueError: a worker cannot serve queues of both kinds.
+    """
+    kinds = {name in {REFIT, MAINTENANCE} for name in names}
+    if len(kinds) != 1:
+        raise ValueError("live and bulk are served by solo workers, refit and maintenance by prefork ones")
+    return kinds.pop()

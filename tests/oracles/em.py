@@ -1,0 +1,54 @@
+"""EM for a crowd of annotators in plain Python: one loop per equation, nothing shared with the engine."""
+
+import math
+from collections.abc import Callable, Sequence
+
+Triple = tuple[int, int, int]  # item, annotator, label
+Table = list[list[float]]
+Rows = list[Table]  # [annotator][true class][label]
+
+
+def vote_shares(answers: Sequence[Triple], I: int, K: int, gold: Sequence[int]) -> Table:
+    table = []
+    for i in range(I):
+        labels = [label for item, _, label in answers if item == i]
+        if gold[i] >= 0:
+            table.append([1.0 if k == gold[i] else 0.0 for k in range(K)])
+        elif labels:
+            table.append([labels.count(k) / len(labels) for k in range(K)])
+        else:
+            table.append([1 / K] * K)
+    return table
+
+
+def climb(
+    answers: Sequence[Triple],
+    I: int,
+    K: int,
+    gold: Sequence[int],
+    maximise: Callable[[Table], tuple[Rows, float]],
+    iterations: int,
+) -> tuple[Table, list[float]]:
+    """Posteriors and objectives after so many iterations; `maximise` gives rows and their log prior from posteriors."""
+    answered = {item for item, _, _ in answers}
+    posterior = vote_shares(answers, I, K, gold)
+    anchor = [sum(posterior[i][k] for i in answered) + 1 / K for k in range(K)]
+    objectives = []
+    for _ in range(iterations):
+        rows, objective = maximise(posterior)
+        weights = [anchor[k] + sum(posterior[i][k] for i in answered) for k in range(K)]
+        classes = [weight / sum(weights) for weight in weights]
+        objective += sum(anchor[k] * math.log(classes[k]) for k in range(K))
+        joint = [[math.log(classes[k]) for k in range(K)] for _ in range(I)]
+        for item, annotator, label in answers:
+            for k in range(K):
+                joint[item][k] += math.log(rows[annotator][k][label])
+        for i in range(I):
+            allowed = range(K) if gold[i] < 0 else [gold[i]]
+            top = max(joint[i][k] for k in allowed)
+            total = math.fsum(math.exp(joint[i][k] - top) for k in allowed)
+            if i in answered:
+                objective += top + math.log(total)
+            posterior[i] = [math.exp(joint[i][k] - top) / total if k in allowed else 0.0 for k in range(K)]
+        objectives.append(objective)
+    return posterior, objectives

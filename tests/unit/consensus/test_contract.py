@@ -1,0 +1,215 @@
+"""What every model in the registry promises."""
+
+import pytest
+import torch
+from hypothesis import given
+
+from consensus.answers import Answers
+from consensus.model import Model
+from consensus.registry import MODELS
+from consensus.scores import score
+from consensus.simulation import simulate
+from consensus.statistics import GRID, Form, count, form_for, quantise, width
+from tests.unit.consensus.crowds import PROPERTY, answers_of, crowds, permutation, shuffled, small_crowd
+
+pytestmark = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
+
+
+@given(answers=crowds())
+@PROPERTY
+def test_any_crowd_gets_probabilities(model: Model, answers: Answers) -> None:
+    fit = model.fit(answers)
+
+    assert fit.posterior.shape == (answers.I, answers.K)
+    assert fit.posterior.dtype == torch.float64
+    assert bool((fit.posterior >= 0).all())
+    torch.testing.assert_close(fit.posterior.sum(1), torch.ones(answers.I, dtype=torch.float64), rtol=0, atol=1e-8)
+    assert torch.equal(fit.posterior, quantise(fit.posterior))
+    assert torch.equal(fit.statistics, count(form_for(answers.K), answers, fit.posterior))
+    assert (fit.model, fit.version) == (model.name, model.version)
+
+
+@given(answers=crowds())
+@PROPERTY
+def test_the_objective_never_falls(model: Model, answers: Answers) -> None:
+    objective = torch.tensor(model.fit(answers).objective, dtype=torch.float64)
+
+    assert bool((objective.diff() >= -1e-10 * (1 + objective[1:].abs())).all())
+
+
+@given(answers=crowds())
+@PROPERTY
+def test_a_live_update_from_the_end_of_a_fit_stays_there(model: Model, answers: Answers) -> None:
+    form = form_for(answers.K)
+    fit = model.fit(answers)
+
+    again = model.update(answers, fit.statistics, fit.prior, form=form)
+
+    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-7 if fit.converged else 1e-3)
+
+
+@given(answers=crowds())
+@PROPERTY
+def test_gold_is_clamped(model: Model, answers: Answers) -> None:
+    if answers.gold is None:
+        return
+    fit = model.fit(answers)
+    live = model.update(answers, fit.statistics, fit.prior, form=form_for(answers.K))
+    for posterior in (fit.posterior, live):
+        for row, gold in zip(posterior.tolist(), answers.gold.tolist(), strict=True):
+            if gold >= 0:
+                assert row == [1.0 if k == gold else 0.0 for k in range(answers.K)]
+
+
+def test_the_order_of_answers_leaves_no_trace(model: Model, device: torch.device) -> None:
+    answers = small_crowd().to(device)
+    fit = model.fit(answers)
+    for seed in range(3):
+        other = model.fit(shuffled(answers, seed))
+        assert torch.equal(other.posterior, fit.posterior)
+        assert torch.equal(other.statistics, fit.statistics)
+        assert other.objective == fit.objective
+        assert other.prior.to_json() == fit.prior.to_json()
+
+
+def test_another_number_of_threads_gives_the_same_bits(model: Model) -> None:
+    answers = simulate(3, challenges=20_000, answers=100_000, respondents=500).answers
+    threads = torch.get_num_threads()
+    fits = []
+    try:
+        for count_ in (1, 2, 3):
+            torch.set_num_threads(count_)
+            fits.append(model.fit(answers))
+    finally:
+        torch.set_num_threads(threads)
+
+    for fit in fits[1:]:
+        assert torch.equal(fit.posterior, fits[0].posterior)
+        assert fit.prior.to_json() == fits[0].prior.to_json()
+
+
+def test_names_change_nothing_but_the_last_bits(model: Model) -> None:
+    answers = small_crowd()
+    item, annotator, label = permutation(answers.I, 1), permutation(answers.J, 2), permutation(answers.K, 3)
+    renamed = Answers(
+        item[answers.item], annotator[answers.annotator], label[answers.label], answers.I, answers.J, answers.K
+    )
+
+    fit, other = model.fit(answers), model.fit(renamed)
+
+    torch.testing.assert_close(other.posterior[item][:, label], fit.posterior, rtol=0, atol=1e-8)
+
+
+def test_devices_agree(model: Model, device: torch.device) -> None:
+    answers = small_crowd()
+    torch.testing.assert_close(
+        model.fit(answers.to(device)).posterior.cpu(), model.fit(answers).posterior, rtol=0, atol=1e-8
+    )
+
+
+def test_a_single_answer_is_believed(model: Model) -> None:
+    fit = model.fit(answers_of([(0, 0, 1)], 1, 1, 3))
+
+    assert fit.answer.tolist() == [1]
+    assert float(fit.confidence) > 0.5
+
+
+@pytest.mark.parametrize("K", [100, 16])
+def test_one_answer_each_among_many_classes_is_believed(model: Model, K: int) -> None:
+    answers = answers_of([(i, i % 5, (7 * i) % K) for i in range(200)], 200, 5, K)
+
+    fit = model.fit(answers)
+
+    assert torch.equal(fit.answer, answers.label)
+    assert bool((model.update(answers, 0 * fit.statistics, model.prior(K, form_for(K)), form=form_for(K)) > 0.5).any(1).all())
+
+
+def test_unanimous_answers_are_right(model: Model) -> None:
+    fit = model.fit(answers_of([(i, j, 0) for i in range(30) for j in range(4)], 30, 4, 3))
+
+    assert fit.answer.tolist() == [0] * 30
+    assert float(fit.confidence.min()) > 0.99
+
+
+def test_a_class_that_nobody_chose_is_never_the_answer(model: Model) -> None:
+    answers = small_crowd(classes=3)
+    wider = Answers(answers.item, answers.annotator, answers.label, answers.I, answers.J, 4)
+
+    fit = model.fit(wider)
+
+    assert int(fit.answer.max()) < 3
+
+
+def test_one_class_is_certain(model: Model) -> None:
+    fit = model.fit(answers_of([(0, 0, 0), (1, 0, 0)], 3, 2, 1))
+
+    assert fit.posterior.tolist() == [[1.0]] * 3
+    reliability = model.reliability(fit.statistics, fit.prior, form=Form.FULL)
+    assert bool(reliability.low.le(reliability.accuracy).all())
+    assert bool(reliability.high.isfinite().all())
+
+
+def test_no_answers_at_all(model: Model) -> None:
+    fit = model.fit(answers_of([], 2, 0, 2))
+
+    assert fit.posterior.tolist() == [[0.5, 0.5]] * 2
+    assert fit.statistics.shape == (0, 4)
+
+
+def test_items_without_answers_change_nothing(model: Model) -> None:
+    answers = small_crowd()
+    more = Answers(answers.item, answers.annotator, answers.label, answers.I + 50, answers.J, answers.K)
+
+    torch.testing.assert_close(model.fit(more).posterior[: answers.I], model.fit(answers).posterior, rtol=0, atol=2 * GRID)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_nothing_known_of_a_respondent_means_the_population(model: Model, form: Form) -> None:
+    crowd = simulate(5, challenges=300, answers=3000, respondents=60)
+    fit = model.fit(crowd.answers, form=form)
+
+    unknown = model.reliability(torch.zeros(1, width(form, 4), dtype=torch.float64), fit.prior, form=form)
+    everyone = model.reliability(fit.statistics, fit.prior, form=form)
+
+    assert float(everyone.accuracy.min()) < float(unknown.accuracy) < float(everyone.accuracy.max())
+    assert float(unknown.high - unknown.low) > float((everyone.high - everyone.low).max())
+
+
+@pytest.mark.parametrize("form", Form)
+def test_reliability_ranks_respondents_by_skill(model: Model, form: Form) -> None:
+    crowd = simulate(6, challenges=1000, answers=12_000, respondents=60)
+    fit = model.fit(crowd.answers, form=form)
+
+    reliability = model.reliability(fit.statistics, fit.prior, form=form)
+
+    ranks = torch.stack([reliability.accuracy.argsort().argsort(), crowd.skill.argsort().argsort()]).to(torch.float64)
+    assert float(torch.corrcoef(ranks)[0, 1]) > 0.8
+    assert bool(((reliability.low < reliability.accuracy) & (reliability.accuracy < reliability.high)).all())
+    rows = reliability.confusion.sum(2)
+    torch.testing.assert_close(rows, torch.ones_like(rows))
+
+
+@pytest.mark.parametrize("form", Form)
+def test_both_forms_of_statistics_serve(model: Model, form: Form) -> None:
+    answers = small_crowd()
+    fit = model.fit(answers, form=form)
+
+    assert fit.statistics.shape == (answers.J, width(form, answers.K))
+    again = model.update(answers, fit.statistics, fit.prior, form=form)
+    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-7)
+
+
+def test_prior_before_any_answer_survives_json(model: Model) -> None:
+    for K in (1, 2, 16, 17, 300):
+        prior = model.prior(K, form_for(K))
+        assert type(prior).from_json(prior.to_json()).to_json() == prior.to_json()
+        assert prior["classes"].shape == (K,)
+
+
+def test_accuracy_on_a_simulated_crowd(model: Model) -> None:
+    crowd = simulate(7)
+    votes = score(MODELS["majority"].fit(crowd.answers).posterior, crowd.truth).accuracy
+
+    accuracy = score(model.fit(crowd.answers).posterior, crowd.truth).accuracy
+
+    assert accuracy >= (votes if model.name == "majority" else votes + 0.05)

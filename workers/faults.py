@@ -1,0 +1,155 @@
+"""What happens when grading fails: retry, halve, give back, and at last declare dead what is to blame."""
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from sqlalchemy.exc import DBAPIError
+
+from db import claims
+from db.claims import Claim, ClaimedBatch
+from db.errors import StaleClaimError
+from telemetry import logging, metrics
+from workers import intake
+from workers.runtime import Runtime, WorkLeft
+
+log = logging.get(__name__)
+
+Dead = Mapping[int, Mapping[int, str]]
+
+TRANSIENT = {"40001", "40P01", "55P03"}
+"""Serialization failure, deadlock, lock not available: the same again may work."""
+
+TRIES = 4
+REHEARSALS = 200
+"""Attempts to find the bad answers of a batch before all of it is declared dead."""
+
+
+class GradingFailedError(Exception):
+    """Some batches of a claim could not be graded. The message names them; `left` is what the task would have left."""
+
+    def __init__(self, failed: Sequence[str], left: WorkLeft) -> None:
+        super().__init__("; ".join(failed))
+        self.left = left
+
+
+class Grade(Protocol):
+    """Grades batches of a claim in one transaction, leaving dead answers out."""
+
+    def __call__(self, batches: Sequence[ClaimedBatch], dead: Dead, *, rehearse: bool = False) -> None: ...
+
+
+def isolate(runtime: Runtime, claim: Claim, grade: Grade) -> list[str]:
+    """Grade a claim; if that fails, halve it until what is to blame stands alone.
+
+    Returns:
+        A line for each batch that could not be graded whole.
+    """
+    failed: list[str] = []
+    try:
+        _divide(runtime, claim, claim.batches, grade, failed)
+    except StaleClaimError as error:
+        metrics.CLAIMS.labels("fenced").inc()
+        log.warning("claim lost", reason=str(error))
+    return failed
+
+
+def _divide(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch], grade: Grade, failed: list[str]) -> None:
+    try:
+        _persist(runtime, grade, batches, {})
+    except StaleClaimError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the batches beside the one to blame must not suffer from it
+        metrics.CLAIMS.labels("failed").inc()
+        with runtime.engine.begin() as connection:
+            claims.renew(connection, claim.id, [batch.id for batch in batches], runtime.settings.lease)
+        if len(batches) == 1:
+            failed.append(_blame(runtime, claim, batches[0], grade, error))
+            return
+        log.warning("claim halved", batches=len(batches), error=_line(error))
+        middle = len(batches) // 2
+        _divide(runtime, claim, batches[:middle], grade, failed)
+        _divide(runtime, claim, batches[middle:], grade, failed)
+
+
+def _persist(runtime: Runtime, grade: Grade, batches: Sequence[ClaimedBatch], dead: Dead) -> None:
+    """Grade, again after what passes by itself: conflicts a few times, a lost connection for as long as the lease."""
+    give_up = time.monotonic() + runtime.settings.lease
+    conflicts = 0
+    while True:
+        try:
+            grade(batches, dead)
+        except DBAPIError as error:
+            lost = error.connection_invalidated
+            conflicts += not lost
+            if not lost and (conflicts == TRIES or _code(error) not in TRANSIENT):
+                raise
+            if time.monotonic() > give_up:
+                raise
+            log.warning("grading tried again", error=_line(error))
+            time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+        else:
+            return
+
+
+def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, error: Exception) -> str:
+    """Give a failing batch back, or, once it has been tried often enough, part with what is bad in it."""
+    settings = runtime.settings
+    with logging.bound(batch=batch.uid):
+        if batch.attempts < settings.max_attempts:
+            wait = min(settings.retry_max, settings.retry_base * 2 ** (batch.attempts - 1))
+            wait *= random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+            log.error("batch failed", attempts=batch.attempts, wait=wait, exc_info=error)
+            with runtime.engine.begin() as connection:
+                claims.release(connection, claim.id, batch.id, error=_line(error), wait=wait)
+            return f"batch {batch.uid} waits to be tried again: {_line(error)}"
+        dead = _dead_answers(runtime, batch, grade, error)
+        if dead:
+            _persist(runtime, grade, [batch], {batch.id: dead})
+            log.error("answers dead", answers=len(dead), error=_line(error))
+            return f"batch {batch.uid}: {len(dead)} of its answers are dead: {_line(error)}"
+        with runtime.engine.begin() as connection:
+            claims.bury(connection, claim.id, batch.id, error=_line(error))
+        log.error("batch dead", attempts=batch.attempts, error=_line(error))
+        return f"batch {batch.uid} is dead: {_line(error)}"
+
+
+def _dead_answers(runtime: Runtime, batch: ClaimedBatch, grade: Grade, error: Exception) -> dict[int, str]:
+    """Which answers keep the batch from being graded, and why; none if they cannot be told from the rest."""
+    try:
+        everything = [answer.position for answer in intake.decode(runtime.engine, [batch])]
+    except Exception:  # noqa: BLE001 - a body that cannot be read has no good part; the batch carries the error
+        return {}
+    dead: dict[int, str] = {}
+    rehearsals = 0
+
+    def search(positions: Sequence[int], last: Exception) -> None:
+        nonlocal rehearsals
+        if len(positions) == 1:
+            dead[positions[0]] = _line(last)
+            return
+        middle = len(positions) // 2
+        for half in (positions[:middle], positions[middle:]):
+            rehearsals += 1
+            if rehearsals > REHEARSALS:
+                return
+            left_out = dict.fromkeys(set(everything) - set(half), "left out")
+            try:
+                grade([batch], {batch.id: left_out}, rehearse=True)
+            except StaleClaimError:
+                raise
+            except Exception as failure:  # noqa: BLE001 - the reason is recorded with the answer
+                search(half, failure)
+
+    search(everything, error)
+    return {} if rehearsals > REHEARSALS or len(dead) == len(everything) else dead
+
+
+def _code(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _line(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

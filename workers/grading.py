@@ -1,0 +1,143 @@
+"""Live grading: one slice of claim -> load -> infer -> persist for a project and lane."""
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from sqlalchemy import Connection, text
+
+from db import answers as answer_rows
+from db import claims, failures, projects
+from db.claims import Claim, ClaimedBatch
+from telemetry import logging, metrics
+from workers import faults, intake, repeats, revision, scheme
+from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+
+log = logging.get(__name__)
+
+LOCK_TIMEOUT = 5.0
+"""Seconds to wait for a row that another worker holds before giving the claim back."""
+
+
+def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
+    """Grade what waits for the project and lane, for one slice.
+
+    Raises:
+        faults.GradingFailedError: a batch could not be graded and was given back or is dead; the others are.
+    """
+    settings = runtime.settings
+    deadline = time.monotonic() + settings.slice_ms / 1000
+    failed: list[str] = []
+    while time.monotonic() < deadline:
+        with metrics.SLICE_SECONDS.labels(lane).time():
+            claim = _claim(runtime, project_id, lane)
+            if claim is None:
+                metrics.CLAIMS.labels("empty").inc()
+                break
+            with logging.bound(claim=claim.id):
+                failed += faults.isolate(runtime, claim, partial(grade, runtime, project_id, claim))
+    else:
+        with runtime.engine.connect() as connection:
+            if claims.due(connection, project_id, lane):
+                return _end(WorkLeft(doors=((project_id, lane),)), failed)
+    return _end(NOTHING_LEFT, failed)
+
+
+def grade(
+    runtime: Runtime,
+    project_id: int,
+    claim: Claim,
+    batches: Sequence[ClaimedBatch],
+    dead: Mapping[int, Mapping[int, str]],
+    *,
+    rehearse: bool = False,
+) -> None:
+    """Grade batches of a claim in one transaction.
+
+    Args:
+        dead: by batch id, position and reason of answers to leave out and note as dead.
+        rehearse: roll back at the end, to learn whether it would have worked.
+
+    Raises:
+        StaleClaimError: the claim ran out; nothing has changed.
+    """
+    with runtime.engine.connect() as connection:
+        grading = projects.grading(connection, project_id)
+    waiting = [
+        answer
+        for answer in intake.decode(runtime.engine, batches)
+        if answer.position not in dead.get(answer.batch.id, ())
+    ]
+    new = intake.resolve(runtime.engine, grading, waiting)
+    with runtime.engine.connect() as connection, connection.begin() as transaction:
+        _limit(connection, runtime.settings.lease)
+        if len(new.columns.position):
+            _persist(runtime, connection, new)
+        for batch in batches:
+            failures.record(connection, batch.id, "rejected", new.rejected.get(batch.id, ()))
+            failures.record(connection, batch.id, "dead", tuple(dead.get(batch.id, {}).items()))
+        ids = [batch.id for batch in batches]
+        claims.finish(connection, claim.id, ids, [len(new.rejected.get(batch_id, ())) for batch_id in ids])
+        if rehearse:
+            transaction.rollback()
+            return
+    metrics.CLAIMS.labels("committed").inc()
+    metrics.ANSWERS_GRADED.inc(len(new.columns.position))
+    log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))
+
+
+def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> None:
+    """Lock the touched challenges, revise them with the new answers, store the answers with their grades."""
+    plan = scheme.make(new.grading, runtime.device)
+    locked = revision.lock(connection, plan, np.unique(new.columns.challenge_id))
+    stored = len(locked.answers.position)
+    locked = revision.extend(locked, new.columns)
+    answers = locked.answers
+    counted = repeats.counted(
+        new.grading.repeats,
+        challenge=answers.challenge_id,
+        respondent=answers.respondent_id,
+        choice=answers.choice,
+        answered_at=answers.answered_at,
+        batch_id=answers.batch_id,
+        position=answers.position,
+    )
+    changed = np.bincount(locked.item, counted != answers.counted, minlength=len(locked.ids)) > 0
+    posterior = revision.revise(connection, plan, locked, counted, changed, runtime.device)
+    flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
+    if len(flipped):
+        answer_rows.recount(connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
+    fresh = answer_rows.select(answers, slice(stored, None), counted=counted[stored:])
+    grades = posterior[locked.item[stored:], plan.place[fresh.choice]]
+    answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms)
+
+
+def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:
+    settings = runtime.settings
+    with runtime.engine.begin() as connection:
+        return claims.claim(
+            connection,
+            project_id,
+            lane,
+            batches=settings.claim_batches,
+            answers=settings.claim_answers,
+            lease=settings.lease,
+        )
+
+
+def _limit(connection: Connection, lease: float) -> None:
+    """A worker that stops in mid-transaction loses it, and its locks, no later than its lease."""
+    connection.execute(
+        text(
+            "SELECT set_config('idle_in_transaction_session_timeout', :idle, true),"
+            " set_config('lock_timeout', :lock, true)"
+        ),
+        {"idle": f"{int(lease * 1000)}ms", "lock": f"{int(LOCK_TIMEOUT * 1000)}ms"},
+    )
+
+
+def _end(left: WorkLeft, failed: list[str]) -> WorkLeft:
+    if failed:
+        raise faults.GradingFailedError(failed, left)
+    return left

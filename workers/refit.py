@@ -1,0 +1,195 @@
+"""Refits: fit a project's model cold to all its counted answers, and publish the result without losing live work."""
+
+import hashlib
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sqlalchemy import Connection
+
+from consensus.answers import Answers
+from consensus.digest import digest
+from consensus.fit import Fit
+from db import answers as answer_rows
+from db import projects, runs
+from db.errors import StaleClaimError
+from db.projects import Grading
+from db.runs import Outcome, RunClaim
+from telemetry import logging, metrics
+from workers import devices, lease, revision, scheme
+from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+from workers.scheme import Scheme, tensor
+
+log = logging.get(__name__)
+
+CHUNK = 2000
+"""Challenges published in one transaction."""
+
+Ints = npt.NDArray[np.int64]
+
+
+class RefitError(Exception):
+    """The project cannot be refitted; the message says why and is kept with the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The input of a refit: the counted answers of a project at one instant, in canonical order."""
+
+    grading: Grading
+    answers: Answers
+    challenge_ids: Ints
+    """(I,) by the bytes of their keys."""
+    respondent_ids: Ints
+    """(J,) by the bytes of their keys."""
+    revisions: Ints
+    """(I,)"""
+    names: dict[str, str]
+    """SHA-256 over the keys of challenges and of respondents."""
+
+
+def run(runtime: Runtime, project_id: int) -> WorkLeft:
+    """Carry out the project's waiting model run, if there is one and none is running.
+
+    Raises:
+        Exception: whatever made the run fail; it is recorded with the run.
+    """
+    settings = runtime.settings
+    with runtime.engine.begin() as connection:
+        claim = runs.claim(connection, project_id, settings.lease)
+    if claim is None:
+        return NOTHING_LEFT
+    with logging.bound(project=project_id, run=claim.id):
+        try:
+            with lease.kept(runtime.engine, claim, settings.lease):
+                _refit(runtime, project_id, claim)
+        except StaleClaimError as error:
+            log.warning("model run lost", reason=str(error))
+            return NOTHING_LEFT
+        except Exception as error:
+            with runtime.engine.begin() as connection:
+                runs.fail(connection, claim, f"{type(error).__name__}: {error}".splitlines()[0][:500])
+            raise
+    with runtime.engine.connect() as connection:
+        again = project_id in runs.waiting(connection)
+    return WorkLeft(refits=(project_id,)) if again else NOTHING_LEFT
+
+
+def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
+    began = time.monotonic()
+    with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        snapshot = take(connection, project_id, runtime.device)
+    plan = scheme.make(snapshot.grading, runtime.device)
+    if snapshot.answers.N == 0:
+        raise RefitError("no answer of the project counts yet")
+    fit = plan.model.fit(snapshot.answers, form=plan.form)
+    fitted = time.monotonic()
+    log.info("fitted", model=fit.model, answers=snapshot.answers.N, iterations=fit.iterations)
+    kept = publish(runtime, snapshot, plan, fit, claim)
+    outcome = Outcome(
+        model=fit.model,
+        model_version=fit.version,
+        build=devices.build(runtime.device),
+        input_digest=_digest(snapshot, plan, fit),
+        answers=snapshot.answers.N,
+        challenges=snapshot.answers.I,
+        respondents=snapshot.answers.J,
+        iterations=fit.iterations,
+        converged=fit.converged,
+        prior={"classes": plan.classes, "tensors": fit.prior.to_json()},
+        metrics={
+            "objective": fit.objective[-1] if fit.objective else None,
+            "mean_confidence": float(fit.confidence.mean()),
+            "fit_seconds": round(fitted - began, 3),
+            "publish_seconds": round(time.monotonic() - fitted, 3),
+            "final": kept,
+        },
+    )
+    with runtime.engine.begin() as connection:
+        runs.finish(connection, claim, project_id, outcome)
+    metrics.REFIT_SECONDS.labels(fit.model).observe(time.monotonic() - began)
+    log.info("model run published", final=kept, challenges=snapshot.answers.I)
+
+
+def take(connection: Connection, project_id: int, device: torch.device) -> Snapshot:
+    """Read a project's counted answers; the connection must be at REPEATABLE READ."""
+    grading = projects.grading(connection, project_id)
+    challenge, respondent, choice = answer_rows.counted(connection, project_id)
+    challenge_ids, challenge_names = _keys(connection, "challenges", project_id, challenge)
+    respondent_ids, respondent_names = _keys(connection, "respondents", project_id, respondent)
+    revisions = runs.revisions(connection, project_id)
+    codes = sorted(range(len(grading.classes)), key=lambda code: grading.classes[code].encode())
+    answers = Answers(
+        tensor(_places(challenge_ids, challenge), device),
+        tensor(_places(respondent_ids, respondent), device),
+        tensor(np.argsort(codes)[choice] if codes else choice, device),
+        len(challenge_ids),
+        len(respondent_ids),
+        max(len(codes), 1),
+    )
+    return Snapshot(
+        grading,
+        answers,
+        challenge_ids,
+        respondent_ids,
+        np.array([revisions[challenge_id] for challenge_id in challenge_ids.tolist()], dtype=np.int64),
+        {"challenges": challenge_names, "respondents": respondent_names},
+    )
+
+
+def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim: RunClaim) -> int:
+    """Put the fit's posteriors in the place of the stored ones, in chunks, without losing what was graded meanwhile.
+
+    A challenge whose answers changed since the snapshot is revised live under the new prior and stays provisional.
+
+    Returns:
+        How many challenges got a final posterior.
+    """
+    after = Scheme(plan.model, plan.form, fit.prior, claim.id, plan.order, plan.place)
+    posterior = fit.posterior.cpu().numpy()
+    by_id = np.argsort(snapshot.challenge_ids)  # locks are taken in id order, also across chunks
+    final = 0
+    for start in range(0, len(by_id), CHUNK):
+        chunk = by_id[start : start + CHUNK]
+        with runtime.engine.begin() as connection:
+            runs.renew(connection, claim, runtime.settings.lease)
+            locked = revision.lock(connection, after, snapshot.challenge_ids[chunk])
+            known = locked.revisions == snapshot.revisions[chunk]
+            revision.revise(
+                connection,
+                after,
+                locked,
+                locked.answers.counted,
+                np.ones(len(chunk), dtype=bool),
+                runtime.device,
+                revision.Fixed(posterior[chunk], known),
+            )
+            final += int(known.sum())
+    return final
+
+
+def _digest(snapshot: Snapshot, plan: Scheme, fit: Fit) -> str:
+    """A name for everything the fit depended on."""
+    classes = sorted(snapshot.grading.classes, key=str.encode)
+    declared = {"model": fit.model, "version": fit.version, "form": plan.form.value, "classes": classes}
+    return digest(snapshot.answers, {**declared, **snapshot.names})
+
+
+def _keys(connection: Connection, table: str, project_id: int, used: Ints) -> tuple[Ints, str]:
+    """Ids that are used, in the order of their keys' bytes, and the SHA-256 of those keys."""
+    wanted = set(np.unique(used).tolist())
+    sha = hashlib.sha256()
+    ids: list[int] = []
+    for row_id, key in runs.keys(connection, table, project_id):
+        if row_id in wanted:
+            ids.append(row_id)
+            sha.update(key.encode() + b"\0")  # keys hold no NUL
+    return np.array(ids, dtype=np.int64), sha.hexdigest()
+
+
+def _places(ids: Ints, used: Ints) -> Ints:
+    """Where in `ids` each of `used` stands."""
+    order = np.argsort(ids)
+    return order[np.searchsorted(ids[order], used)]

@@ -1,0 +1,165 @@
+"""Replacing the posteriors of locked challenges, and moving their respondents' statistics by exactly the difference.
+
+The invariant at every commit: S_j is the sum over the stored posteriors of j's counted answers. Live grading and the
+publishing of a refit both go through here, so there is one place that could break it.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sqlalchemy import Connection
+
+from consensus import live
+from consensus.answers import Answers
+from consensus.fit import TIE
+from consensus.statistics import count
+from db import answers as answer_rows
+from db import consensus as consensus_rows
+from db import statistics as statistics_rows
+from db.answers import AnswerColumns
+from workers.scheme import Scheme, tensor
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """Challenges whose locks this transaction holds, with everything that is known of them."""
+
+    ids: Ints
+    """(I,) challenges, ascending."""
+    revisions: Ints
+    """(I,)"""
+    stored: Floats
+    """(I, K) posteriors in canonical order."""
+    answers: AnswerColumns
+    """All answers to these challenges."""
+
+    @property
+    def item(self) -> Ints:
+        """(N,) place of each answer's challenge in `ids`."""
+        return np.searchsorted(self.ids, self.answers.challenge_id)
+
+
+def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
+    """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends."""
+    rows = consensus_rows.lock(connection, challenge_ids.tolist())
+    return Locked(
+        rows.ids, rows.revisions, scheme.posteriors(rows.posteriors), answer_rows.of_challenges(connection, rows.ids)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Posteriors that a refit found; where there is none, the challenge is revised live."""
+
+    posterior: Floats
+    """(I, K) in canonical order."""
+    known: Bools
+    """(I,)"""
+
+
+def revise(
+    connection: Connection,
+    scheme: Scheme,
+    locked: Locked,
+    counted: Bools,
+    changed: Bools,
+    device: torch.device,
+    fixed: Fixed | None = None,
+) -> Floats:
+    """Give the changed ones among the locked challenges new posteriors, and write everything that follows from them.
+
+    Args:
+        counted: (N,) which of `locked.answers` count from now on; `locked.answers.counted` says which did so far.
+        changed: (I,) which challenges get a new posterior.
+        fixed: posteriors to take instead of live ones.
+
+    Returns:
+        (I, K) posteriors in canonical order; those of unchanged challenges as stored.
+    """
+    changed_ids = np.flatnonzero(changed)
+    touched = changed[locked.item] & (counted | locked.answers.counted)
+    respondents, annotator = np.unique(locked.answers.respondent_id[touched], return_inverse=True)
+    item = np.searchsorted(changed_ids, locked.item[touched])
+    label = scheme.place[locked.answers.choice[touched]]
+    after_mask, before_mask = counted[touched], locked.answers.counted[touched]
+
+    def subset(mask: Bools) -> Answers:
+        return Answers(
+            tensor(item[mask], device),
+            tensor(annotator[mask], device),
+            tensor(label[mask], device),
+            len(changed_ids),
+            len(respondents),
+            scheme.classes,
+        )
+
+    before, after = subset(before_mask), subset(after_mask)
+    stored = tensor(locked.stored[changed_ids], device)
+    current = statistics_rows.read(connection, respondents.tolist())
+    seen = tensor(scheme.statistics(current.packed), device)
+    posterior = live.revise(scheme.model, before, stored, after, seen, scheme.prior, form=scheme.form).posterior
+    if fixed is not None:
+        known = tensor(fixed.known[changed_ids], device)[:, None]
+        posterior = torch.where(known, tensor(fixed.posterior[changed_ids], device), posterior)
+    difference = count(scheme.form, after, posterior) - count(scheme.form, before, stored)
+    table = posterior.cpu().numpy()
+
+    consensus_rows.write(
+        connection,
+        locked.ids[changed_ids],
+        scheme.coded_posteriors(table),
+        confidence=table.max(1),
+        answer=scheme.order[(table >= table.max(1, keepdims=True) - TIE).argmax(1)],
+        answers=np.bincount(item[after_mask], minlength=len(changed_ids)),
+        changed=_differs(item, after_mask != before_mask, len(changed_ids)),
+        final=np.zeros(len(changed_ids), dtype=bool) if fixed is None else fixed.known[changed_ids],
+        run_id=scheme.run_id,
+    )
+    _move(
+        connection,
+        scheme,
+        respondents,
+        difference.cpu().numpy(),
+        np.bincount(annotator, after_mask.astype(np.int64) - before_mask, minlength=len(respondents)).astype(np.int64),
+        device,
+    )
+    result = locked.stored.copy()
+    result[changed_ids] = table
+    return result
+
+
+def _move(
+    connection: Connection, scheme: Scheme, respondents: Ints, difference: Floats, change: Ints, device: torch.device
+) -> None:
+    """Add to statistics under their locks: others may have moved them since they were read to grade with."""
+    held = statistics_rows.read(connection, respondents.tolist(), lock=True)
+    statistics = scheme.statistics(held.packed) + difference
+    reliability = scheme.model.reliability(tensor(statistics, device), scheme.prior, form=scheme.form)
+    statistics_rows.write(
+        connection,
+        held.ids,
+        scheme.coded_statistics(statistics),
+        change=change,
+        accuracy=reliability.accuracy.cpu().numpy(),
+        low=reliability.low.cpu().numpy(),
+        high=reliability.high.cpu().numpy(),
+    )
+
+
+def extend(locked: Locked, new: AnswerColumns) -> Locked:
+    """The locked challenges with answers added that are not stored yet."""
+    old = locked.answers
+    joined = AnswerColumns(
+        *(np.concatenate([getattr(old, name), getattr(new, name)]) for name in AnswerColumns.__slots__)
+    )
+    return replace(locked, answers=joined)
+
+
+def _differs(item: Ints, different: Bools, items: int) -> Bools:
+    return np.bincount(item[different], minlength=items) > 0

@@ -1,0 +1,46 @@
+"""What a worker process holds for as long as it lives."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from sqlalchemy import Engine
+
+from config.settings import Settings
+from db.engine import make_engine
+from workers import devices
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Built once per process, after any fork or spawn."""
+
+    settings: Settings
+    engine: Engine
+    device: torch.device
+
+    @classmethod
+    def open(cls, settings: Settings, *, name: str = "touchstone-worker") -> Self:
+        """Connect lazily, choose the device.
+
+        Raises:
+            SettingsError: no Postgres is configured.
+        """
+        # Two connections: the work's own, and that of whoever keeps its lease alive.
+        engine = make_engine(settings.require_database_url(), pool_size=2, name=name)
+        return cls(settings, engine, devices.choose(settings.device))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkLeft:
+    """What a task leaves for others once it has committed: doors to ring and projects to refit."""
+
+    doors: tuple[tuple[int, str], ...] = ()
+    refits: tuple[int, ...] = ()
+
+
+NOTHING_LEFT = WorkLeft()

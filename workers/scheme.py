@@ -1,0 +1,103 @@
+"""A project's model and how its classes are numbered for it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from consensus import registry
+from consensus.model import Model
+from consensus.prior import Prior
+from consensus.statistics import Form
+from db.projects import Grading
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """How to compute for a project now.
+
+    Stored arrays are by class code; codes are in the order in which classes were declared or first met. The model works
+    on classes in the order of their keys' bytes, so that nothing it finds depends on the order of arrival.
+    """
+
+    model: Model
+    form: Form
+    prior: Prior
+    run_id: int | None
+    order: npt.NDArray[np.int64]
+    """(K,) class code at each canonical place."""
+    place: npt.NDArray[np.int64]
+    """(K,) canonical place of each class code."""
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return len(self.order)
+
+    def posteriors(self, stored: list[list[float]]) -> Floats:
+        """Stored posteriors as (I, K) in canonical order; zero where nothing was stored."""
+        table = np.zeros((len(stored), self.classes))
+        for length in {len(row) for row in stored} - {0}:
+            rows = [index for index, row in enumerate(stored) if len(row) == length]
+            table[rows, :length] = np.array([stored[index] for index in rows])
+        return table[:, self.order]
+
+    def statistics(self, stored: list[list[float]]) -> Floats:
+        """Stored statistics as (J, width) in canonical order; those stored before classes were added are widened."""
+        k = self.classes
+        full = self.form == Form.FULL
+        table = np.zeros((len(stored), k, k) if full else (len(stored), 1 + k))
+        for length in {len(row) for row in stored} - {0}:
+            rows = [index for index, row in enumerate(stored) if len(row) == length]
+            counts = np.array([stored[index] for index in rows])
+            if full:
+                older = round(length**0.5)
+                table[rows, :older, :older] = counts.reshape(-1, older, older)
+            else:
+                table[rows, :length] = counts
+        if full:
+            return table[:, self.order[:, None], self.order].reshape(len(stored), k * k)
+        return table[:, np.concatenate([[0], 1 + self.order])]
+
+    def coded_posteriors(self, posterior: Floats) -> Floats:
+        """(I, K) in canonical order as they are stored, by class code."""
+        return posterior[:, self.place]
+
+    def coded_statistics(self, statistics: Floats) -> Floats:
+        """(J, width) in canonical order as they are stored, by class code."""
+        k = self.classes
+        if self.form == Form.FULL:
+            table = statistics.reshape(-1, k, k)
+            return table[:, self.place[:, None], self.place].reshape(-1, k * k)
+        return statistics[:, np.concatenate([[0], 1 + self.place])]
+
+
+def make(grading: Grading, device: torch.device) -> Scheme:
+    """The scheme of a project as it stands; K must be at least 1.
+
+    Raises:
+        UnknownModelError: the project's model is not known to this release.
+    """
+    model = registry.get(grading.model)
+    form = Form(grading.form)
+    keys = [key.encode() for key in grading.classes]
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
+    prior = _prior(model, form, len(keys), grading.prior)
+    return Scheme(model, form, prior.to(device), grading.run_id, order, np.argsort(order))
+
+
+def _prior(model: Model, form: Form, classes: int, stored: Any | None) -> Prior:
+    """The current run's prior, if it was made for these classes: an open project may have met new ones since."""
+    if stored is not None and stored["classes"] == classes:
+        return Prior.from_json(stored["tensors"])
+    return model.prior(classes, form)
+
+
+def tensor(array: npt.NDArray[Any], device: torch.device) -> Tensor:
+    """A numpy array as a tensor on the device."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

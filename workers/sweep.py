@@ -1,0 +1,57 @@
+"""The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
+
+from sqlalchemy import Connection, text
+
+from db import claims, payloads, runs
+from telemetry import logging, metrics
+from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+
+log = logging.get(__name__)
+
+ADVISORY_LOCK = 0x737765657
+REFIT_PAUSE = 60.0
+"""Seconds between two refits of a project that nobody asked for, at least."""
+
+
+def run(runtime: Runtime) -> WorkLeft:
+    """End what has expired, ask for refits that are due, and list the doors at which something waits unheard."""
+    settings = runtime.settings
+    with runtime.engine.begin() as connection:
+        if not _alone(connection):
+            return NOTHING_LEFT
+        revived, dead = claims.expire(connection, settings.max_attempts)
+        runs.expire(connection, settings.max_attempts)
+        for project_id, cause in runs.outgrown(
+            connection,
+            growth=settings.refit_growth,
+            age=settings.refit_after,
+            minimum=settings.refit_minimum,
+            pause=REFIT_PAUSE,
+        ):
+            runs.request(connection, project_id, cause)
+        doors = claims.doors(connection, older_than=settings.sweep_interval)
+        refits = runs.waiting(connection)
+    if revived or dead:
+        log.warning("claims expired", waiting=revived, dead=dead)
+    if doors or refits:
+        metrics.SWEEPS.inc()
+    return WorkLeft(tuple(doors), tuple(refits))
+
+
+def keep_house(runtime: Runtime) -> None:
+    """Make the payload partitions of the coming days, drop those that nothing needs any more."""
+    with runtime.engine.begin() as connection:
+        if not _alone(connection):
+            return
+        # Partitions come and go under the strongest lock: never queue the edge behind a wait for it.
+        connection.execute(text("SELECT set_config('lock_timeout', '500ms', true)"))
+        payloads.make_partitions(connection)
+        dropped = payloads.drop_partitions(connection, runtime.settings.payload_days)
+    if dropped:
+        log.info("payloads dropped", days=[day.isoformat() for day in dropped])
+
+
+def _alone(connection: Connection) -> bool:
+    """Whether no other process sweeps now."""
+    query = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(connection.execute(query, {"key": ADVISORY_LOCK}).scalar_one())
