@@ -20,7 +20,7 @@ up: $(VENV)/.run ## run the whole stack here until Ctrl-C; data stays in .touchs
 	$(BIN)/touchstone up
 
 test: $(VENV)/.dev ## the whole suite, against embedded servers of its own
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report= tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not package" --cov --cov-report= tests
 	@$(BIN)/coverage report --skip-covered 2>/dev/null | tail -n 40
 
 unit: $(VENV)/.dev ## the tests that open no socket

@@ -6,7 +6,7 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
-from api.problems import Problem
+from api.problems import ProblemError
 from api.services import Here
 from api.timed_cache import TimedCache
 from db import keys
@@ -29,14 +29,14 @@ async def admit(cache: TimedCache[bytes, Principal | None], secret: str | None, 
     """Who owns the key, if it has one of the scopes.
 
     Raises:
-        Problem: 401 without a valid key, 403 when the key lacks the scope.
+        ProblemError: 401 without a valid key, 403 when the key lacks the scope.
     """
     principal = await cache.get(keys.digest(secret)) if secret else None
     if principal is None:
         detail = "The API key is not valid." if secret else "An API key is needed: Authorization: Bearer ts_..."
-        raise Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+        raise ProblemError(401, detail, headers={"WWW-Authenticate": "Bearer"})
     if principal.scopes.isdisjoint(scopes):
-        raise Problem(403, f"The API key lacks the scope {' or '.join(scopes)}.")
+        raise ProblemError(403, f"The API key lacks the scope {' or '.join(scopes)}.")
     return principal
 
 

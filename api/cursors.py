@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from fastapi import Query
 
-from api.problems import Fault, Problem
+from api.problems import Fault, ProblemError
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items in the page, at most.")]
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
@@ -28,7 +28,7 @@ def decode(cursor: str | None, start: Place) -> Place:
     """The place of a cursor; `start` when there is none.
 
     Raises:
-        Problem: it is not one of ours.
+        ProblemError: it is not one of ours.
     """
     if cursor is None:
         return start
@@ -49,5 +49,5 @@ def cut(rows: Sequence[Row], limit: int, place: Callable[[Row], int | str]) -> t
     return rows[:limit], encode(place(rows[limit - 1]))
 
 
-def _unknown() -> Problem:
-    return Problem(422, "The cursor is not one this API gave.", [Fault("/query/after", "is not a cursor")])
+def _unknown() -> ProblemError:
+    return ProblemError(422, "The cursor is not one this API gave.", [Fault("/query/after", "is not a cursor")])

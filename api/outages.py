@@ -4,7 +4,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "57P", "53", "25006")
-"""SQLSTATEs, by their beginnings: connection lost, shutting down or starting, out of resources, demoted to read-only."""
+"""SQLSTATEs, by their beginnings: connection lost, stopping or starting, out of resources, demoted to read-only."""
 
 
 def is_outage(error: Exception) -> bool:

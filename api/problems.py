@@ -29,55 +29,48 @@ class Fault(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Problem(Exception):
+class ProblemError(HTTPException):
     """What went wrong, as the client is told."""
 
     def __init__(
         self, status: int, detail: str, errors: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
+        super().__init__(status, detail, headers)
         self.errors = errors
-        self.headers = headers
 
 
-def unavailable(detail: str) -> Problem:
+def unavailable(detail: str) -> ProblemError:
     """Nothing was done; the same request may succeed in a moment."""
-    return Problem(503, detail, headers={"Retry-After": RETRY_AFTER})
+    return ProblemError(503, detail, headers={"Retry-After": RETRY_AFTER})
 
 
-def respond(problem: Problem) -> Response:
+def respond(problem: HTTPException) -> Response:
     """The document of a problem."""
     document: dict[str, Any] = {
         "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
-        "status": problem.status,
+        "title": HTTPStatus(problem.status_code).phrase,
+        "status": problem.status_code,
         "detail": problem.detail,
     }
-    if problem.errors:
+    if isinstance(problem, ProblemError) and problem.errors:
         document["errors"] = problem.errors
-    return Response(msgspec.json.encode(document), problem.status, problem.headers, MEDIA_TYPE)
-
-
-async def _problem(_request: Request, error: Problem) -> Response:
-    return respond(error)
+    return Response(msgspec.json.encode(document), problem.status_code, problem.headers, MEDIA_TYPE)
 
 
 async def _http(_request: Request, error: HTTPException) -> Response:
-    return respond(Problem(error.status_code, error.detail, headers=error.headers))
+    return respond(error)
 
 
 async def _validation(_request: Request, error: RequestValidationError) -> Response:
-    return respond(Problem(422, "The request is not valid.", [_fault(found) for found in error.errors()]))
+    return respond(ProblemError(422, "The request is not valid.", [_fault(found) for found in error.errors()]))
 
 
 async def _not_found(_request: Request, error: NotFoundError) -> Response:
-    return respond(Problem(404, str(error)))
+    return respond(ProblemError(404, str(error)))
 
 
 async def _conflict(_request: Request, error: ConflictError) -> Response:
-    return respond(Problem(409, str(error)))
+    return respond(ProblemError(409, str(error)))
 
 
 async def _database(_request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
@@ -91,7 +84,6 @@ async def _disconnected(_request: Request, _error: ClientDisconnect) -> Response
 
 
 HANDLERS: Mapping[Any, ExceptionHandler] = {
-    Problem: _problem,
     HTTPException: _http,
     RequestValidationError: _validation,
     NotFoundError: _not_found,

@@ -34,7 +34,7 @@ class TimedCache(Generic[Key, Value]):
         """The value of a key.
 
         Raises:
-            Problem: loading takes too long.
+            ProblemError: loading takes too long.
         """
         found = self._values.get(key)
         if found is not None and found[0] > asyncio.get_running_loop().time():

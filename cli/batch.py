@@ -8,7 +8,7 @@ from cli.client import connect, project_path
 from cli.listing import show_fields, show_rows
 from config.settings import load
 
-app = typer.Typer(help="Batches: list, show, retry, cancel.", no_args_is_help=True)
+app = typer.Typer(help="Batches: list, show, retry, cancel.", no_args_is_help=True, add_completion=False)
 
 Project = Annotated[str, typer.Option(help="Name of the project.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Id of the batch.")]

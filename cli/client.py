@@ -22,9 +22,10 @@ from db.bodies import NDJSON
 PATIENCE = 60.0
 """Seconds that a long piece of work goes on trying while the API is away."""
 
-_FIRST_PAUSE = 0.25
+_FIRST_PAUSE = 0.1
 _LAST_PAUSE = 5.0
 _PAGE = 1000
+_NAMED = 3  # details that a message names, at most
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _REFUSED = frozenset({429, 503})  # the server says that it did nothing
 _UNCERTAIN = frozenset({502, 504})  # a proxy does not know what the server did
@@ -239,8 +240,11 @@ def _refusal(response: httpx.Response) -> ApiError:
         problem = None
     if not isinstance(problem, dict):
         problem = {}
-    said = problem.get("detail") or problem.get("title") or response.reason_phrase
-    return ApiError(response.status_code, f"{said} (HTTP {response.status_code})", problem.get("errors") or [])
+    said = str(problem.get("detail") or problem.get("title") or response.reason_phrase)
+    errors: list[dict[str, str]] = problem.get("errors") or []
+    named = "; ".join(f"{error['pointer']}: {error['detail']}" for error in errors[:_NAMED])
+    message = f"{said} {named}" if named else said
+    return ApiError(response.status_code, f"{message} (HTTP {response.status_code})", errors)
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -17,7 +17,7 @@ from cli.database import translated
 from cli.errors import CliError
 from config.settings import load
 
-app = typer.Typer(help="Migrate the database.", no_args_is_help=True)
+app = typer.Typer(help="Migrate the database.", no_args_is_help=True, add_completion=False)
 
 
 @app.command()

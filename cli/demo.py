@@ -95,7 +95,7 @@ def _refuse_foreign_tables(settings: Settings) -> None:
 
 @contextmanager
 def _stack(home: Home, screen: Console) -> Iterator[Child]:
-    """A stack, starting as a child: a supervisor has neither torch nor threads. Its home is made anew and goes again."""
+    """A stack, starting as a child: a supervisor has neither torch nor threads. Its home is made anew, and removed."""
     with held(home.path):
         end_leftovers(home.path)
         for entry in home.path.iterdir():

@@ -17,9 +17,11 @@ def flower(
     settings = load()
     host = host or settings.flower_host
     port = settings.flower_port if port is None else port
+    if settings.flower_password is None:
+        raise CliError("TOUCHSTONE_FLOWER_PASSWORD: not set, and Flower does not start without one")
     if not is_free(port, host):
         raise CliError(f"port {port} on {host} is busy: choose another with --port or TOUCHSTONE_FLOWER_PORT")
 
-    from celery.bin.celery import celery  # noqa: PLC0415 - loads Flower, which takes its settings from the app
+    from celery.bin.celery import celery
 
     celery.main(["-A", "tasks", "flower", f"--address={host}", f"--port={port}"], prog_name="celery")

@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Annotated, Literal
+from enum import StrEnum
+from typing import Annotated
 
 import typer
 
@@ -11,9 +12,15 @@ from cli.listing import show_fields, show_json, show_rows
 from db import keys, tenants
 from db.errors import ConflictError
 
-app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True)
+app = typer.Typer(help="API keys: create, list, revoke.", no_args_is_help=True, add_completion=False)
 
-Scope = Literal["submit", "read", "admin"]
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    SUBMIT = "submit"
+    READ = "read"
+    ADMIN = "admin"
 
 
 @app.command()

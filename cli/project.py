@@ -9,7 +9,7 @@ from cli.errors import CliError
 from cli.listing import show_fields, show_rows
 from config.settings import load
 
-app = typer.Typer(help="Projects: create, list, show, set.", no_args_is_help=True)
+app = typer.Typer(help="Projects: create, list, show, set.", no_args_is_help=True, add_completion=False)
 
 Repeats = Literal["first", "last", "all"]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the project.")]

@@ -49,9 +49,9 @@ def simulated_crowd(seed: int, challenges: int, answers: int, classes: int = 4) 
     Raises:
         ValueError: so many answers cannot be given to so few challenges.
     """
-    from consensus import registry  # noqa: PLC0415 - torch, which the stack starts without
-    from consensus.scores import score  # noqa: PLC0415
-    from consensus.simulation import simulate  # noqa: PLC0415
+    from consensus import registry
+    from consensus.scores import score
+    from consensus.simulation import simulate
 
     crowd = simulate(seed, challenges, classes, answers)
     majority = score(registry.get("majority").fit(crowd.answers).posterior, crowd.truth)

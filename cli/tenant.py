@@ -10,7 +10,7 @@ from cli.errors import CliError
 from cli.listing import show_fields, show_rows
 from db import tenants
 
-app = typer.Typer(help="Tenants: create, list.", no_args_is_help=True)
+app = typer.Typer(help="Tenants: create, list.", no_args_is_help=True, add_completion=False)
 
 _LONGEST = 64
 

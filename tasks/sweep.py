@@ -5,7 +5,7 @@ from celery import shared_task
 from tasks import queues
 
 
-@shared_task(name=queues.SWEEP_TASK, time_limit=queues.SWEEP_LIMIT)
+@shared_task(name=queues.SWEEP_TASK, time_limit=queues.SWEEP_LIMIT, send_events=False)  # would bury all else in Flower
 def sweep() -> None:
     """One sweep; rings whether or not a doorbell seems to be pending, because its message may be lost."""
     from tasks import process

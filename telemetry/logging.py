@@ -23,7 +23,16 @@ _SECRET_FIELDS = re.compile(r"(?i)^(.*_)?(password|secret|token|authorization|ap
 _URL_PASSWORD = re.compile(r"(://[^/@:\s]*:)[^/@\s]+(?=@)")
 
 # Libraries that say at INFO what nobody asked.
-_QUIET = ("httpx", "httpcore", "tornado.access", "asyncio", "alembic.runtime.plugins")
+_QUIET = (
+    "alembic.runtime.plugins",
+    "asyncio",
+    "celery.app.trace",
+    "celery.beat",
+    "celery.worker.strategy",
+    "httpcore",
+    "httpx",
+    "tornado.access",
+)
 
 
 def configure(level: Level = "info", format: Format = "auto") -> None:  # noqa: A002 - the setting's own name

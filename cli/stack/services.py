@@ -17,7 +17,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not
 
 
 def touchstone(home: Home, name: str, *arguments: str) -> Program:
-    """`touchstone ARGUMENTS` working for a home. Durable work makes kill -9 as good as any end once we are gone."""
+    """`touchstone ARGUMENTS` working for a home; it is killed when we die, as nothing is lost that way."""
     return Program(
         name=name,
         command=[*TOUCHSTONE, *arguments],
@@ -65,4 +65,4 @@ def _worker(home: Home, name: str, *lanes: str) -> Service:
     stamp = home.stamp(name)
     chosen = [word for lane in lanes for word in ("--lane", lane)]
     program = touchstone(home, name, "worker", *chosen, "--name", name, "--stamp", str(stamp))
-    return Service(program, Tier.WORKERS, stamp=stamp)
+    return Service(program, Tier.WORKERS, ready=stamp.exists, stamp=stamp)

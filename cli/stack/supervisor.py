@@ -14,6 +14,7 @@ from telemetry.logging import get
 _POLL = 0.1
 _FIRST_DELAY = 0.25
 _LAST_DELAY = 10.0
+_HOPELESS = 4  # deaths in a row after which a start is given up
 _STEADY = 60.0  # a child that lived this long starts again with the first delay
 _WARM_UP = 120.0  # until the first stamp: imports take their time on a busy machine
 _SUSPENDED = 5.0  # a gap between two looks that says the machine slept, and everyone's stamp with it
@@ -92,19 +93,21 @@ class Supervisor:
         """Run the services and wait until each is ready.
 
         Raises:
-            CliError: one is not ready in time; the message names its log.
+            CliError: one is not ready in time, or dies again and again; the message names its log.
         """
         waiting = list(services)
         for service in waiting:
+            if service.stamp:
+                service.stamp.unlink(missing_ok=True)
             self.adopt(service, Child(service.program))
         deadline = time.monotonic() + limit
         while waiting:
             self.look()
             waiting = [service for service in waiting if service.ready and not service.ready()]
-            if waiting and time.monotonic() > deadline:
-                program = waiting[0].program
-                reason = last_line(program.log)
-                raise CliError(f"{program.name} is not ready after {limit:.0f} s: {reason} (see {program.log})")
+            for service in waiting:
+                program = service.program
+                if self._runs[program.name].failures == _HOPELESS or time.monotonic() > deadline:
+                    raise CliError(f"{program.name} did not start: {last_line(program.log)} (see {program.log})")
             time.sleep(_POLL)
 
     def watch(self) -> None:

@@ -133,9 +133,14 @@ time.sleep(600)
 
 
 def test_what_does_not_come_up_is_named_with_its_log(supervisor: Supervisor, tmp_path: Path) -> None:
-    services = [service(tmp_path, "api", "import sys; sys.exit('error: no such host')", ready=lambda: False)]
-    with pytest.raises(CliError, match=r"api is not ready after 1 s: error: no such host \(see .*/api\.log\)"):
-        supervisor.start(services, limit=1)
+    message = r"api did not start: {} \(see .*/api\.log\)"
+    broken = service(tmp_path, "api", "import sys; sys.exit('error: no such host')", ready=lambda: False)
+    with pytest.raises(CliError, match=message.format("error: no such host")):
+        supervisor.start([broken])
+    supervisor.stop()
+    slow = service(tmp_path, "api", "print('importing', flush=True)" + SLEEPER.join("\n\n"), ready=lambda: False)
+    with pytest.raises(CliError, match=message.format("importing")):
+        supervisor.start([slow], limit=0.5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start ends what a killed supervisor left")

@@ -1,0 +1,199 @@
+"""Looking at the answers of a body before they are accepted.
+
+Almost every body is right, so it is decoded once, in C, and looked over as a whole. Only a body that fails is taken
+apart to name each wrong answer.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from api.doors import Door
+from api.problems import Fault, ProblemError
+from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode
+
+_KEYS = ("challenge", "respondent", "answer")
+_PLACEHOLDER = AnswerBody("-", "-", "-")
+"""Stands in a stored body where a rejected answer was, so that the others keep their positions."""
+
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A body that was looked over."""
+
+    body: bytes
+    """What to store: as received, unless rejected answers cannot even be decoded and give way to placeholders."""
+    answers: int
+    faults: Sequence[tuple[int, Fault]]
+    """Position of each wrong answer and what is wrong; several faults of one answer follow one another."""
+
+    @property
+    def rejected(self) -> tuple[tuple[int, str], ...]:
+        """Position and reason of each answer that is wrong."""
+        reasons: dict[int, list[str]] = {}
+        for position, fault in self.faults:
+            reasons.setdefault(position, []).append(f"{fault.pointer.rpartition('/')[2]}: {fault.detail}")
+        return tuple((position, "; ".join(found)) for position, found in reasons.items())
+
+
+def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
+    """Look a body over.
+
+    Raises:
+        ProblemError: it has more than `limit` answers, none, or is no body of answers at all.
+    """
+    try:
+        answers = decode(body, media_type)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return _take_apart(body, media_type, door, limit, error)
+    if not answers:
+        raise ProblemError(422, "The body has no answers.")
+    _limit(len(answers), limit)
+    if _clean(body, answers, door):
+        return Checked(body, len(answers), ())
+    prefix = _prefix(media_type)
+    values = [{name: getattr(answer, name) for name in answer.__struct_fields__} for answer in answers]
+    return Checked(body, len(answers), _faults(values, door, prefix))
+
+
+def _clean(body: bytes, answers: Sequence[AnswerBody], door: Door) -> bool:
+    return (
+        b"\\u0000" not in body
+        and (door.classes is None or door.classes.issuperset([answer.answer for answer in answers]))
+        and all(answer.answered_at is None or 1 < answer.answered_at.year < 9999 for answer in answers)
+    )
+
+
+def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exception) -> Checked:
+    """As :func:`check`, for a body that cannot be decoded as a whole."""
+    values = _document(body, error) if media_type == JSON else list(_lines(body, limit))
+    _limit(len(values), limit)
+    faults = _faults(values, door, _prefix(media_type))
+    if not faults:  # something is wrong with it that is not about any one answer
+        raise _malformed(str(error))
+    bad = {position for position, _ in faults}
+    kept = [
+        _PLACEHOLDER if position in bad else msgspec.convert(value, AnswerBody) for position, value in enumerate(values)
+    ]
+    encoded = msgspec.json.encode(BatchBody(kept)) if media_type == JSON else _encode_lines(kept)
+    return Checked(encoded, len(values), faults)
+
+
+def _encode_lines(answers: Sequence[AnswerBody]) -> bytes:
+    return msgspec.json.Encoder().encode_lines(answers)
+
+
+def _document(body: bytes, error: Exception) -> list[Any]:
+    try:
+        document = _loads(body)
+    except (ValueError, RecursionError):
+        raise _malformed(str(error)) from None
+    if not isinstance(document, dict):
+        raise _malformed("must be an object with the field answers", pointer="")
+    answers = document.get("answers")
+    if not isinstance(answers, list) or not answers:
+        found = "is empty" if answers == [] else "is missing" if "answers" not in document else "must be an array"
+        raise _malformed(found, pointer="/answers")
+    return answers
+
+
+class _Unreadable:
+    """A line that is not JSON."""
+
+
+def _lines(body: bytes, limit: int) -> Iterator[Any]:
+    filled = (line for line in body.split(b"\n") if line.strip())
+    for count, line in enumerate(filled, start=1):
+        _limit(count, limit)
+        try:
+            yield _loads(line)
+        except (ValueError, RecursionError):
+            yield _Unreadable()
+
+
+def _loads(text: bytes) -> Any:
+    """JSON that may hold what may not be in it: such strings are then found out one by one."""
+    return json.loads(text.decode("utf-8", "surrogateescape"), strict=False, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _faults(values: Sequence[Any], door: Door, prefix: str) -> list[tuple[int, Fault]]:
+    return [
+        (position, Fault(f"{prefix}/{position}{path}", detail))
+        for position, value in enumerate(values)
+        for path, detail in _answer(value, door)
+    ]
+
+
+def _answer(value: Any, door: Door) -> Iterator[tuple[str, str]]:
+    """Pointer within the answer, and detail, of each thing wrong with one answer."""
+    if isinstance(value, _Unreadable):
+        yield "", "is not JSON"
+        return
+    if not isinstance(value, Mapping):
+        yield "", "must be an object"
+        return
+    for name in _KEYS:
+        found = _key(value[name]) if name in value else "is missing"
+        if found is None and name == "answer" and door.classes is not None and value[name] not in door.classes:
+            found = f"{json.dumps(value[name], ensure_ascii=False)} is not one of {door.listed}"
+        if found:
+            yield f"/{name}", found
+    if found := _moment(value.get("answered_at")):
+        yield "/answered_at", found
+    if found := _duration(value.get("duration_ms")):
+        yield "/duration_ms", found
+
+
+def _key(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "must be a string"
+    if not value:
+        return "is empty"
+    if len(value) > MAX_KEY:
+        return f"is longer than {MAX_KEY} characters"
+    if "\0" in value:
+        return "contains the character NUL"
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "is not valid Unicode: a lone surrogate, or bytes that are not UTF-8"
+    return None
+
+
+def _moment(value: Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        msgspec.convert(value, _Moment).astimezone(UTC)
+    except OverflowError:
+        return "is out of range"
+    except (msgspec.ValidationError, UnicodeError):
+        return "must be a time with a time zone, as 2026-01-31T12:00:00Z"
+    return None
+
+
+def _duration(value: Any) -> str | None:
+    if value is None or (type(value) is int and 0 <= value <= MAX_DURATION):
+        return None
+    return f"must be a whole number of milliseconds from 0 to {MAX_DURATION}"
+
+
+def _prefix(media_type: str) -> str:
+    return "/answers" if media_type == JSON else ""
+
+
+def _limit(count: int, limit: int) -> None:
+    if count > limit:
+        raise ProblemError(413, f"The body has more than {limit:,} answers.")
+
+
+def _malformed(detail: str, *, pointer: str = "") -> ProblemError:
+    return ProblemError(422, "The body is not a body of answers.", [Fault(pointer, detail)])

@@ -1,0 +1,91 @@
+"""The bytes of a POST: what they claim to be, and what is in them, never more than the limit."""
+
+import zlib
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import ProblemError, respond
+from db.bodies import JSON, NDJSON
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def too_large(limit: int) -> ProblemError:
+    """The refusal of a body beyond the limit."""
+    return ProblemError(413, f"The body is larger than {limit:,} bytes.")
+
+
+class BodyLimit:
+    """Refuses bodies of more than `limit` bytes: at once when the request says so, else as soon as it is reached."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if not declared.isdigit() or int(declared) > self._limit:
+            await respond(too_large(self._limit))(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit:
+                raise too_large(self._limit)
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def media_type(content_type: str | None) -> str:
+    """The media type of a body of answers.
+
+    Raises:
+        ProblemError: it is another one.
+    """
+    kind, *parameters = [part.strip().lower() for part in (content_type or "").split(";")]
+    charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
+    if kind not in {JSON, NDJSON} or charsets not in ([], ["utf-8"]):
+        raise ProblemError(415, f"The body must be {JSON} or {NDJSON}, in UTF-8.", headers={"Accept": f"{JSON}, {NDJSON}"})
+    return kind
+
+
+def compressed(content_encoding: str | None) -> bool:
+    """Whether a body is gzipped.
+
+    Raises:
+        ProblemError: it is encoded in another way.
+    """
+    encoding = (content_encoding or "identity").strip().lower()
+    if encoding not in {"identity", "gzip", "x-gzip"}:
+        raise ProblemError(415, "The body may be sent as it is or gzipped.", headers={"Accept-Encoding": "gzip"})
+    return encoding != "identity"
+
+
+def inflate(body: bytes, limit: int) -> bytes:
+    """What was gzipped; members that follow one another are joined, as gzip does.
+
+    Raises:
+        ProblemError: it is not gzip, it is cut short, or it inflates to more than `limit` bytes.
+    """
+    parts: list[bytes] = []
+    room = limit + 1
+    while body:
+        member = zlib.decompressobj(_GZIP)
+        try:
+            parts.append(member.decompress(body, room))
+        except zlib.error:
+            raise ProblemError(422, "The body is not valid gzip.") from None
+        room -= len(parts[-1])
+        if room <= 0:
+            raise too_large(limit)
+        if not member.eof:
+            raise ProblemError(422, "The gzipped body is cut short.")
+        body = member.unused_data
+    return b"".join(parts)

@@ -1,0 +1,92 @@
+"""Replies of any length in memory that does not grow with it."""
+
+import csv
+import io
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+
+import anyio
+import msgspec
+from anyio import to_thread
+from sqlalchemy import Connection, Engine
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from api.doors import find_project
+from api.schemas.verdict import Verdict, verdict
+from db import consensus
+
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+STALL = 30.0
+"""Seconds a client may take over one chunk: it holds a connection and a snapshot meanwhile."""
+
+_COLUMNS = ("challenge", "answer", "confidence", "answers", "final", "model_run")
+
+Chunks = Generator[bytes, None, None]
+
+
+class Export(StreamingResponse):
+    """Streams chunks that a thread makes, and closes their source however the exchange ends."""
+
+    def __init__(self, chunks: Chunks, media_type: str, headers: Mapping[str, str]) -> None:
+        super().__init__(chunks, headers=headers, media_type=media_type)
+        self._chunks = chunks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def in_time(message: Message) -> None:
+            with anyio.fail_after(STALL):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, in_time)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._chunks.close)
+
+
+def export_verdicts(engine: Engine, tenant_id: int, project_name: str, media_type: str) -> Export:
+    """All verdicts of a project at one moment, by challenge, as CSV or NDJSON.
+
+    Raises:
+        NotFoundError: this tenant has no such project.
+    """
+    chunks = _verdicts(engine, tenant_id, project_name, media_type)
+    next(chunks)
+    extension = "csv" if media_type == CSV else "ndjson"
+    return Export(chunks, media_type, {"Content-Disposition": f'attachment; filename="{project_name}.{extension}"'})
+
+
+def _verdicts(engine: Engine, tenant_id: int, project_name: str, media_type: str) -> Chunks:
+    """Begins with an empty chunk, once everything is found: what can fail does so before the reply begins."""
+    with engine.connect() as plain:
+        connection = plain.execution_options(isolation_level="REPEATABLE READ")
+        with connection.begin():
+            classes = find_project(connection, tenant_id, project_name).classes
+            project_id = find_project(connection, tenant_id, project_name).id
+            yield b""
+            if media_type == CSV:
+                yield _csv([[*_COLUMNS, *(f"p:{name}" for name in classes)]])
+            with closing(_rows(connection, project_id, classes)) as pages:
+                for page in pages:
+                    yield _csv(_cells(page)) if media_type == CSV else _ndjson(page)
+
+
+def _rows(connection: Connection, project_id: int, classes: Sequence[str]) -> Generator[list[Verdict], None, None]:
+    for rows in consensus.stream(connection, project_id):
+        yield [verdict(row, classes) for row in rows]
+
+
+def _cells(page: Iterable[Verdict]) -> Iterator[list[object]]:
+    for row in page:
+        final = "true" if row.final else "false"
+        yield [row.challenge, row.answer, row.confidence, row.answers, final, row.model_run, *row.posterior.values()]
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _ndjson(page: Iterable[Verdict]) -> bytes:
+    return msgspec.json.Encoder().encode_lines(page)

@@ -1,0 +1,159 @@
+"""Taking batches in: the hot path, a plain Starlette route without anything it does not need.
+
+FastAPI describes it in the OpenAPI document (`api.ingest_operation`) but has no part in serving it.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+import msgspec
+from anyio import CapacityLimiter, to_thread
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from api import answers
+from api.access import admit, bearer
+from api.answers import Checked
+from api.body import compressed, inflate, media_type
+from api.doors import Door
+from api.problems import Fault, ProblemError
+from api.services import Services
+from api.uids import new_uid
+from db.batches import NewBatch
+from db.models.batch import LANES
+from telemetry import logging, metrics
+
+PATH = "/v1/projects/{project}/batches"
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
+NAMED = 1000
+"""Faults that a problem document names, at most."""
+
+_SMALL = 32 * 1024
+"""Bytes of a body that is looked over in the event loop: sooner done than handed to a thread."""
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The reply to an accepted batch, and to whoever repeats it."""
+
+    id: str
+    project: str
+    lane: str
+    answers: int
+    rejected: tuple[Fault, ...]
+    state: str = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    lane: str
+    partial: bool
+
+
+def route() -> Route:
+    """The route that takes batches in."""
+    crowded = CapacityLimiter(2)  # more threads would only take the processor and memory from one another
+
+    async def ingest(request: Request) -> Response:
+        services: Services = request.app.state.services
+        principal = await admit(services.keys, bearer(request.headers.get("authorization")), "submit")
+        project: str = request.path_params["project"]
+        door = await services.doors.get((principal.tenant_id, project))
+        options = _options(request.query_params)
+        key = _key(request.headers.get("idempotency-key"))
+        kind = media_type(request.headers.get("content-type"))
+        gzipped = compressed(request.headers.get("content-encoding"))
+        body = await request.body()
+        settings = services.settings
+
+        def prepare() -> NewBatch:
+            plain = inflate(body, settings.max_body_bytes) if gzipped else body
+            checked = answers.check(plain, kind, door, limit=settings.max_answers)
+            return _batch(checked, plain, kind, door, project, options, key)
+
+        small = len(body) <= _SMALL and not gzipped
+        batch = prepare() if small else await to_thread.run_sync(prepare, limiter=crowded)
+        with logging.bound(project=project, batch=batch.uid):
+            accepted = await services.writer.accept(batch)
+        if accepted.digest != batch.digest:
+            raise ProblemError(409, f"The idempotency key {key} was used with another body or other options.")
+        uid = str(batch.uid)
+        if accepted.reply == batch.reply:
+            metrics.ANSWERS_ACCEPTED.inc(batch.answers - len(batch.rejected))
+            metrics.ANSWERS_REJECTED.inc(len(batch.rejected))
+        else:
+            uid = msgspec.json.decode(accepted.reply, type=Reply).id
+        headers = {"Location": f"/v1/projects/{project}/batches/{uid}", "Idempotency-Key": key}
+        return Response(accepted.reply, 202, headers, "application/json")
+
+    return _Route(PATH, ingest, methods=["POST"])
+
+
+class _Route(Route):
+    """Notes itself in the scope as FastAPI's routes do, for the metrics."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        match, child = super().matches(scope)
+        if match == Match.FULL:
+            child["route"] = self
+        return match, child
+
+
+def _options(query: QueryParams) -> _Options:
+    lane = query.get("lane", "live")
+    partial = query.get("partial", "false")
+    faults = []
+    if lane not in LANES:
+        faults.append(Fault("/query/lane", f"must be one of {', '.join(LANES)}"))
+    if partial not in {"true", "false"}:
+        faults.append(Fault("/query/partial", "must be true or false"))
+    if faults:
+        raise ProblemError(422, "The request is not valid.", faults)
+    return _Options(lane, partial == "true")
+
+
+def _key(header: str | None) -> str:
+    if header is None:
+        return str(new_uid())
+    if not KEY.fullmatch(header):
+        fault = Fault("/header/idempotency-key", "must be 1 to 200 visible ASCII characters")
+        raise ProblemError(422, "The request is not valid.", [fault])
+    return header
+
+
+def _batch(
+    checked: Checked, received: bytes, kind: str, door: Door, project: str, options: _Options, key: str
+) -> NewBatch:
+    faults = [fault for _, fault in checked.faults]
+    rejected = checked.rejected
+    if faults and (not options.partial or len(rejected) == checked.answers):
+        metrics.ANSWERS_REJECTED.inc(len(rejected))
+        raise ProblemError(422, _summary(len(rejected), checked.answers, len(faults)), faults[:NAMED])
+    uid = new_uid()
+    return NewBatch(
+        uid=uid,
+        project_id=door.project_id,
+        lane=options.lane,
+        idempotency_key=key,
+        digest=_digest(received, kind, options),
+        reply=msgspec.json.encode(Reply(str(uid), project, options.lane, checked.answers, tuple(faults))),
+        media_type=kind,
+        body=checked.body,
+        answers=checked.answers,
+        rejected=rejected,
+    )
+
+
+def _summary(wrong: int, answers: int, faults: int) -> str:
+    text = f"{wrong:,} of {answers:,} answers are wrong; nothing was stored."
+    return text if faults <= NAMED else f"{text} The first {NAMED:,} of {faults:,} faults are named."
+
+
+def _digest(body: bytes, kind: str, options: _Options) -> bytes:
+    """What makes two POSTs the same: body, media type and options."""
+    digest = hashlib.sha256(f"{kind}\n{options.lane}\n{options.partial}\n".encode())
+    digest.update(body)
+    return digest.digest()

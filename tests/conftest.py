@@ -1,0 +1,58 @@
+"""Real services for whoever asks: one PostgreSQL and one Valkey per test process, migrated by alembic, emptied between tests."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, text
+
+from cli.stack.postgres import embedded_postgres
+from cli.stack.server import Server
+from cli.stack.valkey import embedded_valkey
+from config.settings import Settings, load
+from db.engine import make_engine
+from db.models import Base
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """PostgreSQL at head of migrations. A test that stops it must start it again."""
+    with embedded_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        config = Config()
+        config.set_main_option("script_location", "migrations:")
+        config.attributes["url"] = _sqlalchemy(server.url)
+        command.upgrade(config, "head")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Valkey. A test that stops it must start it again."""
+    with embedded_valkey(tmp_path_factory.mktemp("valkey")) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(postgres: Server, valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings that point at the test services; the database is empty but for its tables, and so is Valkey."""
+    home = tmp_path_factory.mktemp("home")
+    made = load(home=home, database_url=postgres.url, redis_url=valkey.url, log_format="json")
+    engine = make_engine(made.require_database_url(), pool_size=1, name="test-cleaner")
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+    engine.dispose()
+    return made
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    """An engine on the empty test database."""
+    made = make_engine(settings.require_database_url(), pool_size=8, name="test")
+    yield made
+    made.dispose()
+
+
+def _sqlalchemy(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)

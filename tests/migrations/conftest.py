@@ -1,0 +1,34 @@
+"""A database to migrate, and alembic pointed at it."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic.config import Config
+from sqlalchemy import Engine, NullPool, create_engine
+
+from cli.stack.server import Server
+from tests.databases import empty_database
+
+
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    """The URL of a database without tables."""
+    with empty_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def alembic(database: str) -> Config:
+    """Alembic's configuration for that database."""
+    config = Config()
+    config.set_main_option("script_location", "migrations:")
+    config.attributes["url"] = database
+    return config
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """An engine that keeps no connection, so that a migration never waits for one."""
+    made = create_engine(database, poolclass=NullPool)
+    yield made
+    made.dispose()

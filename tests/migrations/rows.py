@@ -1,0 +1,32 @@
+"""Rows for the tables as each revision leaves them: what an installation at that revision may hold.
+
+A new revision gets an entry of its own, in SQL that stands for itself: models change, this must not.
+"""
+
+ROWS: dict[str, str] = {
+    "0001": """
+        INSERT INTO tenants (name) VALUES ('acme');
+        INSERT INTO api_keys (tenant_id, name, prefix, digest, scopes)
+            SELECT id, 'first', 'ts_abcdef', '\\x01', '{submit,read}' FROM tenants;
+        INSERT INTO projects
+            (tenant_id, name, classes_open, max_classes, form, model, pass_threshold, fail_threshold)
+            SELECT id, 'birds', false, 2, 'full', 'dawid-skene', 0.7, 0.3 FROM tenants;
+        INSERT INTO project_classes (project_id, code, key) SELECT id, 0, 'duck' FROM projects;
+        INSERT INTO project_classes (project_id, code, key) SELECT id, 1, 'goose' FROM projects;
+        INSERT INTO batches (uid, project_id, answers, rejected, lane, state, idempotency_key, digest, reply)
+            SELECT gen_random_uuid(), id, 2, 1, 'live', 'graded', 'k', '\\x02', '{}' FROM projects;
+        INSERT INTO payloads (accepted_on, batch_id, media_type, body)
+            SELECT current_date, id, 'application/json', '{}' FROM batches;
+        INSERT INTO failures (batch_id, position, state, reason) SELECT id, 1, 'rejected', 'empty' FROM batches;
+        INSERT INTO challenges (project_id, key) SELECT id, 'c1' FROM projects;
+        INSERT INTO respondents (project_id, key) SELECT id, 'r1' FROM projects;
+        INSERT INTO model_runs (project_id, state, cause) SELECT id, 'done', 'requested' FROM projects;
+        UPDATE projects SET current_run_id = (SELECT id FROM model_runs);
+        INSERT INTO answers (batch_id, challenge_id, respondent_id, answered_at, position, grade, choice, counted)
+            SELECT b.id, c.id, r.id, now(), 0, 0.9, 0, true FROM batches b, challenges c, respondents r;
+        INSERT INTO consensus (challenge_id, project_id, model_run_id, confidence, answers, answer, posterior)
+            SELECT c.id, c.project_id, m.id, 0.9, 1, 0, '{0.9,0.1}' FROM challenges c, model_runs m;
+        INSERT INTO respondent_statistics (respondent_id, project_id, answers, accuracy, counts)
+            SELECT id, project_id, 1, 0.8, '{0.9,0.1,0,0}' FROM respondents;
+    """,
+}

@@ -1,0 +1,33 @@
+"""What a schema consists of, read from Postgres's own catalogue."""
+
+from sqlalchemy import Engine, text
+
+_PARTS = """
+SELECT format('column %s.%s %s null=%s default=%s collation=%s', c.table_name, c.column_name, c.data_type,
+              c.is_nullable, c.column_default, c.collation_name)
+FROM information_schema.columns c WHERE c.table_schema = 'public'
+UNION ALL
+SELECT format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(oid))
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT format('view %s: %s', viewname, definition) FROM pg_views WHERE schemaname = 'public'
+UNION ALL
+SELECT format('relation %s %s %s', relname, relkind, reloptions) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+"""
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+
+
+def parts(engine: Engine) -> set[str]:
+    """Columns, constraints, indexes, views and storage options, each as a line; alembic's own table left out."""
+    with engine.connect() as connection:
+        return {part for part in connection.execute(text(_PARTS)).scalars() if "alembic_version" not in part}
+
+
+def rows(engine: Engine) -> dict[str, int]:
+    """The number of rows by table."""
+    with engine.connect() as connection:
+        tables = connection.execute(text(_TABLES)).scalars().all()
+        return {table: connection.execute(text(f'SELECT count(*) FROM "{table}"')).scalar_one() for table in tables}

@@ -1,0 +1,51 @@
+"""Two processes that migrate the same database at once."""
+
+import subprocess
+import sys
+import time
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
+
+from config.environment import inherited
+
+ADVISORY_LOCK = 0x746F756368
+
+_WAITING = text("""
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+
+
+def test_concurrent_upgrades_take_turns(database: str, alembic: Config, engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        upgrades = [_upgrade(database), _upgrade(database)]
+        try:
+            _wait_for_waiting(connection, 2)
+            tables = connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")).scalar_one()
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
+            ends = [upgrade.communicate(timeout=60) for upgrade in upgrades]
+        finally:
+            for upgrade in upgrades:
+                upgrade.kill()
+                upgrade.wait()
+    assert tables == 0
+    assert [upgrade.returncode for upgrade in upgrades] == [0, 0], ends
+    command.check(alembic)
+
+
+def _upgrade(url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "db", "upgrade"],
+        env=inherited(DATABASE_URL=url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def _wait_for_waiting(connection: Connection, wanted: int) -> None:
+    deadline = time.monotonic() + 60
+    while connection.execute(_WAITING).scalar_one() < wanted:
+        assert time.monotonic() < deadline, f"{wanted} upgrades do not wait for the lock"

@@ -1,0 +1,46 @@
+import pytest
+import torch
+
+from consensus.reliability import interval, matched_beta
+from tests.oracles.beta import beta_cdf
+
+
+def beta_interval(a: float, b: float) -> tuple[float, float]:
+    low, high = interval(torch.tensor([a], dtype=torch.float64), torch.tensor([b], dtype=torch.float64))
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 1), (2, 5), (40, 3), (1, 30), (12, 12), (300, 20)])
+def test_whole_counts_against_the_exact_distribution(a: int, b: int) -> None:
+    low, high = beta_interval(a, b)
+
+    assert beta_cdf(a, b, low) == pytest.approx(0.025, abs=5e-5)
+    assert beta_cdf(a, b, high) == pytest.approx(0.975, abs=5e-5)
+
+
+@pytest.mark.parametrize("a", [0.05, 0.3, 2.5, 70.0])
+def test_closed_form(a: float) -> None:
+    low, high = beta_interval(a, 1.0)
+
+    assert low == pytest.approx(0.025 ** (1 / a), rel=2e-3, abs=1e-12)
+    assert high == pytest.approx(0.975 ** (1 / a), rel=1e-3)
+
+
+def test_many_answers_leave_a_narrow_interval() -> None:
+    low, high = beta_interval(8e5, 2e5)
+
+    assert low == pytest.approx(0.8 - 1.96 * 0.0004, abs=1e-6)
+    assert high == pytest.approx(0.8 + 1.96 * 0.0004, abs=1e-6)
+
+
+def test_matched_beta_has_the_moments() -> None:
+    a, b = matched_beta(torch.tensor([0.7]), torch.tensor([0.01]))
+
+    assert float(a / (a + b)) == pytest.approx(0.7)
+    assert float(a * b / ((a + b) ** 2 * (a + b + 1))) == pytest.approx(0.01)
+
+
+def test_nobody() -> None:
+    nobody = torch.empty(0, dtype=torch.float64)
+
+    assert [bound.shape for bound in interval(nobody, nobody)] == [(0,), (0,)]
