@@ -52,7 +52,9 @@ def media_type(content_type: str | None) -> str:
     kind, *parameters = [part.strip().lower() for part in (content_type or "").split(";")]
     charsets = [value.strip('"') for name, _, value in (p.partition("=") for p in parameters) if name == "charset"]
     if kind not in {JSON, NDJSON} or charsets not in ([], ["utf-8"]):
-        raise ProblemError(415, f"The body must be {JSON} or {NDJSON}, in UTF-8.", headers={"Accept": f"{JSON}, {NDJSON}"})
+        raise ProblemError(
+            415, f"The body must be {JSON} or {NDJSON}, in UTF-8.", headers={"Accept": f"{JSON}, {NDJSON}"}
+        )
     return kind
 
 

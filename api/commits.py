@@ -62,8 +62,8 @@ class Writer:
         """Store a batch; returns once it is committed.
 
         Raises:
-            ProblemError: 503, Postgres is away, hangs, or cannot keep up. The batch may still be committed afterwards when
-                its commit was under way: its idempotency key tells.
+            ProblemError: 503, Postgres is away, hangs, or cannot keep up. A batch whose commit was under way may still
+                be committed afterwards: posting it again under its key tells.
             SQLAlchemyError: Postgres refused this very batch.
         """
         waiting = _Waiting(batch, self._loop.create_future())

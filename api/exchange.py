@@ -1,4 +1,4 @@
-"""What every exchange has: an identifier, safe headers, its place in the metrics, and an answer even to a fault of ours."""
+"""What every exchange has: an identifier, safe headers, a place in the metrics, an answer even to a fault of ours."""
 
 import re
 import time

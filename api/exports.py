@@ -2,19 +2,19 @@
 
 import csv
 import io
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 
 import anyio
-import msgspec
 from anyio import to_thread
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.doors import find_project
-from api.schemas.verdict import Verdict, verdict
+from api.schemas.verdict import Verdict, shares
 from db import consensus
+from db.consensus import VerdictRow
 
 CSV, NDJSON = "text/csv", "application/x-ndjson"
 STALL = 30.0
@@ -61,32 +61,36 @@ def _verdicts(engine: Engine, tenant_id: int, project_name: str, media_type: str
     with engine.connect() as plain:
         connection = plain.execution_options(isolation_level="REPEATABLE READ")
         with connection.begin():
-            classes = find_project(connection, tenant_id, project_name).classes
-            project_id = find_project(connection, tenant_id, project_name).id
+            project = find_project(connection, tenant_id, project_name)
             yield b""
             if media_type == CSV:
-                yield _csv([[*_COLUMNS, *(f"p:{name}" for name in classes)]])
-            with closing(_rows(connection, project_id, classes)) as pages:
+                yield _csv([[*_COLUMNS, *(f"p:{name}" for name in project.classes)]])
+            write = _csv_rows if media_type == CSV else _ndjson_rows
+            with closing(consensus.stream(connection, project.id)) as pages:
                 for page in pages:
-                    yield _csv(_cells(page)) if media_type == CSV else _ndjson(page)
+                    yield write(page, project.classes)
 
 
-def _rows(connection: Connection, project_id: int, classes: Sequence[str]) -> Generator[list[Verdict], None, None]:
-    for rows in consensus.stream(connection, project_id):
-        yield [verdict(row, classes) for row in rows]
+def _csv_rows(page: Iterable[VerdictRow], classes: Sequence[str]) -> bytes:
+    return _csv(
+        [
+            row.challenge,
+            None if row.answer is None else classes[row.answer],
+            row.confidence,
+            row.answers,
+            "true" if row.final else "false",
+            row.model_run,
+            *shares(row.posterior, classes).values(),
+        ]
+        for row in page
+    )
 
 
-def _cells(page: Iterable[Verdict]) -> Iterator[list[object]]:
-    for row in page:
-        final = "true" if row.final else "false"
-        yield [row.challenge, row.answer, row.confidence, row.answers, final, row.model_run, *row.posterior.values()]
+def _ndjson_rows(page: Iterable[VerdictRow], classes: Sequence[str]) -> bytes:
+    return b"".join(Verdict.of(row, classes).model_dump_json().encode() + b"\n" for row in page)
 
 
 def _csv(rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
-
-
-def _ndjson(page: Iterable[Verdict]) -> bytes:
-    return msgspec.json.Encoder().encode_lines(page)

@@ -57,41 +57,35 @@ def respond(problem: HTTPException) -> Response:
     return Response(msgspec.json.encode(document), problem.status_code, problem.headers, MEDIA_TYPE)
 
 
-async def _http(_request: Request, error: HTTPException) -> Response:
-    return respond(error)
-
-
-async def _validation(_request: Request, error: RequestValidationError) -> Response:
-    return respond(ProblemError(422, "The request is not valid.", [_fault(found) for found in error.errors()]))
-
-
-async def _not_found(_request: Request, error: NotFoundError) -> Response:
-    return respond(ProblemError(404, str(error)))
-
-
-async def _conflict(_request: Request, error: ConflictError) -> Response:
-    return respond(ProblemError(409, str(error)))
-
-
-async def _database(_request: Request, error: DBAPIError | PoolTimeoutError) -> Response:
-    if is_outage(error):
-        return respond(unavailable("The database cannot be reached."))
+async def handle(_request: Request, error: Exception) -> Response:
+    """Translate what a route raised; what has no translation is raised again and becomes a 500."""
+    match error:
+        case HTTPException():
+            return respond(error)
+        case RequestValidationError():
+            return respond(ProblemError(422, "The request is not valid.", [_fault(found) for found in error.errors()]))
+        case NotFoundError():
+            return respond(ProblemError(404, str(error)))
+        case ConflictError():
+            return respond(ProblemError(409, str(error)))
+        case ClientDisconnect():
+            return Response(status_code=CLOSED)
+        case _ if is_outage(error):
+            return respond(unavailable("The database cannot be reached."))
     raise error
 
 
-async def _disconnected(_request: Request, _error: ClientDisconnect) -> Response:
-    return Response(status_code=CLOSED)
+_TRANSLATED = (
+    HTTPException,
+    RequestValidationError,
+    NotFoundError,
+    ConflictError,
+    ClientDisconnect,
+    DBAPIError,
+    PoolTimeoutError,
+)
 
-
-HANDLERS: Mapping[Any, ExceptionHandler] = {
-    HTTPException: _http,
-    RequestValidationError: _validation,
-    NotFoundError: _not_found,
-    ConflictError: _conflict,
-    DBAPIError: _database,
-    PoolTimeoutError: _database,
-    ClientDisconnect: _disconnected,
-}  # type: ignore[dict-item]  # a handler is only given the error it is registered for
+HANDLERS: Mapping[Any, ExceptionHandler] = dict.fromkeys(_TRANSLATED, handle)
 
 
 def _fault(error: Mapping[str, Any]) -> Fault:

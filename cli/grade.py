@@ -43,8 +43,8 @@ def grade(
 
     Exact copies of an answer count once. Challenges of the truth file that nobody answered are ignored.
     """
-    from consensus import registry  # noqa: PLC0415 - torch takes seconds to load: no other command should wait for it
-    from consensus.errors import UnknownModelError  # noqa: PLC0415
+    from consensus import registry  # torch takes seconds to load: no other command should wait for it
+    from consensus.errors import UnknownModelError
 
     try:
         chosen = registry.get(model)
@@ -63,9 +63,9 @@ def grade(
 
 
 def _read(path: Path) -> _Crowd:
-    import torch  # noqa: PLC0415
+    import torch
 
-    from consensus.answers import Answers  # noqa: PLC0415
+    from consensus.answers import Answers
 
     item, annotator, label = _Codes(), _Codes(), _Codes()
     for row in read_answers(path):
@@ -93,7 +93,7 @@ class _Codes:
 
     def canonical(self) -> tuple[list[str], "Tensor"]:
         """The keys in the order of their bytes, and the codes that say so."""
-        import torch  # noqa: PLC0415
+        import torch
 
         keys = sorted(self._numbers, key=str.encode)
         seen = torch.tensor([self._numbers[key] for key in keys])
@@ -112,10 +112,10 @@ def _read_truth(path: Path, challenges: set[str]) -> dict[str, str]:
 
 def _score(crowd: _Crowd, fit: "Fit", right: dict[str, str]) -> "Scores":
     """Classes that nobody chose have probability 0."""
-    import torch  # noqa: PLC0415
-    from torch.nn.functional import pad  # noqa: PLC0415
+    import torch
+    from torch.nn.functional import pad
 
-    from consensus.scores import score  # noqa: PLC0415
+    from consensus.scores import score
 
     codes = {key: code for code, key in enumerate(crowd.classes)}
     truth = [codes.setdefault(right[key], len(codes)) if key in right else -1 for key in crowd.challenges]

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, pad
 
-NODES = 512
-REACH = 12.0
+CELLS = 128
+REACH = 8.0
+CHUNK = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,28 +24,38 @@ class Reliability:
 def interval(a: Tensor, b: Tensor, mass: float = 0.95) -> tuple[Tensor, Tensor]:
     """The central interval of Beta(a, b) that holds `mass`: (J,), (J,) -> (J,), (J,).
 
-    x is written as the logistic of t. The density of t, proportional to exp(a log x + b log(1 - x)), is smooth and log-
-    concave for all a, b > 0; it is summed on a grid of 512 steps over 12 standard deviations on either side of its
-    mean, and the sum is inverted linearly within a step. Quantiles are right to about 1e-4 standard deviations.
+    x is written as the logistic of t. The density of t, proportional to x^a (1 - x)^b, is smooth and log-concave for
+    all a, b > 0. It is integrated by the corrected trapezoid rule over 8 standard deviations on either side of its
+    mean and inverted as linear within a cell. The interval's tails are right to 1e-4 where a, b >= 1/2.
     """
+    parts = [_interval(*part, (1 - mass) / 2) for part in zip(a.split(CHUNK), b.split(CHUNK), strict=True)]
+    low, high = zip(*parts, strict=True)
+    return torch.cat(low), torch.cat(high)
+
+
+def _interval(a: Tensor, b: Tensor, tail: float) -> tuple[Tensor, Tensor]:
+    a, b = a[:, None], b[:, None]
     mean = torch.digamma(a) - torch.digamma(b)
     deviation = (torch.polygamma(1, a) + torch.polygamma(1, b)).sqrt()
-    steps = torch.linspace(-REACH, REACH, NODES + 1, dtype=a.dtype, device=a.device)
-    t = mean[:, None] + deviation[:, None] * steps  # (J, NODES + 1)
-    log_density = a[:, None] * torch.nn.functional.logsigmoid(t) + b[:, None] * torch.nn.functional.logsigmoid(-t)
+    steps = torch.linspace(-REACH, REACH, CELLS + 1, dtype=a.dtype, device=a.device)
+    t = mean + deviation * steps  # (J, CELLS + 1)
+    width = deviation * (2 * REACH / CELLS)
+    log_density = a * logsigmoid(t) + b * logsigmoid(-t)
     density = (log_density - log_density.amax(1, keepdim=True)).exp()
-    cumulative = torch.cumulative_trapezoid(density, dim=1)  # (J, NODES)
-    cumulative = torch.cat([torch.zeros_like(mean)[:, None], cumulative / cumulative[:, -1:]], 1)
-    tail = (1 - mass) / 2
-    return _quantile(t, cumulative, tail), _quantile(t, cumulative, 1 - tail)
+    slope = density * (a - (a + b) * t.sigmoid())
+    cells = width / 2 * (density[:, :-1] + density[:, 1:]) + width.square() / 12 * (slope[:, :-1] - slope[:, 1:])
+    below = pad(cells.cumsum(1), (1, 0))  # (J, CELLS + 1)
 
+    def quantile(probability: float) -> Tensor:
+        wanted = probability * below[:, -1:]
+        right = torch.searchsorted(below, wanted).clamp(1, CELLS)
+        left = right - 1
+        rest = wanted - below.gather(1, left)
+        start, end = density.gather(1, left), density.gather(1, right)
+        inside = 2 * rest / (start + (start.square() + 2 * rest * (end - start) / width).clamp(min=0).sqrt())
+        return (t.gather(1, left) + inside).sigmoid().squeeze(1)
 
-def _quantile(t: Tensor, cumulative: Tensor, probability: float) -> Tensor:
-    wanted = cumulative.new_full((cumulative.shape[0], 1), probability)
-    right = torch.searchsorted(cumulative, wanted).clamp(1, NODES)
-    low, high = cumulative.gather(1, right - 1), cumulative.gather(1, right)
-    start, end = t.gather(1, right - 1), t.gather(1, right)
-    return (start + (end - start) * (wanted - low) / (high - low)).sigmoid().squeeze(1)
+    return quantile(tail), quantile(1 - tail)
 
 
 def matched_beta(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:

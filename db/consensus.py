@@ -1,6 +1,6 @@
 """The consensus on challenges: locking, reading and writing whole sets of rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -139,7 +139,7 @@ def page(connection: Connection, project_id: int, *, after: str, limit: int) -> 
     return [_verdict(row) for row in connection.execute(query, parameters)]
 
 
-def stream(connection: Connection, project_id: int, *, chunk: int = 5000) -> Iterator[list[VerdictRow]]:
+def stream(connection: Connection, project_id: int, *, chunk: int = 5000) -> Generator[list[VerdictRow], None, None]:
     """All of a project's verdicts by key, in chunks, in memory that does not grow with their number."""
     query = text(f"{_SELECT} WHERE ch.project_id = :project AND c.answers > 0 ORDER BY ch.key")
     options = {"stream_results": True, "max_row_buffer": chunk}

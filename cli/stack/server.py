@@ -1,5 +1,6 @@
 """A database server from a wheel: a real server, run as a direct child, on loopback."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -104,9 +105,13 @@ class Server:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log, for an error message."""
+    """What a log says last, in one line for an error message; of a structured line its event."""
     try:
         lines = log.read_text(errors="replace").splitlines()
     except OSError:
         return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    try:
+        return str(json.loads(line)["event"])
+    except (ValueError, KeyError, TypeError):
+        return line

@@ -1,0 +1,1 @@
+"""HTTP in, real broker, real worker processes, rows out."""

@@ -14,7 +14,8 @@ SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL
 SELECT format('view %s: %s', viewname, definition) FROM pg_views WHERE schemaname = 'public'
 UNION ALL
-SELECT format('relation %s %s %s', relname, relkind, reloptions) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+SELECT format('relation %s %s %s', relname, relkind, reloptions) FROM pg_class
+WHERE relnamespace = 'public'::regnamespace
 """
 
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"

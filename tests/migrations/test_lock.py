@@ -13,8 +13,8 @@ from config.environment import inherited
 ADVISORY_LOCK = 0x746F756368
 
 _WAITING = text("""
-SELECT count(*) FROM pg_locks
-WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
 """)
 
 

@@ -24,7 +24,7 @@ REVISIONS = _revisions()
 
 def _fill(engine: Engine, revision: str) -> None:
     with engine.begin() as connection:
-        connection.execute(text(ROWS[revision].replace(":", "\\:")))
+        connection.execute(text(ROWS[revision]))
 
 
 def test_head_is_what_the_models_say(alembic: Config) -> None:
@@ -37,7 +37,9 @@ def test_daily_partitions_are_no_drift(alembic: Config, engine: Engine) -> None:
     day = date(2026, 1, 5)
     with engine.begin() as connection:
         connection.execute(
-            text(f"CREATE TABLE payloads_{day:%Y%m%d} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('2026-01-06')")
+            text(
+                f"CREATE TABLE payloads_{day:%Y%m%d} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('2026-01-06')"
+            )
         )
     command.check(alembic)
 
@@ -70,9 +72,15 @@ def test_up_down_up_with_rows(revision: Script, alembic: Config, engine: Engine)
 
     command.downgrade(alembic, "-1")
     assert schema.parts(engine) == before
-    assert schema.rows(engine).keys() == rows.keys()
+    assert _kept(rows, engine)
     command.upgrade(alembic, revision.revision)
     assert schema.parts(engine) == after
+    assert _kept(rows, engine)
+
+
+def _kept(rows: dict[str, int], engine: Engine) -> bool:
+    now = schema.rows(engine)
+    return all(now[table] >= count for table, count in rows.items())
 
 
 def test_all_the_way_down_leaves_nothing(alembic: Config, engine: Engine) -> None:

@@ -33,7 +33,13 @@ def small_crowd(seed: int = 1, classes: int = 4) -> Answers:
 def shuffled(answers: Answers, seed: int) -> Answers:
     order = torch.randperm(answers.N, generator=torch.Generator().manual_seed(seed)).to(answers.device)
     return Answers(
-        answers.item[order], answers.annotator[order], answers.label[order], answers.I, answers.J, answers.K, answers.gold
+        answers.item[order],
+        answers.annotator[order],
+        answers.label[order],
+        answers.I,
+        answers.J,
+        answers.K,
+        answers.gold,
     )
 
 
@@ -43,7 +49,7 @@ def permutation(size: int, seed: int) -> Tensor:
 
 @st.composite
 def crowds(draw: st.DrawFn) -> Answers:
-    """Any crowd of a few items, annotators and classes: repeats, idle annotators, unanswered items and gold included."""
+    """Any crowd of a few items, annotators and classes: with repeats, idle annotators, unanswered items, gold."""
     I, J, K = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(2, 4))
     triple = st.tuples(st.integers(0, I - 1), st.integers(0, J - 1), st.integers(0, K - 1))
     gold = draw(st.none() | st.lists(st.integers(-1, K - 1), min_size=I, max_size=I))

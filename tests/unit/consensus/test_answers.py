@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -29,8 +31,8 @@ def test_counts_its_answers() -> None:
         ("I", {"I": 2**62}),
     ],
 )
-def test_names_the_field_that_is_wrong(field: str, change: dict[str, object]) -> None:
-    good: dict[str, object] = {"item": GOOD, "annotator": GOOD, "label": GOOD, "I": 2, "J": 2, "K": 3}
+def test_names_the_field_that_is_wrong(field: str, change: dict[str, Any]) -> None:
+    good: dict[str, Any] = {"item": GOOD, "annotator": GOOD, "label": GOOD, "I": 2, "J": 2, "K": 3}
 
     with pytest.raises(ValueError, match=f"^{field}: "):
         Answers(**{**good, **change})

@@ -121,7 +121,9 @@ def test_one_answer_each_among_many_classes_is_believed(model: Model, K: int) ->
     fit = model.fit(answers)
 
     assert torch.equal(fit.answer, answers.label)
-    assert bool((model.update(answers, 0 * fit.statistics, model.prior(K, form_for(K)), form=form_for(K)) > 0.5).any(1).all())
+    assert bool(
+        (model.update(answers, 0 * fit.statistics, model.prior(K, form_for(K)), form=form_for(K)) > 0.5).any(1).all()
+    )
 
 
 def test_unanimous_answers_are_right(model: Model) -> None:
@@ -160,7 +162,9 @@ def test_items_without_answers_change_nothing(model: Model) -> None:
     answers = small_crowd()
     more = Answers(answers.item, answers.annotator, answers.label, answers.I + 50, answers.J, answers.K)
 
-    torch.testing.assert_close(model.fit(more).posterior[: answers.I], model.fit(answers).posterior, rtol=0, atol=2 * GRID)
+    torch.testing.assert_close(
+        model.fit(more).posterior[: answers.I], model.fit(answers).posterior, rtol=0, atol=2 * GRID
+    )
 
 
 @pytest.mark.parametrize("form", Form)

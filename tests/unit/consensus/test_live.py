@@ -11,7 +11,9 @@ from consensus.simulation import Crowd, simulate
 from consensus.statistics import Form, count, width
 
 FORMS = pytest.mark.parametrize("form", Form)
-INFERRING = pytest.mark.parametrize("model", [MODELS["dawid-skene"], MODELS["one-coin"]], ids=["dawid-skene", "one-coin"])
+INFERRING = pytest.mark.parametrize(
+    "model", [MODELS["dawid-skene"], MODELS["one-coin"]], ids=["dawid-skene", "one-coin"]
+)
 
 
 def stream(crowd: Crowd, model: Model, form: Form, batch: int) -> tuple[Tensor, Tensor]:
@@ -53,9 +55,7 @@ def test_an_answer_that_no_longer_counts_is_taken_out_to_the_bit(model: Model) -
     answers = crowd.answers
     fit = model.fit(answers, form=Form.FULL)
     kept = torch.arange(answers.N) != 7
-    fewer = Answers(
-        answers.item[kept], answers.annotator[kept], answers.label[kept], answers.I, answers.J, answers.K
-    )
+    fewer = Answers(answers.item[kept], answers.annotator[kept], answers.label[kept], answers.I, answers.J, answers.K)
 
     revision = live.revise(model, answers, fit.posterior, fewer, fit.statistics, fit.prior, form=Form.FULL)
 

@@ -48,7 +48,9 @@ def test_the_ring_speaks_with_one_voice() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_inference_beats_the_vote_clearly(seed: int) -> None:
     crowd = simulate(seed)
-    votes, inferred = (score(get(name).fit(crowd.answers).posterior, crowd.truth) for name in ("majority", "dawid-skene"))
+    votes, inferred = (
+        score(get(name).fit(crowd.answers).posterior, crowd.truth) for name in ("majority", "dawid-skene")
+    )
 
     assert 0.75 < votes.accuracy < 0.88
     assert inferred.accuracy > votes.accuracy + 0.05

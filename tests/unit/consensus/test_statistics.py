@@ -43,7 +43,7 @@ def test_counts_are_sums_of_posteriors(answers: Answers) -> None:
 def test_adding_and_taking_out_in_any_order_restores_every_bit(form: Form, order: list[int]) -> None:
     answers = small_crowd()
     parts = [
-        Answers(answers.item[part::12], answers.annotator[part::12], answers.label[part::12], *(answers.I, answers.J, 4))
+        Answers(answers.item[part::12], answers.annotator[part::12], answers.label[part::12], answers.I, answers.J, 4)
         for part in range(12)
     ]
     posterior = posterior_of(answers, 2)
@@ -53,7 +53,7 @@ def test_adding_and_taking_out_in_any_order_restores_every_bit(form: Form, order
     for part in order:
         changed = changed - count(form, parts[part], posterior)
     assert not changed.any()
-    for part in reversed(sorted(order)):
+    for part in range(12):
         changed = changed + count(form, parts[part], posterior)
 
     assert torch.equal(changed, statistics)
@@ -61,9 +61,7 @@ def test_adding_and_taking_out_in_any_order_restores_every_bit(form: Form, order
 
 def test_a_million_answers_of_one_annotator_stay_exact() -> None:
     N = 2**20
-    everything = Answers(
-        torch.arange(N), torch.zeros(N, dtype=torch.int64), torch.zeros(N, dtype=torch.int64), N, 1, 2
-    )
+    everything = Answers(torch.arange(N), torch.zeros(N, dtype=torch.int64), torch.zeros(N, dtype=torch.int64), N, 1, 2)
     posterior = posterior_of(everything, 3)
     one = answers_of([(0, 0, 0)], 1, 1, 2)
     statistics = count(Form.FULL, everything, posterior)

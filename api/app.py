@@ -1,0 +1,84 @@
+"""The application: every part is made here, from values."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import FastAPI
+
+from api import docs, ingest, openapi
+from api.access import key_cache
+from api.body import BodyLimit
+from api.commits import Writer
+from api.doors import door_cache
+from api.exchange import Exchange
+from api.gauges import Gauges
+from api.probes import Probe
+from api.problems import HANDLERS
+from api.ringer import Ringer
+from api.routes import batches, model_runs, projects, respondents, verdicts
+from api.routes.health import health_router
+from api.services import Services
+from config.settings import Settings
+from db.engine import make_engine
+from tasks.publisher import Publisher
+
+PATIENCE = 5.0
+"""Seconds that a request waits for Postgres before it is told to come again."""
+
+VERSION = "1"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """An ASGI application with connections of its own, opened by its lifespan.
+
+    Raises:
+        SettingsError: no database or no Redis is set.
+    """
+    url = settings.require_database_url()
+    exporting = max(1, settings.pool_size // 4)
+    engine = make_engine(url, pool_size=max(1, settings.pool_size - exporting - 1), name="touchstone-api")
+    exports = make_engine(url, pool_size=exporting, name="touchstone-export")
+    writing = make_engine(url, pool_size=1, name="touchstone-ingest")
+    probe = Probe(engine, Publisher(settings))
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        ringer = Ringer(Publisher(settings))
+        writer = Writer(writing, ringer.ring, patience=PATIENCE)
+        app.state.services = Services(
+            settings=settings,
+            engine=engine,
+            exports=exports,
+            writer=writer,
+            ringer=ringer,
+            keys=key_cache(engine, seconds=settings.key_cache, patience=PATIENCE),
+            doors=door_cache(engine, patience=PATIENCE),
+        )
+        ringer.start()
+        writer.start()
+        yield
+        await to_thread.run_sync(writer.stop, PATIENCE)
+        await to_thread.run_sync(ringer.stop, PATIENCE)
+        probe.close()
+        for each in (engine, exports, writing):
+            each.dispose()
+
+    app = FastAPI(
+        title="Touchstone",
+        version=VERSION,
+        summary="Grades challenge answers: infers the right answer and whom to trust, live, and says how sure it is.",
+        lifespan=lifespan,
+        exception_handlers=dict(HANDLERS),
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.router.routes.insert(0, ingest.route())  # first: the hot path is matched before anything else is tried
+    for module in (projects, batches, verdicts, respondents, model_runs):
+        app.include_router(module.router)
+    app.include_router(health_router(probe, Gauges(engine)))
+    docs.mount(app)
+    openapi.describe(app, settings)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(Exchange)
+    return app

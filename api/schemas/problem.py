@@ -1,0 +1,49 @@
+"""Problem documents, for the OpenAPI document alone: `api.problems` writes them."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemFault(BaseModel):
+    """One thing that is wrong with a request."""
+
+    pointer: str = Field(
+        description="JSON pointer into the body; of other parts it starts with their kind.", examples=["/query/limit"]
+    )
+    detail: str
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[ProblemFault] | None = None
+
+
+_DESCRIPTIONS = {
+    401: "No API key, or one that is not valid.",
+    403: "The API key lacks the scope.",
+    404: "No such thing in this tenant.",
+    409: "The present state forbids it.",
+    413: "The body is too large.",
+    415: "The body is of another media type.",
+    422: "The request is not valid; `errors` name each fault.",
+    503: "Postgres is away; try again after `Retry-After` seconds.",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's `responses` for these statuses and for those that any route may give."""
+    return {
+        status: {"description": _DESCRIPTIONS[status], "content": {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE}}}}
+        for status in sorted({401, 403, 422, 503, *statuses})
+    }
+
+
+_REFERENCE = "#/components/schemas/Problem"

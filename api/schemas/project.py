@@ -1,0 +1,121 @@
+"""Projects on the wire."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from api.doors import NAME
+from db.bodies import MAX_KEY
+from db.projects import NewProject, ProjectRow
+
+Model = Literal["majority", "one-coin", "dawid-skene"]
+Repeats = Literal["first", "last", "all"]
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+MAX_CLASSES = 1000
+FULL_FORM = 16
+"""Classes up to which a respondent's whole confusion is kept."""
+
+
+def _storable(key: str) -> str:
+    if "\0" in key:
+        raise ValueError("contains the character NUL")
+    return key
+
+
+ClassKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_storable)]
+
+
+class Project(BaseModel):
+    """A set of challenges of one kind graded under one configuration."""
+
+    name: str
+    kind: str
+    classes: list[str]
+    classes_open: bool
+    max_classes: int
+    options_shared: bool
+    model: str
+    repeats: str
+    pass_threshold: float
+    fail_threshold: float
+    model_run: str | None = Field(description="The current model run.")
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: ProjectRow) -> Self:
+        return cls(
+            name=row.name,
+            kind=row.kind,
+            classes=list(row.classes),
+            classes_open=row.classes_open,
+            max_classes=row.max_classes,
+            options_shared=row.options_shared,
+            model=row.model,
+            repeats=row.repeats,
+            pass_threshold=row.pass_threshold,
+            fail_threshold=row.fail_threshold,
+            model_run=row.model_run,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class ProjectCreation(BaseModel):
+    """What a project is made of."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+    classes: Annotated[list[ClassKey], Field(min_length=2, max_length=MAX_CLASSES)] | Literal["open"] = Field(
+        description="What an answer may be; open: classes are added as they are met, up to `max_classes`."
+    )
+    max_classes: int = Field(16, ge=2, le=MAX_CLASSES, description="Of an open project.")
+    options_shared: bool = Field(True, description="Whether an option means the same in every challenge.")
+    model: Model = "dawid-skene"
+    repeats: Repeats = Field("first", description="Which of a respondent's answers to one challenge count.")
+    pass_threshold: Threshold = 0.7
+    fail_threshold: Threshold = 0.3
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: each may be named once")
+        check_thresholds(self.fail_threshold, self.pass_threshold)
+        return self
+
+    def new(self) -> NewProject:
+        """The project to make."""
+        declared = tuple(self.classes) if isinstance(self.classes, list) else ()
+        max_classes = len(declared) or self.max_classes
+        return NewProject(
+            name=self.name,
+            classes=declared,
+            classes_open=not declared,
+            max_classes=max_classes,
+            options_shared=self.options_shared,
+            form="full" if self.options_shared and max_classes <= FULL_FORM else "coin",
+            model=self.model,
+            repeats=self.repeats,
+            pass_threshold=self.pass_threshold,
+            fail_threshold=self.fail_threshold,
+        )
+
+
+class ProjectChange(BaseModel):
+    """What of a project may change. What is left out, or null, stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pass_threshold: Threshold | None = None
+    fail_threshold: Threshold | None = None
+    model: Model | None = None
+    repeats: Repeats | None = Field(None, description="Only before the first batch.")
+
+
+def check_thresholds(fail: float, passing: float) -> None:
+    """Raise ValueError unless the thresholds are in order."""
+    if fail > passing:
+        raise ValueError("fail_threshold: must not be above pass_threshold")

@@ -1,0 +1,125 @@
+"""What is killed, stopped, emptied and restarted loses nothing and doubles nothing."""
+
+import signal
+
+import httpx
+from sqlalchemy import Engine
+
+from cli.stack.server import Server
+from tests.functional import books
+from tests.functional.conftest import Answer
+from tests.functional.fleet import Fleet
+from tests.functional.test_grading import post
+from tests.waiting import until
+
+
+def assert_books_balance(engine: Engine, graded: int) -> None:
+    """All graded once, statistics right, no claim left."""
+    row = books.balance(engine, "quiz")
+    assert (row.graded, row.waiting, row.lost) == (graded, 0, 0)
+    assert books.twice(engine) == 0
+    assert books.deviation(engine, 2) < 1e-6
+    assert books.claimed(engine) == 0
+
+
+def test_a_worker_killed_inside_a_claim(
+    fleet: Fleet, api: httpx.Client, engine: Engine, crowd: list[list[Answer]]
+) -> None:
+    worker = fleet.worker()
+    post(api, crowd[0]).raise_for_status()
+    until(lambda: books.everything_graded(engine, "quiz"), "a first batch that makes the challenges")
+
+    with books.held_challenges(engine):
+        post(api, crowd[1]).raise_for_status()
+        until(lambda: books.waits_for_lock(engine), "a worker inside its claim")
+        worker.kill()
+        assert books.claimed(engine) == 1
+        assert books.balance(engine, "quiz").waiting == 40
+
+    fleet.worker()
+    until(lambda: books.everything_graded(engine, "quiz"), "the claim to be taken over")
+    assert_books_balance(engine, 80)
+
+
+def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(
+    fleet: Fleet, api: httpx.Client, engine: Engine, crowd: list[list[Answer]]
+) -> None:
+    stopped = fleet.worker()
+    post(api, crowd[0]).raise_for_status()
+    until(lambda: books.everything_graded(engine, "quiz"), "a first batch that makes the challenges")
+
+    with books.held_challenges(engine):
+        post(api, crowd[1]).raise_for_status()
+        until(lambda: books.waits_for_lock(engine), "a worker inside its claim")
+        stopped.signal(signal.SIGSTOP)
+        until(lambda: books.claimed(engine) == 0, "the lease to run out")
+
+    # The stopped worker's transaction now holds the challenges; Postgres ends it, and only then can another grade.
+    fleet.worker()
+    until(lambda: books.everything_graded(engine, "quiz"), "the claim to be taken over")
+    assert_books_balance(engine, 80)
+    before = post_mortem(engine)
+
+    stopped.signal(signal.SIGCONT)
+    until(lambda: stopped.said("claim lost"), "the stopped worker to find out")
+    assert post_mortem(engine) == before
+    post(api, crowd[2]).raise_for_status()
+    until(lambda: books.everything_graded(engine, "quiz"), "both workers to go on")
+    assert_books_balance(engine, 120)
+
+
+def post_mortem(engine: Engine) -> tuple[list[tuple[object, ...]], ...]:
+    """Everything that a claim writes."""
+    with engine.connect() as connection:
+        return tuple(
+            [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2")]
+            for table in ("answers", "consensus", "respondent_statistics", "batches")
+        )
+
+
+def test_valkey_restarted_empty_between_accept_and_grade(
+    fleet: Fleet, api: httpx.Client, engine: Engine, valkey: Server, crowd: list[list[Answer]]
+) -> None:
+    for batch in crowd[:3]:
+        post(api, batch).raise_for_status()
+    valkey.restart()
+    fleet.worker()
+    until(lambda: books.everything_graded(engine, "quiz"), "an idle worker's sweep to find what nobody rings for")
+    assert_books_balance(engine, 120)
+
+    # The API finds its way back too: its next doorbell is heard.
+    post(api, crowd[3]).raise_for_status()
+    until(lambda: books.everything_graded(engine, "quiz"), "a doorbell over the new Valkey")
+    assert_books_balance(engine, 160)
+
+
+def test_valkey_away_while_answers_come(
+    fleet: Fleet, api: httpx.Client, engine: Engine, valkey: Server, crowd: list[list[Answer]]
+) -> None:
+    fleet.worker()
+    valkey.kill()
+    try:
+        for batch in crowd[:3]:
+            assert post(api, batch).status_code == 202
+    finally:
+        valkey.start()
+    until(lambda: books.everything_graded(engine, "quiz"), "the worker to come back")
+    assert_books_balance(engine, 120)
+
+
+def test_postgres_restarted_under_load(
+    fleet: Fleet, api: httpx.Client, engine: Engine, postgres: Server, crowd: list[list[Answer]]
+) -> None:
+    fleet.worker()
+    accepted = [post(api, batch, key=f"before-{index}") for index, batch in enumerate(crowd[:5])]
+    assert {reply.status_code for reply in accepted} == {202}
+    postgres.kill()
+    refused = post(api, crowd[5], key="after-5")
+    postgres.start()
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+
+    for index, batch in enumerate(crowd[5:], start=5):
+        until(lambda b=batch, i=index: post(api, b, key=f"after-{i}").status_code == 202, "the API to accept again")
+    until(lambda: books.everything_graded(engine, "quiz"), "everything to be graded")
+    assert_books_balance(engine, 400)

@@ -1,0 +1,66 @@
+"""Flower started by the plain `celery` command, with nothing said about it but the settings."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.stack.child import Child, Program
+from cli.stack.ports import free_port
+from cli.stack.server import Server
+from cli.stack.services import answering
+from cli.stack.valkey import embedded_valkey
+
+APP = """
+from config.settings import load
+from tasks import flower
+from tasks.app import make_app
+
+settings = load()
+app = make_app(settings)
+flower.configure(app, settings)
+"""
+CELERY = [sys.executable, "-m", "celery", "-A", "monitored", "flower"]
+
+
+@pytest.fixture(scope="module")
+def valkey() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="touchstone-") as directory, embedded_valkey(Path(directory)) as server:
+        yield server
+
+
+@pytest.fixture
+def environment(valkey: Server, tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "monitored.py").write_text(APP)
+    return {"REDIS_URL": valkey.url, "TOUCHSTONE_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+
+
+def test_it_listens_on_loopback_behind_the_password(environment: dict[str, str], tmp_path: Path) -> None:
+    port = free_port()
+    environment |= {"TOUCHSTONE_FLOWER_PASSWORD": "open-sesame", "TOUCHSTONE_FLOWER_PORT": str(port)}
+    flower = Child(Program("flower", CELERY, tmp_path, tmp_path / "flower.log", environment=environment))
+    try:
+        healthy = answering("127.0.0.1", port, "/healthcheck")
+        deadline = time.monotonic() + 60
+        while not healthy():
+            assert flower.alive, (tmp_path / "flower.log").read_text()
+            assert time.monotonic() < deadline
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as stranger:
+            assert [stranger.get(path).status_code for path in ("/", "/workers", "/api/workers")] == [401] * 3
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("touchstone", "open-sesame")) as client:
+            assert client.get("/workers").status_code == 200
+            assert client.get("/api/tasks").json() == {}
+    finally:
+        flower.stop()
+
+
+def test_without_a_password_it_does_not_start(environment: dict[str, str]) -> None:
+    done = subprocess.run(CELERY, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "Error: TOUCHSTONE_FLOWER_PASSWORD: not set, and Flower does not start without one"
