@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.outages import is_outage
+from api.outages import is_outage, reason
 from api.problems import ProblemError, unavailable
 from db import batches
 from db.batches import Accepted, NewBatch
@@ -120,11 +120,11 @@ class Writer:
             return self._store(group)
         except SQLAlchemyError as error:
             if is_outage(error):
-                log.warning("cannot store batches", batches=len(group), error=str(error))
+                log.warning("cannot store batches", batches=len(group), error=reason(error))
                 return [unavailable("The database cannot be reached.") for _ in group]
             if len(group) == 1:
                 return [error]
-            log.warning("storing batches one by one", batches=len(group), error=str(error))
+            log.warning("storing batches one by one", batches=len(group), error=reason(error))
         outcomes: list[_Outcome] = []
         for batch in group:  # one bad row harms no stranger
             outcomes.extend(self._store_all([batch]))

@@ -1,6 +1,6 @@
 """Telling a database that is away from a statement that is wrong."""
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "57P", "53", "25006")
@@ -19,3 +19,8 @@ def is_outage(error: Exception) -> bool:
     if state is None:  # the client library's own words: only a failed connection is one of these
         return type(error).__name__ in {"OperationalError", "InterfaceError"}
     return str(state).startswith(_AWAY)
+
+
+def reason(error: SQLAlchemyError) -> str:
+    """What a log may say of an error: the first line, without the statement's values."""
+    return str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -34,6 +34,7 @@ CONNECTIONS = 8
 
 _POLL = 0.1
 _START_LIMIT = 300.0
+_STOP_LIMIT = 120.0
 _STANDSTILL = 120.0
 _SHOWN = 5
 
@@ -62,7 +63,7 @@ def demo(
     settings = load(home=home.path)
     if not yes:
         _refuse_foreign_tables(settings)
-    screen = Console(stderr=True, highlight=False)
+    screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with _stack(home, screen) as child:
         try:
             crowd = simulated_crowd(seed, challenges, answers)
@@ -100,16 +101,20 @@ def _stack(home: Home, screen: Console) -> Iterator[Child]:
         end_leftovers(home.path)
         for entry in home.path.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-    child = Child(touchstone(home, "up", "up", "--home", str(home.path)))
+    child = Child(replace(touchstone(home, "up", "up", "--home", str(home.path)), patience=_STOP_LIMIT))
+    failed = False
     try:
         yield child
     except CliError:
-        screen.print(f"the logs are in {home.log('*')}")
+        failed = True
         raise
     finally:
         with screen.status("stopping everything"):
             child.stop()
-    shutil.rmtree(home.path)
+        if failed:
+            screen.print(f"the logs are in {home.log('*')}")
+        else:
+            shutil.rmtree(home.path)
 
 
 def _ready(home: Home, child: Child, screen: Console) -> Settings:
@@ -223,10 +228,10 @@ def _show(outcome: Outcome, crowd: SimulatedCrowd, respondents: list[dict[str, A
 
     ranked = sorted(respondents, key=lambda each: each["accuracy"], reverse=True)
     people = Table(title="Most and least reliable respondents", title_justify="left")
-    for heading in ("respondent", "simulated as"):
-        people.add_column(heading)
+    for heading in ("respondent", "really"):
+        people.add_column(heading, no_wrap=True)
     for heading in ("answers", "reliability", "95 % interval", "true skill"):
-        people.add_column(heading, justify="right")
+        people.add_column(heading, justify="right", no_wrap=True)
     for each in [*ranked[:_SHOWN], None, *ranked[-_SHOWN:]]:
         if each is None:
             people.add_section()

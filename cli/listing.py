@@ -48,6 +48,8 @@ def cell(value: object) -> str:
             text = "yes" if value else "no"
         case int():
             text = f"{value:,}"
+        case float():
+            text = f"{value:.6g}"
         case datetime():
             text = f"{value:%Y-%m-%d %H:%M:%S%z}"
         case list() | tuple():

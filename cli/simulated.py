@@ -60,8 +60,8 @@ def simulated_crowd(seed: int, challenges: int, answers: int, classes: int = 4) 
 
 def _keyed(crowd: "Crowd", majority_accuracy: float) -> SimulatedCrowd:
     names = tuple(chr(ord("a") + code) for code in range(crowd.answers.K))
-    challenge = [f"challenge-{number:05d}" for number in range(crowd.answers.I)]
-    respondent = [f"respondent-{number:03d}" for number in range(crowd.answers.J)]
+    challenge = [f"c{number:05d}" for number in range(crowd.answers.I)]
+    respondent = [f"r{number:03d}" for number in range(crowd.answers.J)]
     rows = zip(crowd.answers.item.tolist(), crowd.answers.annotator.tolist(), crowd.answers.label.tolist(), strict=True)
     return SimulatedCrowd(
         classes=names,

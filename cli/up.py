@@ -26,7 +26,7 @@ def up(
     configure(settings.log_level, settings.log_format)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     with held(settings.home) as ours:
         settings = load(**given | {"home": ours.path})  # without what a killed predecessor had noted
         try:

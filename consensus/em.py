@@ -28,8 +28,8 @@ from consensus.statistics import coin, count, quantise, tally
 from consensus.votes import clamp, shares
 
 BLOCK = 10
-LIMIT = 1000
-TOLERANCE = 1e-9
+LIMIT = 500
+TOLERANCE = 1e-6
 
 
 class Rows(Protocol):

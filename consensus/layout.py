@@ -33,24 +33,18 @@ class Layout:
 
 def arrange(answers: Answers, form: Form) -> Layout:
     """Sort the answers for `form`."""
-    J, K = answers.J, answers.K
+    I, J, K = answers.I, answers.J, answers.K
     item, label, annotator = answers.item, answers.label, answers.annotator
     by_item = ((item * K + label) * J + annotator).sort().values
-    by_annotator = ((annotator * K + label) * answers.I + item).sort().values
+    by_annotator = ((annotator * K + label) * I + item).sort().values
     vote, answerer = by_item // max(J, 1), by_item % max(J, 1)
-    cell, answered = by_annotator // max(answers.I, 1), by_annotator % max(answers.I, 1)
+    cell, answered = by_annotator // max(I, 1), by_annotator % max(I, 1)
     if form == Form.FULL:
-        evidence = Segments(answerer * K + vote % K, _offsets(vote // K, answers.I))
-        counts = Segments(answered, _offsets(cell, J * K))
+        evidence = Segments.of(vote // K, I, answerer * K + vote % K, J * K)
+        counts = Segments.of(cell, J * K, answered, I)
     else:
-        evidence = Segments(answerer, _offsets(vote, answers.I * K))
-        counts = Segments(answered * K + cell % K, _offsets(cell // K, J))
+        evidence = Segments.of(vote, I * K, answerer, J)
+        counts = Segments.of(cell // K, J, answered * K + cell % K, I * K)
     labels = torch.bincount(cell, minlength=J * K).to(torch.float64).reshape(J, K)
-    votes = torch.bincount(vote, minlength=answers.I * K).to(torch.float64).reshape(answers.I, K)
-    return Layout(form, answers.I, J, K, evidence, counts, labels, votes, answers.gold)
-
-
-def _offsets(segment: Tensor, S: int) -> Tensor:
-    """Where each of S segments starts, and the end: (N,) sorted -> (S + 1,)."""
-    ends = torch.bincount(segment, minlength=S).cumsum(0)
-    return torch.cat([ends.new_zeros(1), ends])
+    votes = torch.bincount(vote, minlength=I * K).to(torch.float64).reshape(I, K)
+    return Layout(form, I, J, K, evidence, counts, labels, votes, answers.gold)

@@ -15,8 +15,18 @@ BLOCKS = 64
 class Segments:
     """Which rows of a table belong to which sum: segment s takes rows index[offsets[s]:offsets[s + 1]], in order."""
 
-    index: Tensor  # (N,) int64
-    offsets: Tensor  # (S + 1,) int64, from 0 to N, not falling
+    index: Tensor  # (N,) integers
+    offsets: Tensor  # (S + 1,) integers of the same type, from 0 to N, not falling
+
+    @classmethod
+    def of(cls, segment: Tensor, S: int, index: Tensor, R: int) -> "Segments":
+        """Rows `index` below R in the segments `segment` below S, both (N,), the latter sorted.
+
+        32 bits to a number wherever they suffice: the sparse product then need not convert them every time.
+        """
+        kind = torch.int32 if max(R, index.numel()) < 2**31 else torch.int64
+        ends = torch.bincount(segment, minlength=S).cumsum(0)
+        return cls(index.to(kind), pad(ends, (1, 0)).to(kind))
 
     def sum(self, values: Tensor) -> Tensor:
         """values (R, C) -> (S, C)."""
@@ -36,7 +46,7 @@ def segment_sum(values: Tensor, index: Tensor, offsets: Tensor) -> Tensor:
     if values.dtype != torch.float64 or values.device.type != "cpu":
         return embedding_bag(index, values, offsets, mode="sum", include_last_offset=True)
     _accept_beta_notice()
-    ones = torch.ones_like(index, dtype=values.dtype)
+    ones = values.new_ones(index.numel())
     return torch.sparse_csr_tensor(offsets, index, ones, (S, values.shape[0]), check_invariants=False) @ values
 
 

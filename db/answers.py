@@ -111,8 +111,8 @@ def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
     """Challenge, respondent and class code of every answer of a project that counts; each (N,)."""
     columns = binary.copy_out(
         connection,
-        "SELECT a.challenge_id, a.respondent_id, a.choice FROM consensus c"
-        f" JOIN answers a ON a.challenge_id = c.challenge_id WHERE c.project_id = {project_id:d} AND a.counted",
+        "SELECT a.challenge_id, a.respondent_id, a.choice FROM challenges c"
+        f" JOIN answers a ON a.challenge_id = c.id WHERE c.project_id = {project_id:d} AND a.counted",
         _SNAPSHOT,
     )
     return columns["challenge_id"], columns["respondent_id"], columns["choice"].astype(np.int64)

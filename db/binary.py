@@ -5,12 +5,14 @@ https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS: a h
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -56,8 +58,9 @@ def dump(columns: Sequence[tuple[str, Column]], optional: tuple[Column, npt.NDAr
 
 def copy_in(connection: Connection, target: str, data: bytes) -> int:
     """`COPY target FROM STDIN (FORMAT BINARY)`; returns the number of rows."""
-    with _cursor(connection) as cursor:
-        with cursor.copy(f"COPY {target} FROM STDIN (FORMAT BINARY)") as copy:
+    command = f"COPY {target} FROM STDIN (FORMAT BINARY)"
+    with _cursor(connection, command) as cursor:
+        with cursor.copy(command) as copy:
             copy.write(data)
         return cursor.rowcount
 
@@ -70,7 +73,8 @@ def copy_out(connection: Connection, query: str, types: Mapping[str, str]) -> di
         types: big-endian type code of each column, in the query's order.
     """
     row = _row(types)
-    with _cursor(connection) as cursor, cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT BINARY)") as copy:
+    command = f"COPY ({query}) TO STDOUT (FORMAT BINARY)"
+    with _cursor(connection, command) as cursor, cursor.copy(command) as copy:
         parts = [_native(block, types) for block in _blocks(copy, row)]
     empty = {name: np.empty(0, np.dtype(code).newbyteorder("=")) for name, code in types.items()}
     return {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in types}
@@ -81,9 +85,20 @@ def literal(ids: npt.NDArray[np.int64]) -> str:
     return f"'{{{','.join(map(str, ids.tolist()))}}}'::bigint[]"
 
 
-def _cursor(connection: Connection) -> psycopg.Cursor[Any]:
-    """A cursor of the driver itself, in this connection's transaction."""
-    return cast("psycopg.Connection[Any]", connection.connection.dbapi_connection).cursor()
+@contextmanager
+def _cursor(connection: Connection, command: str) -> Iterator[psycopg.Cursor[Any]]:
+    """A cursor of the driver itself, in this connection's transaction; errors are SQLAlchemy's, as everywhere else."""
+    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    try:
+        with driver.cursor() as cursor:
+            yield cursor
+    except psycopg.Error as error:
+        lost = driver.closed
+        if lost:
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            command[:200], None, error, psycopg.Error, connection_invalidated=lost, dialect=connection.dialect
+        ) from error
 
 
 def _native(rows: npt.NDArray[Any], types: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:

@@ -50,7 +50,7 @@ WITH due AS MATERIALIZED (
 ), taken AS (
     -- A batch claimed in vain is taken in ever smaller company, at last alone: it may be what kills its worker.
     SELECT id FROM ranked
-    WHERE attempts = tried AND place <= greatest(1, :batches >> (2 * tried)) AND before < :answers
+    WHERE attempts = tried AND place <= greatest(1, :batches >> least(2 * tried, 30)) AND before < :answers
 ), claimed AS (
     UPDATE batches b SET
         state = 'claimed', claim_id = :claim, attempts = b.attempts + 1,

@@ -172,7 +172,7 @@ def grading(connection: Connection, project_id: int) -> Grading:
 def append_classes(connection: Connection, project_id: int, keys: Sequence[str]) -> tuple[str, ...]:
     """Append classes of an open project under its row lock, as many as it may have; returns all its classes by code."""
     limit = connection.execute(
-        text("SELECT max_classes FROM projects WHERE id = :id AND classes_open FOR UPDATE"), {"id": project_id}
+        text("SELECT max_classes FROM projects WHERE id = :id AND classes_open FOR NO KEY UPDATE"), {"id": project_id}
     ).scalar_one()
     known = grading(connection, project_id).classes
     new = sorted(set(keys) - set(known), key=str.encode)[: limit - len(known)]

@@ -184,16 +184,17 @@ def fail(connection: Connection, run: RunClaim, error: str) -> None:
 
 _EXPIRE = text("""
 WITH expired AS (
-    SELECT id, project_id, attempts FROM model_runs
-    WHERE state = 'running' AND lease_until < clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED
+    SELECT id,
+           -- A run that was asked for while this one was running takes its place.
+           attempts < :attempts AND NOT EXISTS (
+               SELECT 1 FROM model_runs w WHERE w.project_id = r.project_id AND w.state = 'waiting'
+           ) AS again
+    FROM model_runs r WHERE state = 'running' AND lease_until < clock_timestamp() ORDER BY id FOR UPDATE SKIP LOCKED
 )
 UPDATE model_runs r SET
-    claim_id = NULL, lease_until = NULL,
-    -- A run that is asked for while this one was running takes its place.
-    state = CASE WHEN expired.attempts < :attempts AND NOT EXISTS (
-        SELECT 1 FROM model_runs w WHERE w.project_id = expired.project_id AND w.state = 'waiting'
-    ) THEN 'waiting' ELSE 'failed' END,
-    error = 'the lease ran out: the worker stopped or was killed'
+    claim_id = NULL, lease_until = NULL, error = 'the lease ran out: the worker stopped or was killed',
+    state = CASE WHEN again THEN 'waiting' ELSE 'failed' END,
+    finished_at = CASE WHEN NOT again THEN now() END
 FROM expired WHERE r.id = expired.id
 """)
 
@@ -258,7 +259,10 @@ def keys(connection: Connection, table: str, project_id: int) -> Iterator[tuple[
 
 def revisions(connection: Connection, project_id: int) -> dict[int, int]:
     """Revision of every challenge of a project: what tells a refit which moved since its snapshot."""
-    query = text("SELECT challenge_id, revision FROM consensus WHERE project_id = :project")
+    query = text(
+        "SELECT c.challenge_id, c.revision FROM challenges ch JOIN consensus c ON c.challenge_id = ch.id"
+        " WHERE ch.project_id = :project"
+    )
     return {row.challenge_id: row.revision for row in connection.execute(query, {"project": project_id})}
 
 

@@ -1,27 +1,22 @@
 """What happens when grading fails: retry, halve, give back, and at last declare dead what is to blame."""
 
 import random
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
-
-from sqlalchemy.exc import DBAPIError
 
 from db import claims
 from db.claims import Claim, ClaimedBatch
 from db.errors import StaleClaimError
 from telemetry import logging, metrics
-from workers import intake
+from workers import intake, retries
+from workers.retries import line
 from workers.runtime import Runtime, WorkLeft
 
 log = logging.get(__name__)
 
 Dead = Mapping[int, Mapping[int, str]]
 
-TRANSIENT = {"40001", "40P01", "55P03"}
-"""Serialization failure, deadlock, lock not available: the same again may work."""
-
-TRIES = 4
 REHEARSALS = 200
 """Attempts to find the bad answers of a batch before all of it is declared dead."""
 
@@ -62,35 +57,26 @@ def _divide(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch], gra
         raise
     except Exception as error:  # noqa: BLE001 - the batches beside the one to blame must not suffer from it
         metrics.CLAIMS.labels("failed").inc()
-        with runtime.engine.begin() as connection:
-            claims.renew(connection, claim.id, [batch.id for batch in batches], runtime.settings.lease)
         if len(batches) == 1:
+            _renew(runtime, claim, batches)
             failed.append(_blame(runtime, claim, batches[0], grade, error))
             return
-        log.warning("claim halved", batches=len(batches), error=_line(error))
+        log.warning("claim halved", batches=len(batches), error=line(error))
         middle = len(batches) // 2
-        _divide(runtime, claim, batches[:middle], grade, failed)
-        _divide(runtime, claim, batches[middle:], grade, failed)
+        for half in (batches[:middle], batches[middle:]):
+            _renew(runtime, claim, half)
+            _divide(runtime, claim, half, grade, failed)
 
 
-def _persist(runtime: Runtime, grade: Grade, batches: Sequence[ClaimedBatch], dead: Dead) -> None:
-    """Grade, again after what passes by itself: conflicts a few times, a lost connection for as long as the lease."""
-    give_up = time.monotonic() + runtime.settings.lease
-    conflicts = 0
-    while True:
-        try:
-            grade(batches, dead)
-        except DBAPIError as error:
-            lost = error.connection_invalidated
-            conflicts += not lost
-            if not lost and (conflicts == TRIES or _code(error) not in TRANSIENT):
-                raise
-            if time.monotonic() > give_up:
-                raise
-            log.warning("grading tried again", error=_line(error))
-            time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
-        else:
-            return
+def _persist(
+    runtime: Runtime, grade: Grade, batches: Sequence[ClaimedBatch], dead: Dead, *, rehearse: bool = False
+) -> None:
+    retries.through_conflicts(partial(grade, batches, dead, rehearse=rehearse), limit=runtime.settings.lease)
+
+
+def _renew(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch]) -> None:
+    with runtime.engine.begin() as connection:
+        claims.renew(connection, claim.id, [batch.id for batch in batches], runtime.settings.lease)
 
 
 def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, error: Exception) -> str:
@@ -102,20 +88,28 @@ def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, er
             wait *= random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             log.error("batch failed", attempts=batch.attempts, wait=wait, exc_info=error)
             with runtime.engine.begin() as connection:
-                claims.release(connection, claim.id, batch.id, error=_line(error), wait=wait)
-            return f"batch {batch.uid} waits to be tried again: {_line(error)}"
-        dead = _dead_answers(runtime, batch, grade, error)
+                claims.release(connection, claim.id, batch.id, error=line(error), wait=wait)
+            return f"batch {batch.uid} waits to be tried again: {line(error)}"
+        dead = _dead_answers(runtime, claim, batch, grade, error)
         if dead:
-            _persist(runtime, grade, [batch], {batch.id: dead})
-            log.error("answers dead", answers=len(dead), error=_line(error))
-            return f"batch {batch.uid}: {len(dead)} of its answers are dead: {_line(error)}"
+            try:
+                _persist(runtime, grade, [batch], {batch.id: dead})
+            except StaleClaimError:
+                raise
+            except Exception as remaining:  # noqa: BLE001 - leaving them out was not enough: all of it is to blame
+                error = remaining
+            else:
+                log.error("answers dead", answers=len(dead), error=line(error))
+                return f"batch {batch.uid}: {len(dead)} of its answers are dead: {line(error)}"
         with runtime.engine.begin() as connection:
-            claims.bury(connection, claim.id, batch.id, error=_line(error))
-        log.error("batch dead", attempts=batch.attempts, error=_line(error))
-        return f"batch {batch.uid} is dead: {_line(error)}"
+            claims.bury(connection, claim.id, batch.id, error=line(error))
+        log.error("batch dead", attempts=batch.attempts, error=line(error))
+        return f"batch {batch.uid} is dead: {line(error)}"
 
 
-def _dead_answers(runtime: Runtime, batch: ClaimedBatch, grade: Grade, error: Exception) -> dict[int, str]:
+def _dead_answers(
+    runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, error: Exception
+) -> dict[int, str]:
     """Which answers keep the batch from being graded, and why; none if they cannot be told from the rest."""
     try:
         everything = [answer.position for answer in intake.decode(runtime.engine, [batch])]
@@ -127,7 +121,7 @@ def _dead_answers(runtime: Runtime, batch: ClaimedBatch, grade: Grade, error: Ex
     def search(positions: Sequence[int], last: Exception) -> None:
         nonlocal rehearsals
         if len(positions) == 1:
-            dead[positions[0]] = _line(last)
+            dead[positions[0]] = line(last)
             return
         middle = len(positions) // 2
         for half in (positions[:middle], positions[middle:]):
@@ -135,8 +129,9 @@ def _dead_answers(runtime: Runtime, batch: ClaimedBatch, grade: Grade, error: Ex
             if rehearsals > REHEARSALS:
                 return
             left_out = dict.fromkeys(set(everything) - set(half), "left out")
+            _renew(runtime, claim, [batch])
             try:
-                grade([batch], {batch.id: left_out}, rehearse=True)
+                _persist(runtime, grade, [batch], {batch.id: left_out}, rehearse=True)
             except StaleClaimError:
                 raise
             except Exception as failure:  # noqa: BLE001 - the reason is recorded with the answer
@@ -144,12 +139,3 @@ def _dead_answers(runtime: Runtime, batch: ClaimedBatch, grade: Grade, error: Ex
 
     search(everything, error)
     return {} if rehearsals > REHEARSALS or len(dead) == len(everything) else dead
-
-
-def _code(error: DBAPIError) -> str | None:
-    return getattr(error.orig, "sqlstate", None)
-
-
-def _line(error: Exception) -> str:
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db import answers as answer_rows
-from db import claims, failures, projects
+from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
 from telemetry import logging, metrics
 from workers import faults, intake, repeats, revision, scheme
@@ -71,7 +71,7 @@ def grade(
     ]
     new = intake.resolve(runtime.engine, grading, waiting)
     with runtime.engine.connect() as connection, connection.begin() as transaction:
-        _limit(connection, runtime.settings.lease)
+        transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
         if len(new.columns.position):
             _persist(runtime, connection, new)
         for batch in batches:
@@ -124,17 +124,6 @@ def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:
             answers=settings.claim_answers,
             lease=settings.lease,
         )
-
-
-def _limit(connection: Connection, lease: float) -> None:
-    """A worker that stops in mid-transaction loses it, and its locks, no later than its lease."""
-    connection.execute(
-        text(
-            "SELECT set_config('idle_in_transaction_session_timeout', :idle, true),"
-            " set_config('lock_timeout', :lock, true)"
-        ),
-        {"idle": f"{int(lease * 1000)}ms", "lock": f"{int(LOCK_TIMEOUT * 1000)}ms"},
-    )
 
 
 def _end(left: WorkLeft, failed: list[str]) -> WorkLeft:

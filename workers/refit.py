@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,12 @@ from consensus.answers import Answers
 from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
-from db import projects, runs
+from db import projects, runs, transactions
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import logging, metrics
-from workers import devices, lease, revision, scheme
+from workers import devices, lease, retries, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
 
@@ -64,7 +65,8 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
     with logging.bound(project=project_id, run=claim.id):
         try:
             with lease.kept(runtime.engine, claim, settings.lease):
-                _refit(runtime, project_id, claim)
+                # From the snapshot on: what an open project has met since may be the reason to try again.
+                retries.through_conflicts(partial(_refit, runtime, project_id, claim), limit=settings.refit_limit)
         except StaleClaimError as error:
             log.warning("model run lost", reason=str(error))
             return NOTHING_LEFT
@@ -81,9 +83,9 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
     began = time.monotonic()
     with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         snapshot = take(connection, project_id, runtime.device)
-    plan = scheme.make(snapshot.grading, runtime.device)
     if snapshot.answers.N == 0:
         raise RefitError("no answer of the project counts yet")
+    plan = scheme.make(snapshot.grading, runtime.device)
     fit = plan.model.fit(snapshot.answers, form=plan.form)
     fitted = time.monotonic()
     log.info("fitted", model=fit.model, answers=snapshot.answers.N, iterations=fit.iterations)
@@ -154,6 +156,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
     for start in range(0, len(by_id), CHUNK):
         chunk = by_id[start : start + CHUNK]
         with runtime.engine.begin() as connection:
+            transactions.limit(connection, idle=runtime.settings.lease)
             runs.renew(connection, claim, runtime.settings.lease)
             locked = revision.lock(connection, after, snapshot.challenge_ids[chunk])
             known = locked.revisions == snapshot.revisions[chunk]

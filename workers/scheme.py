@@ -17,6 +17,10 @@ from db.projects import Grading
 Floats = npt.NDArray[np.float64]
 
 
+class OutgrownError(Exception):
+    """An open project has more classes by now than this scheme knows; a new one must be made."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scheme:
     """How to compute for a project now.
@@ -40,20 +44,26 @@ class Scheme:
         return len(self.order)
 
     def posteriors(self, stored: list[list[float]]) -> Floats:
-        """Stored posteriors as (I, K) in canonical order; zero where nothing was stored."""
+        """Stored posteriors as (I, K) in canonical order; zero where nothing was stored.
+
+        Raises:
+            OutgrownError: some were stored for more classes.
+        """
         table = np.zeros((len(stored), self.classes))
-        for length in {len(row) for row in stored} - {0}:
-            rows = [index for index, row in enumerate(stored) if len(row) == length]
+        for length, rows in self._by_length(stored, self.classes):
             table[rows, :length] = np.array([stored[index] for index in rows])
         return table[:, self.order]
 
     def statistics(self, stored: list[list[float]]) -> Floats:
-        """Stored statistics as (J, width) in canonical order; those stored before classes were added are widened."""
+        """Stored statistics as (J, width) in canonical order; those stored before classes were added are widened.
+
+        Raises:
+            OutgrownError: some were stored for more classes.
+        """
         k = self.classes
         full = self.form == Form.FULL
         table = np.zeros((len(stored), k, k) if full else (len(stored), 1 + k))
-        for length in {len(row) for row in stored} - {0}:
-            rows = [index for index, row in enumerate(stored) if len(row) == length]
+        for length, rows in self._by_length(stored, k * k if full else 1 + k):
             counts = np.array([stored[index] for index in rows])
             if full:
                 older = round(length**0.5)
@@ -75,6 +85,16 @@ class Scheme:
             table = statistics.reshape(-1, k, k)
             return table[:, self.place[:, None], self.place].reshape(-1, k * k)
         return statistics[:, np.concatenate([[0], 1 + self.place])]
+
+    def _by_length(self, stored: list[list[float]], longest: int) -> list[tuple[int, list[int]]]:
+        """Lengths that occur but for 0, each with the rows that have it."""
+        rows: dict[int, list[int]] = {}
+        for index, row in enumerate(stored):
+            rows.setdefault(len(row), []).append(index)
+        rows.pop(0, None)
+        if max(rows, default=0) > longest:
+            raise OutgrownError(f"the project has more than {self.classes} classes by now")
+        return list(rows.items())
 
 
 def make(grading: Grading, device: torch.device) -> Scheme:

@@ -1,8 +1,6 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
-from sqlalchemy import Connection, text
-
-from db import claims, payloads, runs
+from db import claims, payloads, runs, transactions
 from telemetry import logging, metrics
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -17,8 +15,9 @@ def run(runtime: Runtime) -> WorkLeft:
     """End what has expired, ask for refits that are due, and list the doors at which something waits unheard."""
     settings = runtime.settings
     with runtime.engine.begin() as connection:
-        if not _alone(connection):
+        if not transactions.alone(connection, ADVISORY_LOCK):
             return NOTHING_LEFT
+        transactions.limit(connection, idle=settings.lease)
         revived, dead = claims.expire(connection, settings.max_attempts)
         runs.expire(connection, settings.max_attempts)
         for project_id, cause in runs.outgrown(
@@ -41,17 +40,11 @@ def run(runtime: Runtime) -> WorkLeft:
 def keep_house(runtime: Runtime) -> None:
     """Make the payload partitions of the coming days, drop those that nothing needs any more."""
     with runtime.engine.begin() as connection:
-        if not _alone(connection):
+        if not transactions.alone(connection, ADVISORY_LOCK):
             return
         # Partitions come and go under the strongest lock: never queue the edge behind a wait for it.
-        connection.execute(text("SELECT set_config('lock_timeout', '500ms', true)"))
+        transactions.limit(connection, idle=runtime.settings.lease, lock=0.5)
         payloads.make_partitions(connection)
         dropped = payloads.drop_partitions(connection, runtime.settings.payload_days)
     if dropped:
         log.info("payloads dropped", days=[day.isoformat() for day in dropped])
-
-
-def _alone(connection: Connection) -> bool:
-    """Whether no other process sweeps now."""
-    query = text("SELECT pg_try_advisory_xact_lock(:key)")
-    return bool(connection.execute(query, {"key": ADVISORY_LOCK}).scalar_one())

@@ -7,6 +7,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.gauges import Gauges
+from api.outages import reason
 from api.probes import Probe
 from api.schemas.health import Readiness
 from telemetry import logging
@@ -42,7 +43,7 @@ def health_router(probe: Probe, gauges: Gauges) -> APIRouter:
             try:
                 await to_thread.run_sync(gauges.refresh, abandon_on_cancel=True, limiter=counting)
             except SQLAlchemyError as error:
-                log.warning("cannot read the ledger", error=str(error))
+                log.warning("cannot read the ledger", error=reason(error))
         return Response(await to_thread.run_sync(generate_latest), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -4,7 +4,8 @@ import http.client
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from signal import SIGKILL
+from dataclasses import replace
+from signal import SIGKILL, SIGTERM, Signals
 
 from cli.stack.child import Program
 from cli.stack.home import Home
@@ -16,14 +17,14 @@ TOUCHSTONE = (sys.executable, "-P", "-m", "cli.main")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
 
 
-def touchstone(home: Home, name: str, *arguments: str) -> Program:
-    """`touchstone ARGUMENTS` working for a home; it is killed when we die, as nothing is lost that way."""
+def touchstone(home: Home, name: str, *arguments: str, death_signal: Signals = SIGKILL) -> Program:
+    """`touchstone ARGUMENTS` working for a home; unless said otherwise killed when we die: nothing is lost that way."""
     return Program(
         name=name,
         command=[*TOUCHSTONE, *arguments],
         owner=home.path,
         log=home.log(name),
-        death_signal=SIGKILL,
+        death_signal=death_signal,
         environment={"TOUCHSTONE_HOME": str(home.path)},
     )
 
@@ -40,11 +41,11 @@ def workers(home: Home, count: int) -> Iterator[Service]:
 def edge(home: Home, *, host: str, port: int, processes: int, flower_host: str, flower_port: int) -> Iterator[Service]:
     """The API and Flower."""
     serve = ("serve", "--host", host, "--port", str(port), "--processes", str(processes))
-    yield Service(touchstone(home, "api", *serve), Tier.EDGE, ready=answering(host, port, "/readyz"))
-    flower = ("flower", "--host", flower_host, "--port", str(flower_port))
-    yield Service(
-        touchstone(home, "flower", *flower), Tier.EDGE, ready=answering(flower_host, flower_port, "/healthcheck")
-    )
+    api = touchstone(home, "api", *serve, death_signal=SIGTERM)  # which ends its own processes, if it has any
+    yield Service(api, Tier.EDGE, ready=answering(host, port, "/readyz"))
+    show = ("flower", "--host", flower_host, "--port", str(flower_port))
+    flower = replace(touchstone(home, "flower", *show), patience=3.0)  # it waits for its threads, which wait for Redis
+    yield Service(flower, Tier.EDGE, ready=answering(flower_host, flower_port, "/healthcheck"))
 
 
 def answering(host: str, port: int, path: str) -> Callable[[], bool]:

@@ -42,9 +42,8 @@ def running(home: Home, settings: Settings) -> Iterator[Stack]:
     supervisor = Supervisor(settings.lease, note.processes_changed)
     try:
         note.add(**_servers(home, settings, supervisor))
-        settings = load(home=home.path)
         _migrate(home)
-        keep_key(settings.require_direct_url(), home.api_key)
+        keep_key(load(home=home.path).require_direct_url(), home.api_key)
         port = port_or_free(settings.port, settings.host)
         flower_port = port_or_free(settings.flower_port, settings.flower_host)
         api_url = _url(settings.host, port)

@@ -52,6 +52,7 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
             "save": '""',
             "appendonly": "no",
             "maxmemory-policy": "noeviction",
+            "set-proc-title": "no",  # the arguments tell whose it is
         }
         write_private(configuration, "".join(f"{name} {value}\n" for name, value in settings.items()))
         return Program(name="valkey", command=[str(_binary()), str(configuration)], owner=owner, log=log)

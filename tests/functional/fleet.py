@@ -27,7 +27,7 @@ class Process:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", *arguments],
                 cwd=CHECKOUT,
-                env=environment,
+                env=self._environment | given,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -106,12 +106,15 @@ class Fleet:
         assert process.running, process.log.read_text()
         return url
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, **overrides: object) -> subprocess.CompletedProcess[str]:
         """Run `touchstone ARGUMENTS...` to its end."""
+        environment = self._environment | {
+            f"TOUCHSTONE_{name.upper()}": str(value) for name, value in overrides.items()
+        }
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],
             cwd=CHECKOUT,
-            env=self._environment,
+            env=self._environment | given,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,5 +1,7 @@
 """What the wheel can do without the checkout."""
 
+from pathlib import Path
+
 import pytest
 
 from cli.main import NOUNS
@@ -41,6 +43,15 @@ def test_migrations_are_in_it(run: Run) -> None:
     down = run("touchstone", "db", "downgrade", "base")
     assert down.returncode == 0, down.stderr
     assert run("touchstone", "db", "current").stdout == ""
+
+
+def test_a_new_revision_is_numbered_after_the_head(run: Run) -> None:
+    done = run("touchstone", "db", "revision", "-m", "Add a colour", "--no-autogenerate")
+    assert done.returncode == 0, done.stderr
+    head = max(path.name for path in (CHECKOUT / "migrations" / "versions").glob("0*.py"))
+    made = Path(done.stdout.split()[1])
+    assert made.name == f"{int(head[:4]) + 1:04d}_add_a_colour.py"
+    made.unlink()
 
 
 def test_the_api_needs_no_torch(run: Run) -> None:

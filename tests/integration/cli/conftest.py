@@ -1,13 +1,20 @@
-"""The console script, run inside this process against the test services."""
+"""The console script, run inside this process, against a real API and a real fleet on the test services."""
 
 import json
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cli.main import main
+from cli.stack.child import Child, Program
+from cli.stack.ports import free_port
+from cli.stack.server import Server
 from config.settings import Settings
 
 
@@ -45,3 +52,71 @@ def touchstone(settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytes
         return Outcome(code or 0, printed.out, printed.err)
 
     return run
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Starts processes of the stack on the test services."""
+
+    home: Path
+    environment: dict[str, str]
+
+    def start(self, name: str, *arguments: str) -> Child:
+        """`touchstone ARGUMENTS...`; it ends with this process at the latest."""
+        command = [sys.executable, "-m", "cli.main", *arguments]
+        log = self.home / f"{name}.log"
+        return Child(Program(name=name, command=command, owner=self.home, log=log, environment=self.environment))
+
+
+@pytest.fixture(scope="session")
+def processes(postgres: Server, valkey: Server, tmp_path_factory: pytest.TempPathFactory) -> Processes:
+    """What starts processes."""
+    home = tmp_path_factory.mktemp("processes")
+    urls = {"DATABASE_URL": postgres.url, "REDIS_URL": valkey.url}
+    return Processes(home, urls | {"TOUCHSTONE_HOME": str(home), "TOUCHSTONE_SWEEP_INTERVAL": "0.5"})
+
+
+@pytest.fixture(scope="session")
+def api_url(processes: Processes) -> Iterator[str]:
+    """The URL of a running API. It remembers keys and projects for a moment: give each test names of its own."""
+    port = free_port()
+    child = processes.start("api", "serve", f"--port={port}")
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(child, lambda: httpx.get(f"{url}/readyz", trust_env=False).is_success)
+        yield url
+    finally:
+        child.stop()
+
+
+@pytest.fixture(scope="session")
+def fleet(processes: Processes) -> Iterator[None]:
+    """A worker that grades bulk batches; live ones wait for ever."""
+    child = processes.start("worker", "worker", "--lane=bulk", "--name=cli-tests")
+    try:
+        yield
+    finally:
+        child.stop()
+
+
+@pytest.fixture
+def online(touchstone: Touchstone, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Touchstone:
+    """`touchstone` with the URL of the API and a key with all scopes."""
+    scopes = ["--scope=submit", "--scope=read", "--scope=admin"]
+    made = touchstone("key", "create", "--tenant=default", "--create-tenant", *scopes, "--json")
+    monkeypatch.setenv("TOUCHSTONE_API_URL", api_url)
+    monkeypatch.setenv("TOUCHSTONE_API_KEY", made.json["key"])
+    return touchstone
+
+
+def _wait_for(child: Child, ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        assert child.alive, child.program.log.read_text()
+        assert time.monotonic() < deadline, child.program.log.read_text()
+        try:
+            if ready():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)

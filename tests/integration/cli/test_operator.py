@@ -1,12 +1,17 @@
 """What an operator does on Postgres itself: tenants, keys, status, migrations."""
 
 import hashlib
+import json
+import signal
+import subprocess
+import sys
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from cli.key import Scope
 from cli.stack.server import Server
+from config.environment import inherited
 from db import keys
 from db.models.tenant import SCOPES
 from tests.databases import empty_database
@@ -123,6 +128,18 @@ def test_status_exits_with_1_when_an_answer_is_lost(touchstone: Touchstone, engi
 def test_status_of_nothing(touchstone: Touchstone) -> None:
     status = touchstone("status")
     assert (status.code, "nothing waits" in status.out) == (0, True)
+
+
+def test_status_goes_on_until_ctrl_c(touchstone: Touchstone) -> None:
+    assert touchstone("status").code == 0
+    command = [sys.executable, "-m", "cli.main", "status", "--watch", "--json"]
+    with subprocess.Popen(command, env=inherited(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    assert json.loads(first) == {"projects": [], "lanes": []}
+    assert (process.returncode, b"Traceback" in said) == (130, False)
 
 
 def test_a_database_without_tables(touchstone: Touchstone, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:

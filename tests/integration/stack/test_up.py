@@ -51,18 +51,19 @@ def until(condition: Callable[[], Any], process: subprocess.Popen[str], home: Ho
         time.sleep(0.05)
 
 
-def ready(home: Home) -> bool:
-    return home.read_note().get("ready") is True
+def ready(home: Home, process: subprocess.Popen[str]) -> bool:
+    note = home.read_note()
+    return note.get("pid") == process.pid and note["ready"] is True
 
 
-def running(home: Home) -> list[psutil.Process]:
-    return [psutil.Process(pid) for pid in home.read_note()["processes"].values()]
+def below(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
 
 
 def test_a_stack_comes_up_mends_itself_survives_kill_9_and_goes(home: Home) -> None:
     port = free_port()
     with up(home, "--port", str(port)) as process:
-        until(lambda: ready(home), process, home)
+        until(lambda: ready(home, process), process, home)
         note = home.read_note()
         assert set(note["processes"]) == PROCESSES
         assert note["settings"]["api_url"] == f"http://127.0.0.1:{port}"
@@ -84,18 +85,18 @@ def test_a_stack_comes_up_mends_itself_survives_kill_9_and_goes(home: Home) -> N
             until(lambda name=name, before=before: home.read_note()["processes"][name] != before, process, home)  # type: ignore[misc]
         until(lambda: httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, process, home)
 
-        orphans = running(home)
+        orphans = below(process)
         process.kill()
         process.wait()
         if sys.platform == "linux":
             assert not psutil.wait_procs(orphans, timeout=30)[1]
 
     with up(home, "--port", str(port)) as process:
-        until(lambda: ready(home), process, home)
+        until(lambda: ready(home, process), process, home)
         assert home.api_key.read_text() == key
         api = home.read_note()["settings"]["api_url"]
         assert httpx.get(f"{api}/v1/projects/kept", headers={"Authorization": f"Bearer {key}"}).status_code == 200
-        children = running(home)
+        children = below(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(90) == 0
         assert not any(child.is_running() for child in children)

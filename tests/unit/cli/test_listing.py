@@ -35,6 +35,7 @@ def test_fields(capsys: pytest.CaptureFixture[str]) -> None:
         (True, "yes"),
         (1234567, "1,234,567"),
         (0.25, "0.25"),
+        (2 / 3, "0.666667"),
         (["a", "b"], "a, b"),
         ({"graded": 3, "dead": 0}, "graded 3, dead 0"),
         (datetime(2026, 1, 5, 10, 0, tzinfo=UTC), "2026-01-05 10:00:00+0000"),

@@ -45,7 +45,7 @@ def test_a_live_update_from_the_end_of_a_fit_stays_there(model: Model, answers: 
 
     again = model.update(answers, fit.statistics, fit.prior, form=form)
 
-    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-7 if fit.converged else 1e-3)
+    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6 if fit.converged else 1e-2)
 
 
 @given(answers=crowds())
@@ -200,7 +200,7 @@ def test_both_forms_of_statistics_serve(model: Model, form: Form) -> None:
 
     assert fit.statistics.shape == (answers.J, width(form, answers.K))
     again = model.update(answers, fit.statistics, fit.prior, form=form)
-    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-7)
+    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6)
 
 
 def test_prior_before_any_answer_survives_json(model: Model) -> None:

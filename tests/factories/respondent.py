@@ -1,0 +1,34 @@
+import factory
+
+from db.models import Respondent, RespondentStatistics
+from tests.factories.base import Factory
+from tests.factories.project import ProjectFactory
+
+
+class RespondentFactory(Factory):
+    class Meta:
+        model = Respondent
+        exclude = ("project",)
+
+    project = factory.SubFactory(ProjectFactory)
+
+    project_id = factory.SelfAttribute("project.id")
+    key = factory.Sequence("respondent-{:06d}".format)
+
+
+class RespondentStatisticsFactory(Factory):
+    """Statistics of a respondent of two classes after one answer."""
+
+    class Meta:
+        model = RespondentStatistics
+        exclude = ("respondent",)
+
+    respondent = factory.SubFactory(RespondentFactory)
+
+    respondent_id = factory.SelfAttribute("respondent.id")
+    project_id = factory.SelfAttribute("respondent.project_id")
+    answers = 1
+    accuracy = 0.75
+    low = 0.5
+    high = 0.9
+    counts = factory.LazyFunction(lambda: [0.75, 0.0, 0.25, 0.0])

@@ -1,0 +1,19 @@
+import factory
+
+from db.models import ModelRun
+from tests.factories.base import Factory
+from tests.factories.project import ProjectFactory
+
+
+class ModelRunFactory(Factory):
+    """A run that has been asked for."""
+
+    class Meta:
+        model = ModelRun
+        exclude = ("project",)
+
+    project = factory.SubFactory(ProjectFactory)
+
+    project_id = factory.SelfAttribute("project.id")
+    state = "waiting"
+    cause = "requested"

@@ -1,0 +1,77 @@
+"""Real answers of real people through the whole stack. Skipped where the public data sets are absent."""
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from config.settings import Settings
+from tests.functional import books
+from tests.functional.fleet import Fleet
+from tests.waiting import until
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+pytestmark = [pytest.mark.data, pytest.mark.skipif(not DATA.is_dir(), reason="the public data sets are not here")]
+
+Verdict = tuple[str, str, float, tuple[tuple[str, float], ...]]
+
+
+def final_content(api: httpx.Client, project: str) -> list[Verdict]:
+    """Challenge, answer, confidence and posterior of every verdict of a project; every bit of the numbers."""
+    lines = api.get(f"/projects/{project}/verdicts", headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    verdicts = [json.loads(line) for line in lines]
+    assert all(verdict["final"] for verdict in verdicts)
+    return [(v["challenge"], v["answer"], v["confidence"], tuple(sorted(v["posterior"].items()))) for v in verdicts]
+
+
+def refit(api: httpx.Client, project: str) -> None:
+    """Ask for a refit and wait until it is published."""
+    location = api.post(f"/projects/{project}/model-runs").headers["Location"].removeprefix("/v1")
+    until(lambda: api.get(location).json()["state"] == "done", "a published model run")
+
+
+def test_two_shuffles_of_rte_have_the_same_final_verdicts_bit_for_bit(
+    fleet: Fleet, api: httpx.Client, engine: Engine
+) -> None:
+    fleet.worker()
+    fleet.worker("refit")
+    with (DATA / "rte" / "answers.csv").open() as file:
+        answers = [
+            {"challenge": row["task"], "respondent": row["worker"], "answer": row["label"]}
+            for row in csv.DictReader(file)
+        ]
+    contents = []
+    for seed, project in enumerate(("one", "two")):
+        api.post("/projects", json={"name": project, "classes": ["0", "1"], "repeats": "all"}).raise_for_status()
+        random.Random(seed).shuffle(answers)
+        for start in range(0, len(answers), 100):
+            body = {"answers": answers[start : start + 100]}
+            api.post(f"/projects/{project}/batches", json=body).raise_for_status()
+        until(lambda name=project: books.everything_graded(engine, name), "8,000 graded answers")
+        refit(api, project)
+        contents.append(final_content(api, project))
+    assert len(contents[0]) == 800
+    assert contents[0] == contents[1]
+
+
+def test_product_through_submit(fleet: Fleet, api: httpx.Client, engine: Engine, key: str, settings: Settings) -> None:
+    fleet.worker()
+    environment = ["submit", str(DATA / "product" / "answers.csv"), "--project", "product", "--wait", "--json"]
+    api.post("/projects", json={"name": "product", "classes": ["0", "1"]}).raise_for_status()
+    settings.home.mkdir(exist_ok=True)
+    (settings.home / "api-key").write_text(key)
+
+    done = fleet.run(*environment, api_url=str(api.base_url).removesuffix("/v1/"))
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["answers"] == 24_945
+    row = books.balance(engine, "product")
+    assert row.accepted == row.graded + row.superseded == 24_945
+    assert row.lost == 0
+    assert books.twice(engine) == 0
+    assert books.deviation(engine, 2) < 1e-6

@@ -1,0 +1,109 @@
+"""What happens when Postgres or Redis is away, and when it is back."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import psutil
+import redis
+from sqlalchemy import Engine, text
+
+from cli.stack.server import Server
+from config.settings import Settings
+from tests.integration.api.callers import batch
+from tests.waiting import until
+
+
+@contextmanager
+def stopped(server: Server) -> Iterator[None]:
+    server.stop()
+    try:
+        yield
+    finally:
+        server.start()
+
+
+@contextmanager
+def hanging(server: Server) -> Iterator[None]:
+    """Every process of the server keeps its sockets open and says nothing."""
+    pids = [server.pid, *children(server.pid)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def children(pid: int) -> list[int]:
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def count(engine: Engine) -> int:
+    with engine.begin() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM batches")).scalar_one())
+
+
+def test_without_postgres_it_says_503_quickly_and_recovers(
+    client: httpx.Client, project: str, postgres: Server, engine: Engine
+) -> None:
+    key = {"Idempotency-Key": "again"}
+    assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
+    with stopped(postgres):
+        reply = client.post(f"{project}/batches", json=batch(2), headers=key, timeout=10)
+        assert (reply.status_code, reply.headers["Content-Type"]) == (503, "application/problem+json")
+        assert int(reply.headers["Retry-After"]) >= 1
+        assert client.get(f"{project}/batches", timeout=10).status_code == 503
+        assert client.get("/livez").status_code == 200
+        ready = client.get("/readyz", timeout=10)
+        assert (ready.status_code, ready.json()["postgres"], ready.json()["redis"]) == (503, False, True)
+    assert client.post(f"{project}/batches", json=batch(2), headers=key).status_code == 202
+    assert client.get("/readyz").status_code == 200
+    assert count(engine) == 2
+
+
+def test_a_hanging_postgres_hangs_no_request_and_loses_nothing(
+    client: httpx.Client, project: str, postgres: Server, engine: Engine
+) -> None:
+    key = {"Idempotency-Key": "again"}
+    assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
+    with hanging(postgres):
+        reply = client.post(f"{project}/batches", json=batch(2), headers=key, timeout=15)
+        assert reply.status_code == 503
+        assert client.get("/readyz", timeout=10).status_code == 503
+        assert client.get("/livez").status_code == 200
+    until(lambda: client.post(f"{project}/batches", json=batch(2), headers=key).status_code == 202, "it is accepted")
+    assert count(engine) == 2
+
+
+def test_without_redis_batches_are_accepted(client: httpx.Client, project: str, valkey: Server, engine: Engine) -> None:
+    with stopped(valkey):
+        assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
+        ready = client.get("/readyz", timeout=10)
+        assert (ready.status_code, ready.json()) == (503, {"postgres": True, "redis": False, "migrations": True})
+    with hanging(valkey):
+        assert client.post(f"{project}/batches", json=batch(1), timeout=3).status_code == 202
+    assert count(engine) == 2
+
+
+def test_the_doorbell_rings_after_the_commit(client: httpx.Client, project: str, settings: Settings) -> None:
+    with redis.Redis.from_url(str(settings.redis_url and settings.redis_url.get_secret_value())) as queue:
+        queue.flushdb()
+        assert client.post(f"{project}/batches?lane=bulk", json=batch(1)).status_code == 202
+        until(lambda: queue.llen("bulk") == 1, "the doorbell is in the queue")
+        assert client.post(f"{project}/model-runs").status_code == 202
+        until(lambda: queue.llen("refit") == 1, "the refit's doorbell is in the queue")
+
+
+def test_an_outdated_schema_is_not_ready(client: httpx.Client, engine: Engine) -> None:
+    assert client.get("/readyz").json() == {"postgres": True, "redis": True, "migrations": True}
+    with engine.begin() as connection:
+        (revision,) = connection.execute(text("DELETE FROM alembic_version RETURNING version_num")).scalars()
+    try:
+        assert client.get("/readyz").json() == {"postgres": True, "redis": True, "migrations": False}
+    finally:
+        with engine.begin() as connection:
+            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})

@@ -1,0 +1,100 @@
+"""Projects: made, listed, changed."""
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.integration.api.callers import Call, batch
+
+
+def test_a_project_is_made_with_defaults(client: httpx.Client) -> None:
+    made = client.post("/v1/projects", json={"name": "cats", "classes": ["b", "a"]})
+    assert (made.status_code, made.headers["Location"]) == (201, "/v1/projects/cats")
+    project = made.json()
+    assert {key: value for key, value in project.items() if not key.endswith("_at")} == {
+        "name": "cats",
+        "kind": "choice",
+        "classes": ["b", "a"],
+        "classes_open": False,
+        "max_classes": 2,
+        "options_shared": True,
+        "model": "dawid-skene",
+        "repeats": "first",
+        "pass_threshold": 0.7,
+        "fail_threshold": 0.3,
+        "model_run": None,
+    }
+    assert client.get("/v1/projects/cats").json() == project
+
+
+@pytest.mark.parametrize(
+    ("creation", "form"),
+    [
+        ({"classes": ["a", "b"]}, "full"),
+        ({"classes": [str(code) for code in range(17)]}, "coin"),
+        ({"classes": ["a", "b"], "options_shared": False}, "coin"),
+        ({"classes": "open"}, "full"),
+        ({"classes": "open", "max_classes": 17}, "coin"),
+    ],
+)
+def test_the_form_follows_from_the_classes(
+    client: httpx.Client, engine: Engine, creation: dict[str, Any], form: str
+) -> None:
+    assert client.post("/v1/projects", json={"name": "p", **creation}).status_code == 201
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT form FROM projects")).scalar_one() == form
+
+
+@pytest.mark.parametrize(
+    ("creation", "pointer"),
+    [
+        ({"name": ".p"}, "/name"),
+        ({"name": "p\n"}, "/name"),
+        ({"classes": ["a"]}, "/classes/list[constrained-str]"),
+        ({"model": "magic"}, "/model"),
+        ({"pass_threshold": 1.5}, "/pass_threshold"),
+        ({"pass_threshold": 0.2}, ""),
+        ({"classes": ["a", "a"]}, ""),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+def test_what_cannot_be_a_project_is_refused(client: httpx.Client, creation: dict[str, Any], pointer: str) -> None:
+    reply = client.post("/v1/projects", json={"name": "p", "classes": ["a", "b"], **creation})
+    assert (reply.status_code, reply.headers["Content-Type"]) == (422, "application/problem+json")
+    assert any(error["pointer"].startswith(pointer.partition("[")[0][:8]) for error in reply.json()["errors"])
+    assert client.get("/v1/projects").json()["items"] == []
+
+
+def test_a_name_is_taken_once_in_a_tenant(client: httpx.Client, call: Call, project: str) -> None:
+    again = {"name": "cats", "classes": ["x", "y"]}
+    assert client.post("/v1/projects", json=again).status_code == 409
+    assert call("other").post("/v1/projects", json=again).status_code == 201
+    assert client.get(project).json()["classes"] == ["a", "b"]
+
+
+def test_projects_are_listed_page_by_page(client: httpx.Client) -> None:
+    for name in ("c", "a", "B", "d"):
+        client.post("/v1/projects", json={"name": name, "classes": ["a", "b"]})
+    first = client.get("/v1/projects?limit=3").json()
+    second = client.get("/v1/projects", params={"limit": 3, "after": first["next"]}).json()
+    assert [item["name"] for item in first["items"] + second["items"]] == ["B", "a", "c", "d"]
+    assert second["next"] is None
+
+
+def test_a_change_changes_what_it_names(client: httpx.Client, project: str) -> None:
+    changed = client.patch(project, json={"pass_threshold": 0.9, "model": "one-coin", "repeats": "all"})
+    assert changed.status_code == 200
+    expected = {"pass_threshold": 0.9, "fail_threshold": 0.3, "model": "one-coin", "repeats": "all"}
+    assert {key: changed.json()[key] for key in expected} == expected
+    assert client.get(project).json() == changed.json()
+    assert client.patch(project, json={"fail_threshold": 0.95}).status_code == 422
+    assert client.patch(project, json={"name": "dogs"}).status_code == 422
+    assert client.get(project).json() == changed.json()
+
+
+def test_repeats_are_fixed_by_the_first_batch(client: httpx.Client, project: str) -> None:
+    assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
+    assert client.patch(project, json={"repeats": "last"}).status_code == 409
+    assert client.patch(project, json={"repeats": "first", "fail_threshold": 0.1}).status_code == 200

@@ -1,0 +1,153 @@
+"""What was found out: verdicts, respondents, model runs."""
+
+import csv
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session, scoped_session
+
+from db.models import Project
+from tests.factories.challenge import ChallengeFactory, ConsensusFactory
+from tests.factories.respondent import RespondentFactory, RespondentStatisticsFactory
+from tests.factories.run import ModelRunFactory
+from tests.waiting import until
+
+Rows = scoped_session[Session]
+
+
+def only_project(session: Rows) -> Project:
+    return session.query(Project).one()
+
+
+def test_a_challenge_shows_its_consensus(client: httpx.Client, project: str, session: Rows) -> None:
+    row = only_project(session)
+    run = ModelRunFactory(project=row, state="done")
+    challenge = ChallengeFactory(project=row, key="img/17 ü?.png")
+    ConsensusFactory(challenge=challenge, final=True, model_run_id=run.id)
+    ConsensusFactory(challenge=ChallengeFactory(project=row, key="unanswered"), answers=0, posterior=[])
+    session.commit()
+    shown = client.get(f"{project}/challenges/img%2F17%20%C3%BC%3F.png")
+    assert shown.status_code == 200, shown.text
+    assert shown.json() | {"updated_at": ""} == {
+        "challenge": "img/17 ü?.png",
+        "answer": "a",
+        "confidence": 0.75,
+        "posterior": {"a": 0.75, "b": 0.25},
+        "answers": 1,
+        "final": True,
+        "model_run": str(run.uid),
+        "updated_at": "",
+    }
+    for key in ("unanswered", "none", "%00"):
+        assert client.get(f"{project}/challenges/{key}").status_code == 404
+
+
+def test_verdicts_come_in_pages_and_whole(client: httpx.Client, project: str, session: Rows) -> None:
+    row = only_project(session)
+    keys = ["Z", "a", 'b,"\n', "ä", "😀"]  # in the order of their bytes
+    for key in reversed(keys):
+        ConsensusFactory(challenge=ChallengeFactory(project=row, key=key))
+    session.commit()
+    items, cursor = [], None
+    while True:
+        page = client.get(f"{project}/verdicts", params={"limit": 2, **({"after": cursor} if cursor else {})}).json()
+        items += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert [item["challenge"] for item in items] == keys
+
+    ndjson = client.get(f"{project}/verdicts", headers={"Accept": "application/x-ndjson"})
+    assert [json.loads(line) for line in ndjson.text.split("\n")[:-1]] == items
+
+    exported = client.get(f"{project}/verdicts", headers={"Accept": "text/csv"})
+    assert exported.headers["Content-Type"].startswith("text/csv")
+    header, *rows = csv.reader(io.StringIO(exported.text, newline=""))
+    assert header == ["challenge", "answer", "confidence", "answers", "final", "model_run", "p:a", "p:b"]
+    assert rows == [[key, "a", "0.75", "1", "false", "", "0.75", "0.25"] for key in keys]
+
+
+def test_a_stream_of_nothing_is_a_header(client: httpx.Client, project: str) -> None:
+    exported = client.get(f"{project}/verdicts", headers={"Accept": "text/csv"})
+    assert exported.text.splitlines() == ["challenge,answer,confidence,answers,final,model_run,p:a,p:b"]
+    assert client.get("/v1/projects/none/verdicts", headers={"Accept": "text/csv"}).status_code == 404
+
+
+def test_a_stream_that_is_left_gives_its_connection_back(
+    client: httpx.Client, project: str, session: Rows, engine: Engine
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+                WITH made AS (
+                    INSERT INTO challenges (project_id, key)
+                    SELECT p.id, repeat('k', 200) || n FROM projects p, generate_series(1, 60000) n RETURNING id, project_id
+                )
+                INSERT INTO consensus (challenge_id, project_id, answers, answer, confidence, posterior)
+                SELECT id, project_id, 1, 0, 0.75, '{0.75, 0.25}' FROM made
+            """)
+        )
+    busy = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'touchstone-export' AND state <> 'idle'"
+    )
+
+    def working() -> int:
+        with engine.begin() as connection:
+            return int(connection.execute(busy).scalar_one())
+
+    for _ in range(6):  # more than there are connections for exports
+        with client.stream("GET", f"{project}/verdicts", headers={"Accept": "text/csv"}) as stream:
+            assert next(stream.iter_bytes(100)).startswith(b"challenge,")
+            assert working() >= 1
+    until(lambda: working() == 0, "no export holds a connection")
+    whole = client.get(f"{project}/verdicts", headers={"Accept": "text/csv"})
+    assert whole.text.count("\n") == 60_001
+
+
+def test_exports_do_not_take_the_connections_of_others(client: httpx.Client, project: str) -> None:
+    def export(_: int) -> int:
+        return client.get(f"{project}/verdicts", headers={"Accept": "text/csv"}).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(export, range(40))) == {200}
+
+
+def test_respondents_show_what_is_believed_of_them(client: httpx.Client, project: str, session: Rows) -> None:
+    row = only_project(session)
+    for key in ("bob", "ada"):
+        RespondentStatisticsFactory(respondent=RespondentFactory(project=row, key=key), counts=[3.0, 1.0, 0.0, 0.0])
+    RespondentStatisticsFactory(respondent=RespondentFactory(project=row, key="new"), answers=0)
+    session.commit()
+    first = client.get(f"{project}/respondents?limit=1").json()
+    second = client.get(f"{project}/respondents", params={"after": first["next"]}).json()
+    assert first["items"] + second["items"] == [
+        {"respondent": key, "answers": 1, "accuracy": 0.75, "interval": [0.5, 0.9]} for key in ("ada", "bob")
+    ]
+    assert client.get(f"{project}/respondents/ada").json() == {
+        "respondent": "ada",
+        "answers": 1,
+        "accuracy": 0.75,
+        "interval": [0.5, 0.9],
+        "confusion": {"a": {"a": 0.75, "b": 0.25}, "b": None},
+    }
+    assert client.get(f"{project}/respondents/new").status_code == 404
+
+
+def test_respondents_of_a_coin_have_no_confusion(client: httpx.Client, session: Rows) -> None:
+    made = client.post("/v1/projects", json={"name": "p", "classes": ["a", "b"], "options_shared": False})
+    RespondentStatisticsFactory(
+        respondent=RespondentFactory(project=only_project(session), key="ada"), counts=[0.75, 1.0, 0.0]
+    )
+    session.commit()
+    assert client.get(f"{made.headers['Location']}/respondents/ada").json()["confusion"] is None
+
+
+def test_a_model_run_is_asked_for_once(client: httpx.Client, project: str) -> None:
+    first, second = client.post(f"{project}/model-runs"), client.post(f"{project}/model-runs")
+    assert (first.status_code, first.json()["state"], first.json()["cause"]) == (202, "waiting", "requested")
+    assert second.json() == first.json()
+    assert client.get(first.headers["Location"]).json() == first.json()
+    assert client.get(f"{project}/model-runs").json() == {"items": [first.json()], "next": None}

@@ -1,0 +1,248 @@
+"""Projects and batches put straight into Postgres, and the books that must balance after whatever was done to them."""
+
+import hashlib
+import random
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection, Engine, text
+
+from db import batches, ledger, projects, tenants
+from db.batches import NewBatch
+from db.bodies import JSON
+from db.errors import NotFoundError
+from db.ledger import LedgerRow
+from db.projects import NewProject
+from tests.waiting import until
+from workers import faults, grading
+from workers.runtime import Runtime
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+Answer = dict[str, Any]
+
+
+def answer(challenge: str, respondent: str, choice: str, minute: int | None = None) -> Answer:
+    """An answer as clients send it, answered so many minutes past noon."""
+    body: Answer = {"challenge": challenge, "respondent": respondent, "answer": choice}
+    if minute is not None:
+        body["answered_at"] = NOON + timedelta(minutes=minute)
+    return body
+
+
+def crowd(seed: int, *, challenges: int = 30, respondents: int = 9, classes: Sequence[str] = "abc") -> list[Answer]:
+    """Answers of respondents of differing skill: everybody answers two thirds of the challenges, once each."""
+    rng = random.Random(seed)
+    answers = []
+    for challenge in range(challenges):
+        truth = classes[challenge % len(classes)]
+        for respondent in range(respondents):
+            if rng.random() < 2 / 3:
+                right = rng.random() < 0.5 + 0.45 * respondent / respondents
+                choice = truth if right else rng.choice(classes)
+                answers.append(answer(f"c{challenge}", f"r{respondent}", choice))
+    return answers
+
+
+def make_project(
+    engine: Engine,
+    classes: Sequence[str] = "abc",
+    *,
+    name: str = "project",
+    classes_open: bool = False,
+    max_classes: int = 16,
+    repeats: str = "all",
+    model: str = "dawid-skene",
+    form: str = "full",
+) -> int:
+    """Make a project of the tenant `acme`; returns its id."""
+    with engine.begin() as connection:
+        try:
+            tenant = tenants.get(connection, "acme")
+        except NotFoundError:
+            tenant = tenants.create(connection, "acme")
+        new = NewProject(name, tuple(classes), classes_open, max_classes, True, form, model, repeats, 0.7, 0.3)
+        projects.create(connection, tenant.id, new)
+        return projects.get(connection, tenant.id, name).id
+
+
+def new_batch(
+    project_id: int,
+    answers: Sequence[Answer] | bytes,
+    *,
+    key: str = "",
+    lane: str = "live",
+    rejected: Sequence[tuple[int, str]] = (),
+    count: int | None = None,
+) -> NewBatch:
+    """A batch as the edge hands it on; the body may be given as it is, with the number of its answers."""
+    body = answers if isinstance(answers, bytes) else msgspec.json.encode({"answers": answers})
+    uid = uuid.uuid4()
+    return NewBatch(
+        uid=uid,
+        project_id=project_id,
+        lane=lane,
+        idempotency_key=key or uid.hex,
+        digest=hashlib.sha256(body).digest(),
+        reply=b"{}",
+        media_type=JSON,
+        body=body,
+        answers=len(answers) if count is None else count,
+        rejected=tuple(rejected),
+    )
+
+
+def accept(engine: Engine, project_id: int, *bodies: Sequence[Answer], lane: str = "live") -> list[uuid.UUID]:
+    """Accept a batch for each of the bodies."""
+    new = [new_batch(project_id, body, lane=lane) for body in bodies]
+    with engine.begin() as connection:
+        assert all(accepted.new for accepted in batches.accept(connection, new))
+    return [batch.uid for batch in new]
+
+
+def split(answers: Sequence[Answer], size: int) -> Iterable[Sequence[Answer]]:
+    """Batches of so many answers."""
+    return (answers[start : start + size] for start in range(0, len(answers), size))
+
+
+def drain(runtime: Runtime, project_id: int, lane: str = "live") -> list[str]:
+    """Grade until nothing waits any more; returns what the failing slices said."""
+    said: list[str] = []
+
+    def empty() -> bool:
+        try:
+            grading.run(runtime, project_id, lane)
+        except faults.GradingFailedError as error:
+            said.append(str(error))
+        with runtime.engine.connect() as connection:
+            return not scalar(
+                connection, "SELECT count(*) FROM batches WHERE project_id = :p AND state = 'waiting'", p=project_id
+            )
+
+    until(empty, "everything is graded")
+    return said
+
+
+def scalar(connection: Connection, query: str, **parameters: object) -> Any:
+    """The one value that a query returns."""
+    return connection.execute(text(query), parameters).scalar_one()
+
+
+def execute(engine: Engine, statement: str, **parameters: object) -> None:
+    """One statement in a transaction of its own; colons in a string constant need a backslash."""
+    with engine.begin() as connection:
+        connection.execute(text(statement), parameters)
+
+
+def states(engine: Engine) -> dict[uuid.UUID, str]:
+    """State of every batch."""
+    with engine.connect() as connection:
+        return {row.uid: row.state for row in connection.execute(text("SELECT uid, state FROM batches"))}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A challenge's consensus by name, not by code."""
+
+    answer: str
+    posterior: dict[str, float]
+    confidence: float
+    answers: int
+    final: bool
+    revision: int
+
+    @property
+    def content(self) -> tuple[str, dict[str, float], float]:
+        """What a final verdict promises to depend on the set of answers alone."""
+        return self.answer, self.posterior, self.confidence
+
+
+def verdicts(engine: Engine, project_id: int) -> dict[str, Verdict]:
+    """Consensus by the challenge's key."""
+    query = text("SELECT ch.key, c.* FROM consensus c JOIN challenges ch ON ch.id = c.challenge_id WHERE c.project_id = :p")
+    with engine.connect() as connection:
+        classes = projects.grading(connection, project_id).classes
+        rows = connection.execute(query, {"p": project_id}).all()
+    return {
+        row.key: Verdict(
+            classes[row.answer],
+            dict(zip(classes, row.posterior, strict=False)),
+            row.confidence,
+            row.answers,
+            row.final,
+            row.revision,
+        )
+        for row in rows
+        if row.answers
+    }
+
+
+def books(engine: Engine, project_id: int) -> LedgerRow:
+    """The project's row of the ledger, after checking that everything stored about it agrees."""
+    with engine.connect() as connection:
+        name = scalar(connection, "SELECT name FROM projects WHERE id = :p", p=project_id)
+        row = next(row for row in ledger.read(connection) if row.project == name)
+        _check_statistics(connection, project_id)
+        _check_consensus(connection, project_id)
+        for batch in batches.page(connection, project_id, state=None, lane=None, after=0, limit=1000):
+            assert sum(batch.counts.values()) == batch.answers, batch
+    assert row.lost == 0, row
+    return row
+
+
+def _check_statistics(connection: Connection, project_id: int) -> None:
+    """S_j is the sum over the stored posteriors of j's counted answers, to the bit."""
+    project = projects.grading(connection, project_id)
+    K = len(project.classes)
+    stored = connection.execute(
+        text("SELECT respondent_id, counts, answers FROM respondent_statistics WHERE project_id = :p"), {"p": project_id}
+    )
+    found = {row.respondent_id: (_table(row.counts, K, project.form), row.answers) for row in stored}
+    expected = {respondent: (np.zeros((K, K) if project.form == "full" else 1 + K), 0) for respondent in found}
+    cells = text("""
+        SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.posterior[t.k + 1], 0)) AS mass, count(*) AS answers
+        FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id CROSS JOIN generate_series(0, :k - 1) AS t(k)
+        WHERE a.counted AND c.project_id = :p GROUP BY 1, 2, 3
+    """)
+    for cell in connection.execute(cells, {"p": project_id, "k": K}):
+        table, answers = expected[cell.respondent_id]
+        if project.form == "full":
+            table[cell.k, cell.choice] = cell.mass
+        elif cell.k == cell.choice:
+            table[0] += cell.mass
+            table[1 + cell.choice] = cell.answers
+        expected[cell.respondent_id] = (table, answers + (cell.answers if cell.k == 0 else 0))
+    for respondent, (table, answers) in expected.items():
+        np.testing.assert_array_equal(found[respondent][0], table)
+        assert found[respondent][1] == answers
+
+
+def _table(counts: list[float], K: int, form: str) -> Any:
+    if form == "full":
+        older = round(len(counts) ** 0.5)
+        table = np.zeros((K, K))
+        table[:older, :older] = np.reshape(counts, (older, older))
+        return table
+    return np.pad(counts, (0, 1 + K - len(counts)))
+
+
+def _check_consensus(connection: Connection, project_id: int) -> None:
+    """Answers are counted once, in the challenge's own row too; posteriors are probabilities."""
+    rows = connection.execute(
+        text("""
+            SELECT c.answers, c.posterior, c.confidence, count(a) FILTER (WHERE a.counted) AS counted
+            FROM consensus c LEFT JOIN answers a ON a.challenge_id = c.challenge_id
+            WHERE c.project_id = :p GROUP BY c.challenge_id
+        """),
+        {"p": project_id},
+    )
+    for row in rows:
+        assert row.answers == row.counted
+        if row.answers:
+            assert abs(sum(row.posterior) - 1) < 1e-8
+            assert row.confidence == max(row.posterior)

@@ -1,0 +1,221 @@
+"""Grading that fails: what passes is tried again, what is bad is found and set apart, and nobody else notices."""
+
+import uuid
+
+import pytest
+from sqlalchemy import Engine, text
+
+from db import batches, claims
+from tests.integration.workers.crowd import (
+    accept,
+    answer,
+    books,
+    crowd,
+    drain,
+    execute,
+    make_project,
+    scalar,
+    split,
+    states,
+    verdicts,
+)
+from tests.integration.workers.faulty import TERMINATE, fail, fault
+from workers import faults, grading
+from workers.runtime import Runtime
+
+
+def corrupt(engine: Engine, uid: uuid.UUID, before: str, after: str) -> None:
+    """Replace text in the stored body of a batch."""
+    execute(
+        engine,
+        "UPDATE payloads SET body = convert_to(replace(convert_from(body, 'UTF8'), :before, :after), 'UTF8')"
+        " WHERE batch_id = (SELECT id FROM batches WHERE uid = :uid)",
+        before=before,
+        after=after,
+        uid=uid,
+    )
+
+
+def batch(engine: Engine, project: int, uid: uuid.UUID) -> batches.BatchRow:
+    with engine.connect() as connection:
+        return batches.get(connection, project, uid)
+
+
+def test_a_body_that_cannot_be_read_harms_only_its_batch(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    uids = accept(engine, project, *split(crowd(1)[:70], 10))
+    corrupt(engine, uids[3], '{"answers":', '{"nothing":')
+    with pytest.raises(faults.GradingFailedError, match=str(uids[3])):
+        grading.run(runtime, project, "live")
+    others = {uid: state for uid, state in states(engine).items() if uid != uids[3]}
+    assert set(others.values()) == {"graded"}
+    said = drain(runtime, project)
+    assert f"batch {uids[3]} is dead" in said[-1]
+    poisoned = batch(engine, project, uids[3])
+    assert (poisoned.state, poisoned.attempts, poisoned.counts["dead"]) == ("dead", 3, 10)
+    assert poisoned.error is not None
+    assert poisoned.error.startswith("ValidationError: ")
+    row = books(engine, project)
+    assert (row.graded, row.dead) == (60, 10)
+
+
+def test_a_lost_body_kills_its_batch(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    first, second = accept(engine, project, [answer("c", "r", "a")], [answer("c", "s", "a")])
+    execute(engine, "DELETE FROM payloads WHERE batch_id = (SELECT min(id) FROM batches)")
+    drain(runtime, project)
+    assert states(engine) == {first: "dead", second: "graded"}
+    assert batch(engine, project, first).error == f"MissingPayloadError: the body of batch {first} is gone"
+    books(engine, project)
+
+
+def test_one_bad_answer_dies_alone_and_can_be_revived(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    answers = crowd(2)[:40]
+    answers[17] = answer("poison", "r", "a")
+    (uid,) = accept(engine, project, answers)
+    corrupt(engine, uid, "poison", "poi\\u0000son")
+    said = drain(runtime, project)
+    assert "1 of its answers are dead" in said[-1]
+    row = books(engine, project)
+    assert (row.graded, row.dead) == (39, 1)
+    with engine.connect() as connection:
+        dead = connection.execute(text("SELECT position, state, reason FROM failures")).one()
+    assert (dead.position, dead.state) == (17, "dead")
+    assert "NUL" in dead.reason
+    before = verdicts(engine, project)
+
+    corrupt(engine, uid, "poi\\u0000son", "poison")
+    with engine.begin() as connection:
+        batches.retry(connection, project, uid)
+    assert books(engine, project).waiting == 1
+    assert drain(runtime, project) == []
+    row = books(engine, project)
+    assert (row.graded, row.dead) == (40, 0)
+    after = verdicts(engine, project)
+    assert {key: after[key] for key in before} == before
+    assert set(after) - set(before) == {"poison"}
+
+
+def test_answers_that_die_again_are_counted_once(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    (uid,) = accept(engine, project, [answer("c", "r", "a"), answer("poison", "r", "a"), answer("d", "r", "nonsense")])
+    corrupt(engine, uid, "poison", "poi\\u0000son")
+    drain(runtime, project)
+    for _ in range(2):
+        row = books(engine, project)
+        assert (row.graded, row.dead, row.rejected) == (1, 1, 1)
+        with engine.begin() as connection:
+            batches.retry(connection, project, uid)
+        row = books(engine, project)
+        assert (row.graded, row.waiting, row.rejected) == (1, 1, 1)
+        drain(runtime, project)
+    assert batch(engine, project, uid).state == "dead"  # what was left of it is bad altogether
+    with engine.begin() as connection:
+        batches.retry(connection, project, uid)
+        batches.cancel(connection, project, uid)
+    row = books(engine, project)
+    assert (row.graded, row.cancelled, row.rejected) == (1, 1, 1)
+
+
+def test_a_dead_batch_is_revived_without_doubling(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    (uid,) = accept(engine, project, crowd(3)[:20])
+    corrupt(engine, uid, '{"answers":', '{"nothing":')
+    drain(runtime, project)
+    assert books(engine, project).dead == 20
+    corrupt(engine, uid, '{"nothing":', '{"answers":')
+    with engine.begin() as connection:
+        batches.retry(connection, project, uid)
+    revived = batch(engine, project, uid)
+    assert (revived.state, revived.attempts, revived.error) == ("waiting", 0, None)
+    drain(runtime, project)
+    assert books(engine, project).graded == 20
+
+
+POINTS = [
+    ("INSERT ON challenges", "true"),
+    ("INSERT ON answers", "true"),
+    ("UPDATE ON consensus", "true"),
+    ("UPDATE ON respondent_statistics", "true"),
+    ("UPDATE ON batches", "NEW.state = 'graded'"),
+]
+
+
+@pytest.mark.parametrize(("event", "when"), POINTS, ids=[event for event, _ in POINTS])
+@pytest.mark.parametrize("action", [TERMINATE, fail("40001"), fail("40P01")], ids=["lost", "serialization", "deadlock"])
+def test_what_passes_by_itself_is_tried_again_at_once(
+    engine: Engine, runtime: Runtime, event: str, when: str, action: str
+) -> None:
+    project = make_project(engine)
+    answers = crowd(4)[:30]
+    uids = accept(engine, project, *split(answers, 10))
+    with fault(engine, event, action, times=2, when=when):
+        grading.run(runtime, project, "live")
+    assert states(engine) == dict.fromkeys(uids, "graded")
+    assert books(engine, project).graded == len(answers)
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
+
+
+def test_a_conflict_that_does_not_pass_gives_the_batch_back(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    (uid,) = accept(engine, project, [answer("c", "r", "a")])
+    with fault(engine, "INSERT ON answers", fail("40001"), times=faults_per_claim()):
+        with pytest.raises(faults.GradingFailedError, match="waits to be tried again: SerializationFailure"):
+            grading.run(runtime, project, "live")
+        drain(runtime, project)
+    assert batch(engine, project, uid).attempts == 2
+    assert books(engine, project).graded == 1
+
+
+def test_conflicts_while_looking_for_the_bad_answer_blame_no_good_one(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    answers = crowd(5)[:8]
+    answers[5] = answer("poison", "r", "a")
+    (uid,) = accept(engine, project, answers)
+    corrupt(engine, uid, "poison", "poi\\u0000son")
+    with fault(engine, "INSERT ON answers", fail("40P01"), times=3):
+        drain(runtime, project)
+    row = books(engine, project)
+    assert (row.graded, row.dead) == (7, 1)
+
+
+def test_a_claim_lost_while_grading_changes_nothing(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, *split(crowd(6)[:30], 10))
+    steal = "UPDATE batches SET lease_until = clock_timestamp() WHERE state = 'claimed'"
+    with fault(engine, "INSERT ON answers", steal, times=1):
+        grading.run(runtime, project, "live")
+    row = books(engine, project)
+    assert (row.graded, row.waiting) == (0, 30)
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT sum(cardinality(counts)) FROM respondent_statistics") == 0
+        assert scalar(connection, "SELECT count(*) FROM answers") == 0
+    with engine.begin() as connection:
+        assert claims.expire(connection, 5) == (3, 0)
+    drain(runtime, project)
+    assert books(engine, project).graded == 30
+
+
+def test_a_commit_whose_reply_is_lost_is_not_done_twice(engine: Engine, runtime: Runtime) -> None:
+    """The whole slice again, under the same claim, after it has been committed."""
+    project = make_project(engine)
+    accept(engine, project, crowd(7)[:10])
+    with engine.begin() as connection:
+        claim = claims.claim(connection, project, "live", batches=64, answers=1000, lease=30)
+    assert claim is not None
+
+    def grade(*args: object, **kwargs: object) -> None:
+        grading.grade(runtime, project, claim, claim.batches, {})
+        grading.grade(runtime, project, claim, claim.batches, {})
+
+    assert faults.isolate(runtime, claim, grade) == []
+    assert books(engine, project).graded == 10
+
+
+def faults_per_claim() -> int:
+    """Failing tries before a batch is given back."""
+    from workers import retries
+
+    return retries.TRIES
