@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     flower_max_tasks: Count = Field(10_000, description="Tasks that Flower keeps in memory.")
 
     # Telemetry
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is worth a line.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: JSON unless a terminal is looking."
     )

@@ -11,7 +11,7 @@ LIMIT = 60.0
 """Seconds after which a test gives up: generous, since machines are shared."""
 
 
-def until(condition: Callable[[], T], what: str, *, limit: float = LIMIT) -> T:
+def until(condition: Callable[[], T | None], what: str, *, limit: float = LIMIT) -> T:
     """The first true value of the condition.
 
     Raises:

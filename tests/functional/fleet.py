@@ -27,7 +27,7 @@ class Process:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", *arguments],
                 cwd=CHECKOUT,
-                env=self._environment | given,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -108,9 +108,7 @@ class Fleet:
 
     def run(self, *arguments: str, **overrides: object) -> subprocess.CompletedProcess[str]:
         """Run `touchstone ARGUMENTS...` to its end."""
-        environment = self._environment | {
-            f"TOUCHSTONE_{name.upper()}": str(value) for name, value in overrides.items()
-        }
+        given = {f"TOUCHSTONE_{name.upper()}": str(value) for name, value in overrides.items()}
         return subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],
             cwd=CHECKOUT,

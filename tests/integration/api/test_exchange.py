@@ -38,7 +38,7 @@ def test_every_error_is_a_problem_document(
 
 
 def test_a_fault_of_ours_tells_no_secrets(
-    client: httpx.Client, project: str, engine: Engine, capfd: pytest.CaptureFixture[str]
+    client: httpx.Client, project: str, engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
     with engine.begin() as connection:
         connection.execute(text("ALTER TABLE project_classes RENAME TO elsewhere"))
@@ -50,9 +50,10 @@ def test_a_fault_of_ours_tells_no_secrets(
     assert (reply.status_code, reply.headers["Content-Type"]) == (500, "application/problem+json")
     assert reply.headers["X-Request-ID"] == "broken-1"
     assert "project_classes" not in reply.text
-    logged = capfd.readouterr().err
-    assert '"request": "broken-1"' in logged
-    assert "project_classes" in logged
+    (record,) = (record for record in caplog.records if record.name == "api.exchange")
+    assert isinstance(record.msg, dict)
+    assert record.msg["request"] == "broken-1"
+    assert "project_classes" in caplog.text
 
 
 def test_replies_have_safe_headers(client: httpx.Client, project: str) -> None:

@@ -17,16 +17,7 @@ from cli.stack.server import Server
 from cli.stack.services import answering
 from cli.stack.valkey import embedded_valkey
 
-APP = """
-from config.settings import load
-from tasks import flower
-from tasks.app import make_app
-
-settings = load()
-app = make_app(settings)
-flower.configure(app, settings)
-"""
-CELERY = [sys.executable, "-m", "celery", "-A", "monitored", "flower"]
+CELERY = [sys.executable, "-m", "celery", "-A", "tasks", "flower"]
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +28,7 @@ def valkey() -> Iterator[Server]:
 
 @pytest.fixture
 def environment(valkey: Server, tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "monitored.py").write_text(APP)
-    return {"REDIS_URL": valkey.url, "TOUCHSTONE_HOME": str(tmp_path), "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    return {"REDIS_URL": valkey.url, "TOUCHSTONE_HOME": str(tmp_path)}
 
 
 def test_it_listens_on_loopback_behind_the_password(environment: dict[str, str], tmp_path: Path) -> None:

@@ -164,7 +164,9 @@ class Verdict:
 
 def verdicts(engine: Engine, project_id: int) -> dict[str, Verdict]:
     """Consensus by the challenge's key."""
-    query = text("SELECT ch.key, c.* FROM consensus c JOIN challenges ch ON ch.id = c.challenge_id WHERE c.project_id = :p")
+    query = text(
+        "SELECT ch.key, c.* FROM consensus c JOIN challenges ch ON ch.id = c.challenge_id WHERE c.project_id = :p"
+    )
     with engine.connect() as connection:
         classes = projects.grading(connection, project_id).classes
         rows = connection.execute(query, {"p": project_id}).all()
@@ -200,7 +202,8 @@ def _check_statistics(connection: Connection, project_id: int) -> None:
     project = projects.grading(connection, project_id)
     K = len(project.classes)
     stored = connection.execute(
-        text("SELECT respondent_id, counts, answers FROM respondent_statistics WHERE project_id = :p"), {"p": project_id}
+        text("SELECT respondent_id, counts, answers FROM respondent_statistics WHERE project_id = :p"),
+        {"p": project_id},
     )
     found = {row.respondent_id: (_table(row.counts, K, project.form), row.answers) for row in stored}
     expected = {respondent: (np.zeros((K, K) if project.form == "full" else 1 + K), 0) for respondent in found}

@@ -177,7 +177,9 @@ def test_one_class_alone_is_certain(engine: Engine, runtime: Runtime, model: str
 
 def test_too_many_classes_are_rejected_with_their_reason(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine, (), classes_open=True, max_classes=2)
-    accept(engine, project, [answer("c", "r", "a"), answer("c", "s", "b"), answer("c", "t", "z"), answer("d", "t", "y")])
+    accept(
+        engine, project, [answer("c", "r", "a"), answer("c", "s", "b"), answer("c", "t", "z"), answer("d", "t", "y")]
+    )
     drain(runtime, project)
     row = books(engine, project)
     assert (row.graded, row.rejected) == (2, 2)

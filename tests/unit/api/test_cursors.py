@@ -1,0 +1,49 @@
+"""Cursors are ours or refused."""
+
+import base64
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from api.cursors import cut, decode, encode
+from api.problems import ProblemError
+
+_keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@settings(derandomize=True)
+@given(st.integers(-(2**63) + 1, 2**63 - 1) | _keys)
+def test_a_cursor_leads_back(place: int | str) -> None:
+    start = 0 if isinstance(place, int) else ""
+    assert decode(encode(place), start) == place
+
+
+def test_no_cursor_is_the_start() -> None:
+    assert decode(None, -1) == -1
+
+
+def written(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "?", "a", "é", written("x"), written('"a"'), written(str(2**63)), written("1.5")]
+)
+def test_what_is_no_number_is_refused(cursor: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        decode(cursor, 0)
+    assert caught.value.status_code == 422
+
+
+@pytest.mark.parametrize("cursor", [written("1"), written('"\\u0000"'), written("null")])
+def test_what_is_no_key_is_refused(cursor: str) -> None:
+    with pytest.raises(ProblemError):
+        decode(cursor, "")
+
+
+def test_a_page_says_whether_there_is_more() -> None:
+    assert cut([1, 2, 3], 3, int) == ([1, 2, 3], None)
+    shown, cursor = cut([1, 2, 3], 2, int)
+    assert (shown, decode(cursor, 0)) == ([1, 2], 2)
+    assert cut([], 2, int) == ([], None)
