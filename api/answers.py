@@ -42,8 +42,22 @@ class Checked:
         return tuple((position, "; ".join(found)) for position, found in reasons.items())
 
 
+def glance(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked | None:
+    """Look a body over quickly: None when something is wrong with it and :func:`check` must say what.
+
+    Raises:
+        ProblemError: it has more than `limit` answers.
+    """
+    try:
+        answers = decode(body, media_type)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    _limit(len(answers), limit)
+    return Checked(body, len(answers), ()) if answers and _clean(body, answers, door) else None
+
+
 def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
-    """Look a body over.
+    """Look a body over, and name what is wrong with it.
 
     Raises:
         ProblemError: it has more than `limit` answers, none, or is no body of answers at all.
@@ -57,9 +71,8 @@ def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
     _limit(len(answers), limit)
     if _clean(body, answers, door):
         return Checked(body, len(answers), ())
-    prefix = _prefix(media_type)
-    values = [{name: getattr(answer, name) for name in answer.__struct_fields__} for answer in answers]
-    return Checked(body, len(answers), _faults(values, door, prefix))
+    values = [msgspec.structs.asdict(answer) for answer in answers]
+    return Checked(body, len(answers), _faults(values, door, _prefix(media_type)))
 
 
 def _clean(body: bytes, answers: Sequence[AnswerBody], door: Door) -> bool:

@@ -8,6 +8,8 @@ from api.problems import ProblemError, respond
 from db.bodies import JSON, NDJSON
 
 _GZIP = 16 + zlib.MAX_WBITS
+_MEMBERS = 256
+"""Parts of a gzipped body, at most: each costs a copy of what follows it."""
 
 
 def too_large(limit: int) -> ProblemError:
@@ -79,6 +81,8 @@ def inflate(body: bytes, limit: int) -> bytes:
     parts: list[bytes] = []
     room = limit + 1
     while body:
+        if len(parts) == _MEMBERS:
+            raise ProblemError(422, f"The gzipped body has more than {_MEMBERS} members.")
         member = zlib.decompressobj(_GZIP)
         try:
             parts.append(member.decompress(body, room))

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from api.outages import is_outage, reason
-from api.problems import ProblemError, unavailable
+from api.problems import unavailable
 from db import batches
 from db.batches import Accepted, NewBatch
 from telemetry import logging, metrics
@@ -24,7 +24,7 @@ MAX_BYTES = 16 * 2**20
 CAPACITY = 4 * MAX_BYTES
 """Bytes that may wait; beyond, a POST is turned away at once."""
 
-_Outcome = Accepted | ProblemError | SQLAlchemyError
+_Outcome = Accepted | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Writer:
         Raises:
             ProblemError: 503, Postgres is away, hangs, or cannot keep up. A batch whose commit was under way may still
                 be committed afterwards: posting it again under its key tells.
-            SQLAlchemyError: Postgres refused this very batch.
+            Exception: this very batch cannot be stored.
         """
         waiting = _Waiting(batch, self._loop.create_future())
         with self._changed:
@@ -118,7 +118,7 @@ class Writer:
         """What became of each batch."""
         try:
             return self._store(group)
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must end neither the thread nor a stranger's batch
             if is_outage(error):
                 log.warning("cannot store batches", batches=len(group), error=reason(error))
                 return [unavailable("The database cannot be reached.") for _ in group]
@@ -133,7 +133,7 @@ class Writer:
     def _store(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
         try:
             return self._attempt(group)
-        except SQLAlchemyError as error:
+        except DBAPIError as error:
             if not is_outage(error):
                 raise
         return self._attempt(group)  # the server may be back already

@@ -23,6 +23,7 @@ from api.doors import Door
 from api.problems import Fault, ProblemError
 from api.services import Services
 from api.uids import new_uid
+from config.settings import Settings
 from db.batches import NewBatch
 from db.models.batch import LANES
 from telemetry import logging, metrics
@@ -33,7 +34,7 @@ NAMED = 1000
 """Faults that a problem document names, at most."""
 
 _SMALL = 32 * 1024
-"""Bytes of a body that is looked over in the event loop: sooner done than handed to a thread."""
+"""Bytes of a body that is glanced at in the event loop: sooner done than handed to a thread."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -67,26 +68,19 @@ def route() -> Route:
         kind = media_type(request.headers.get("content-type"))
         gzipped = compressed(request.headers.get("content-encoding"))
         body = await request.body()
-        settings = services.settings
-
-        def prepare() -> NewBatch:
-            plain = inflate(body, settings.max_body_bytes) if gzipped else body
-            checked = answers.check(plain, kind, door, limit=settings.max_answers)
-            return _batch(checked, plain, kind, door, project, options, key)
-
-        small = len(body) <= _SMALL and not gzipped
-        batch = prepare() if small else await to_thread.run_sync(prepare, limiter=crowded)
+        plain, checked = await _look(body, gzipped, kind, door, services.settings, crowded)
+        batch = _batch(checked, plain, kind, door, project, options, key)
         with logging.bound(project=project, batch=batch.uid):
             accepted = await services.writer.accept(batch)
         if accepted.digest != batch.digest:
-            raise ProblemError(409, f"The idempotency key {key} was used with another body or other options.")
+            raise ProblemError(409, "The idempotency key was used with another body or other options.")
         uid = str(batch.uid)
         if accepted.reply == batch.reply:
             metrics.ANSWERS_ACCEPTED.inc(batch.answers - len(batch.rejected))
             metrics.ANSWERS_REJECTED.inc(len(batch.rejected))
         else:
             uid = msgspec.json.decode(accepted.reply, type=Reply).id
-        headers = {"Location": f"/v1/projects/{project}/batches/{uid}", "Idempotency-Key": key}
+        headers = {"Location": f"/v1/projects/{project}/batches/{uid}", "Idempotency-Key": batch.idempotency_key}
         return Response(accepted.reply, 202, headers, "application/json")
 
     return _Route(PATH, ingest, methods=["POST"])
@@ -102,6 +96,22 @@ class _Route(Route):
         return match, child
 
 
+async def _look(
+    body: bytes, gzipped: bool, kind: str, door: Door, settings: Settings, crowded: CapacityLimiter
+) -> tuple[bytes, Checked]:
+    """The body as it is without compression, looked over."""
+    if len(body) <= _SMALL and not gzipped:
+        clean = answers.glance(body, kind, door, limit=settings.max_answers)
+        if clean is not None:
+            return body, clean
+
+    def thoroughly() -> tuple[bytes, Checked]:
+        plain = inflate(body, settings.max_body_bytes) if gzipped else body
+        return plain, answers.check(plain, kind, door, limit=settings.max_answers)
+
+    return await to_thread.run_sync(thoroughly, limiter=crowded)
+
+
 def _options(query: QueryParams) -> _Options:
     lane = query.get("lane", "live")
     partial = query.get("partial", "false")
@@ -115,17 +125,15 @@ def _options(query: QueryParams) -> _Options:
     return _Options(lane, partial == "true")
 
 
-def _key(header: str | None) -> str:
-    if header is None:
-        return str(new_uid())
-    if not KEY.fullmatch(header):
+def _key(header: str | None) -> str | None:
+    if header is not None and not KEY.fullmatch(header):
         fault = Fault("/header/idempotency-key", "must be 1 to 200 visible ASCII characters")
         raise ProblemError(422, "The request is not valid.", [fault])
     return header
 
 
 def _batch(
-    checked: Checked, received: bytes, kind: str, door: Door, project: str, options: _Options, key: str
+    checked: Checked, received: bytes, kind: str, door: Door, project: str, options: _Options, key: str | None
 ) -> NewBatch:
     faults = [fault for _, fault in checked.faults]
     rejected = checked.rejected
@@ -137,7 +145,7 @@ def _batch(
         uid=uid,
         project_id=door.project_id,
         lane=options.lane,
-        idempotency_key=key,
+        idempotency_key=key or str(uid),
         digest=_digest(received, kind, options),
         reply=msgspec.json.encode(Reply(str(uid), project, options.lane, checked.answers, tuple(faults))),
         media_type=kind,

@@ -1,6 +1,6 @@
 """Telling a database that is away from a statement that is wrong."""
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "57P", "53", "25006")
@@ -21,6 +21,6 @@ def is_outage(error: Exception) -> bool:
     return str(state).startswith(_AWAY)
 
 
-def reason(error: SQLAlchemyError) -> str:
+def reason(error: Exception) -> str:
     """What a log may say of an error: the first line, without the statement's values."""
     return str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]

@@ -3,6 +3,10 @@
 import threading
 from typing import Protocol
 
+from telemetry import logging
+
+log = logging.get(__name__)
+
 
 class Doorbell(Protocol):
     """What can wake the fleet; its methods may block for a second or so and do not raise."""
@@ -49,11 +53,17 @@ class Ringer:
     def _run(self) -> None:
         while doors := self._next():
             for project_id, lane in doors:
-                if lane is None:
-                    self._doorbell.ring_refit(project_id)
-                else:
-                    self._doorbell.ring(project_id, lane)
+                try:
+                    self._ring(project_id, lane)
+                except Exception:
+                    log.exception("cannot ring", project=project_id, lane=lane)  # the sweep will
         self._doorbell.close()
+
+    def _ring(self, project_id: int, lane: str | None) -> None:
+        if lane is None:
+            self._doorbell.ring_refit(project_id)
+        else:
+            self._doorbell.ring(project_id, lane)
 
     def _next(self) -> set[tuple[int, str | None]]:
         with self._changed:

@@ -6,18 +6,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from sqlalchemy import Engine, inspect
 
 from cli.client import PATIENCE, Client, project_path
+from cli.database import translated
 from cli.errors import CliError
+from cli.scoreboard import Outcome, show
 from cli.simulated import SimulatedCrowd, simulated_crowd
 from cli.stack.child import Child
 from cli.stack.home import Home, held
@@ -36,19 +37,6 @@ _POLL = 0.1
 _START_LIMIT = 300.0
 _STOP_LIMIT = 120.0
 _STANDSTILL = 120.0
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What `--json` prints."""
-
-    answers: int
-    graded: int
-    lost: int
-    accuracy: float
-    majority_accuracy: float
-    answers_per_second: float
 
 
 def demo(
@@ -60,9 +48,9 @@ def demo(
 ) -> None:
     """Start a stack, grade a simulated crowd over HTTP, print what was found, stop everything."""
     home = Home((load().home / "demo").resolve())
-    settings = load(home=home.path)
+    _make_anew(home)
     if not yes:
-        _refuse_foreign_tables(settings)
+        _refuse_foreign_tables(load(home=home.path))
     screen = Console(stderr=True, highlight=False, soft_wrap=True)
     with _stack(home, screen) as child:
         try:
@@ -72,7 +60,7 @@ def demo(
         settings = _ready(home, child, screen)
         with Client(settings.api_url, home.api_key.read_text().strip(), patience=PATIENCE) as client:
             outcome, respondents, row = _play(client, settings, crowd, screen)
-    _show(outcome, crowd, respondents, row)
+    show(outcome, crowd, respondents, row)
     typer.echo(
         f"API docs  {settings.api_url}/docs   Flower  {_flower_url(settings)}   (gone now; `touchstone up` stays)"
     )
@@ -87,20 +75,25 @@ def _refuse_foreign_tables(settings: Settings) -> None:
         return
     engine = make_engine(settings.require_direct_url(), pool_size=1, name="touchstone demo")
     try:
-        tables = inspect(engine).get_table_names()
+        with translated():
+            tables = inspect(engine).get_table_names()
     finally:
         engine.dispose()
     if tables:
         raise CliError("DATABASE_URL: the database holds tables; --yes adds the demo's project to it all the same")
 
 
-@contextmanager
-def _stack(home: Home, screen: Console) -> Iterator[Child]:
-    """A stack, starting as a child: a supervisor has neither torch nor threads. Its home is made anew, and removed."""
+def _make_anew(home: Home) -> None:
+    """Empty the home of what an earlier demo may have left there, running or on disk."""
     with held(home.path):
         end_leftovers(home.path)
         for entry in home.path.iterdir():
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+@contextmanager
+def _stack(home: Home, screen: Console) -> Iterator[Child]:
+    """A stack, starting as a child, since a supervisor has neither torch nor threads. Its home goes with it."""
     child = Child(replace(touchstone(home, "up", "up", "--home", str(home.path)), patience=_STOP_LIMIT))
     failed = False
     try:
@@ -215,39 +208,3 @@ def _refit(client: Client, project: str) -> None:
         run = client.get(f"{runs}/{run['id']}")
     if run["state"] != "done":
         raise CliError(f"the refit {run['state']}: {run['error']}")
-
-
-def _show(outcome: Outcome, crowd: SimulatedCrowd, respondents: list[dict[str, Any]], row: LedgerRow) -> None:
-    console = Console(highlight=False)
-    scores = Table(title="Against the simulated truth", title_justify="left")
-    scores.add_column("")
-    scores.add_column("accuracy", justify="right")
-    scores.add_row("Touchstone, final verdicts", f"{outcome.accuracy:.1%}")
-    scores.add_row("majority, ties split", f"{outcome.majority_accuracy:.1%}")
-    console.print(scores)
-
-    ranked = sorted(respondents, key=lambda each: each["accuracy"], reverse=True)
-    people = Table(title="Most and least reliable respondents", title_justify="left")
-    for heading in ("respondent", "really"):
-        people.add_column(heading, no_wrap=True)
-    for heading in ("answers", "reliability", "95 % interval", "true skill"):
-        people.add_column(heading, justify="right", no_wrap=True)
-    for each in [*ranked[:_SHOWN], None, *ranked[-_SHOWN:]]:
-        if each is None:
-            people.add_section()
-            continue
-        truly = crowd.respondents[each["respondent"]]
-        low, high = each["interval"]
-        people.add_row(
-            each["respondent"],
-            truly.kind,
-            str(each["answers"]),
-            f"{each['accuracy']:.3f}",
-            f"{low:.3f} - {high:.3f}",
-            f"{truly.skill:.3f}",
-        )
-    console.print(people)
-
-    states = [state for state in ledger.STATES if getattr(row, state) or state in {"accepted", "graded", "lost"}]
-    console.print("ledger    " + ", ".join(f"{state} {getattr(row, state):,}" for state in states))
-    console.print(f"speed     {outcome.answers_per_second:,.0f} answers/s from the first POST to the last grade")

@@ -39,18 +39,29 @@ def submit(
     Exits with 1 when it waited and not every answer was graded, superseded or rejected.
     """
     right = None if truth is None else {row.challenge: row.answer for row in read_truth(truth)}
-    submission = Submission.survey(file, project, batch_size)
     score: Accuracy | None = None
-    with connect(load(), patience=PATIENCE) as client, _progress() as progress:
-        sent = _send(Delivery(client, submission, lane, partial), concurrency, progress)
-        states = _wait(client, project, sent, concurrency, progress) if wait or truth else None
-        if right is not None:
-            score = accuracy(client.lines(project_path(project, "verdicts")), right)
+    try:
+        with connect(load(), patience=PATIENCE) as client, _progress() as progress:
+            submission = _survey(file, project, batch_size, progress)
+            sent = _send(Delivery(client, submission, lane, partial), concurrency, progress)
+            states = _wait(client, project, sent, concurrency, progress) if wait or truth else None
+            if right is not None:
+                score = accuracy(client.lines(project_path(project, "verdicts")), right)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: the same command goes on from here", err=True)
+        raise
     summary = _summary(submission, sent, states, score)
     shown = summary if json else {name: value for name, value in summary.items() if value is not None}
     show_fields(shown, json=json)
     if states is not None and states["graded"] + states["superseded"] + states["rejected"] < submission.answers:
         raise typer.Exit(1)
+
+
+def _survey(file: Path, project: str, size: int, progress: Progress) -> Submission:
+    task = progress.add_task("reading", total=None)
+    submission = Submission.survey(file, project, size)
+    progress.remove_task(task)
+    return submission
 
 
 @dataclass(slots=True)

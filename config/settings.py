@@ -1,10 +1,11 @@
 """The one place that reads the environment.
 
-A composition root (ASGI shim, Celery shim, worker lifecycle, `migrations/env.py`, the CLI) calls :func:`load` once and hands
-values down. Everything else takes values.
+A composition root (ASGI shim, Celery shim, worker lifecycle, `migrations/env.py`, the CLI) calls :func:`load` once and
+hands values down. Everything else takes values.
 
-Sources, strongest first: keyword arguments, the environment (`TOUCHSTONE_*`, `DATABASE_URL`, `REDIS_URL`), and the note that a
-running embedded stack leaves in `<home>/stack.json`, so that `celery -A tasks worker` or `alembic upgrade head` in a checkout find it.
+Sources, strongest first: keyword arguments, the environment (`TOUCHSTONE_*`, `DATABASE_URL`, `REDIS_URL`), and the note
+that a running embedded stack leaves in `<home>/stack.json`, so that `celery -A tasks worker` or `alembic upgrade head` in
+a checkout find it.
 """
 
 import json

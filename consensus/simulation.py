@@ -85,8 +85,8 @@ def _confusion(kinds: tuple[Kind, ...], K: int, random: Generator) -> Tensor:
     low, high = SKILL
     skill = low + (high - low) * torch.rand(J, dtype=torch.float64, generator=random)
     favourite = one_hot(torch.randint(K, (J,), generator=random), K).to(torch.float64)
-    guessing = 0.5 * _of(Kind.CARELESS, kinds) + 1.0 * _of(Kind.SPAMMER, kinds)
-    favouring = 0.5 * _of(Kind.BIASED, kinds)
+    guessing = _of(Kind.CARELESS, kinds).to(torch.float64) / 2 + _of(Kind.SPAMMER, kinds)
+    favouring = _of(Kind.BIASED, kinds).to(torch.float64) / 2
     skill[_of(Kind.RING, kinds)] = RING_ACCURACY
     return (
         (1 - guessing - favouring)[:, None, None] * _rows(skill, K)

@@ -46,11 +46,14 @@ class Backlog:
 
 
 _BACKLOG = text("""
-SELECT lane,
-       count(*) FILTER (WHERE state = 'waiting') AS waiting,
-       count(*) FILTER (WHERE state = 'claimed') AS claimed,
-       coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE state = 'waiting' AND due_at <= now())), 0)::float8
-FROM batches WHERE state IN ('waiting', 'claimed') GROUP BY lane ORDER BY lane
+SELECT lane, sum(waiting)::bigint, sum(claimed)::bigint,
+       coalesce(extract(epoch FROM now() - min(oldest)), 0)::float8
+FROM (
+    SELECT lane, count(*) AS waiting, 0 AS claimed, min(due_at) FILTER (WHERE due_at <= now()) AS oldest
+    FROM batches WHERE state = 'waiting' GROUP BY lane
+    UNION ALL
+    SELECT lane, 0, count(*), NULL FROM batches WHERE state = 'claimed' GROUP BY lane
+) t GROUP BY lane ORDER BY lane
 """)
 
 

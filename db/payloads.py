@@ -32,23 +32,35 @@ def drop_partitions(connection: Connection, keep_days: int) -> list[date]:
     """Drop days older than `keep_days` of which every batch has ended for good; returns them."""
     today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
     dropped = []
+    oldest = today - timedelta(days=keep_days)
     for day in _partitions(connection):
-        if day < today - timedelta(days=keep_days) and _ended(connection, day):
+        if day < oldest and _ended(connection, day):
             connection.execute(text(f"DROP TABLE {_name(day)}"))
             dropped.append(day)
     return dropped
 
 
+def clear_default(connection: Connection, keep_days: int) -> None:
+    """Delete bodies older than `keep_days` that found no partition of their day and that nothing needs any more."""
+    statement = f"""
+        DELETE FROM payloads_default p USING batches b
+        WHERE b.id = p.batch_id AND NOT ({_NEEDED})
+        AND p.accepted_on < (now() AT TIME ZONE 'UTC')::date - CAST(:days AS int)
+    """
+    connection.execute(text(statement), {"days": keep_days})
+
+
+_NEEDED = """
+b.state IN ('waiting', 'claimed', 'dead')
+OR EXISTS (SELECT 1 FROM failures f WHERE f.batch_id = b.id AND f.state = 'dead')
+"""
+"""Dead batches and dead answers can be revived."""
+
+
 def _ended(connection: Connection, day: date) -> bool:
-    """Whether nothing that came on this day may still need its body: dead batches and dead answers can be revived."""
-    query = text(f"""
-        SELECT NOT EXISTS (
-            SELECT 1 FROM {_name(day)} p JOIN batches b ON b.id = p.batch_id
-            WHERE b.state IN ('waiting', 'claimed', 'dead')
-            OR EXISTS (SELECT 1 FROM failures f WHERE f.batch_id = b.id AND f.state = 'dead')
-        )
-    """)
-    return bool(connection.execute(query).scalar_one())
+    """Whether nothing that came on this day may still need its body."""
+    query = f"SELECT NOT EXISTS (SELECT 1 FROM {_name(day)} p JOIN batches b ON b.id = p.batch_id WHERE {_NEEDED})"
+    return bool(connection.execute(text(query)).scalar_one())
 
 
 def _partitions(connection: Connection) -> list[date]:

@@ -55,17 +55,20 @@ def _divide(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch], gra
         _persist(runtime, grade, batches, {})
     except StaleClaimError:
         raise
-    except Exception as error:  # noqa: BLE001 - the batches beside the one to blame must not suffer from it
-        metrics.CLAIMS.labels("failed").inc()
-        if len(batches) == 1:
-            _renew(runtime, claim, batches)
-            failed.append(_blame(runtime, claim, batches[0], grade, error))
-            return
-        log.warning("claim halved", batches=len(batches), error=line(error))
-        middle = len(batches) // 2
-        for half in (batches[:middle], batches[middle:]):
-            _renew(runtime, claim, half)
-            _divide(runtime, claim, half, grade, failed)
+    except Exception as failure:  # noqa: BLE001 - the batches beside the one to blame must not suffer from it
+        error = failure
+    else:
+        return
+    metrics.CLAIMS.labels("failed").inc()
+    if len(batches) == 1:
+        _renew(runtime, claim, batches)
+        failed.append(_blame(runtime, claim, batches[0], grade, error))
+        return
+    log.warning("claim halved", batches=len(batches), error=line(error))
+    middle = len(batches) // 2
+    for half in (batches[:middle], batches[middle:]):
+        _renew(runtime, claim, half)
+        _divide(runtime, claim, half, grade, failed)
 
 
 def _persist(

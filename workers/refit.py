@@ -72,7 +72,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
             return NOTHING_LEFT
         except Exception as error:
             with runtime.engine.begin() as connection:
-                runs.fail(connection, claim, f"{type(error).__name__}: {error}".splitlines()[0][:500])
+                runs.fail(connection, claim, retries.line(error))
             raise
     with runtime.engine.connect() as connection:
         again = project_id in runs.waiting(connection)

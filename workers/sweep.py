@@ -45,6 +45,7 @@ def keep_house(runtime: Runtime) -> None:
         # Partitions come and go under the strongest lock: never queue the edge behind a wait for it.
         transactions.limit(connection, idle=runtime.settings.lease, lock=0.5)
         payloads.make_partitions(connection)
+        payloads.clear_default(connection, runtime.settings.payload_days)
         dropped = payloads.drop_partitions(connection, runtime.settings.payload_days)
     if dropped:
         log.info("payloads dropped", days=[day.isoformat() for day in dropped])

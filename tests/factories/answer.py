@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-import factory
+from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
 
 from db.models import Answer
 from tests.factories.base import Factory
@@ -16,15 +16,15 @@ class AnswerFactory(Factory):
         model = Answer
         exclude = ("batch", "challenge", "respondent")
 
-    batch = factory.SubFactory(BatchFactory)
-    challenge = factory.SubFactory(ChallengeFactory)
-    respondent = factory.SubFactory(RespondentFactory)
+    batch = SubFactory(BatchFactory)
+    challenge = SubFactory(ChallengeFactory)
+    respondent = SubFactory(RespondentFactory)
 
-    batch_id = factory.SelfAttribute("batch.id")
-    challenge_id = factory.SelfAttribute("challenge.id")
-    respondent_id = factory.SelfAttribute("respondent.id")
-    answered_at = factory.LazyFunction(lambda: datetime.now(UTC))
-    position = factory.Sequence(int)
+    batch_id = SelfAttribute("batch.id")
+    challenge_id = SelfAttribute("challenge.id")
+    respondent_id = SelfAttribute("respondent.id")
+    answered_at = LazyFunction(lambda: datetime.now(UTC))
+    position = Sequence(int)
     grade = 0.75
     choice = 0
     counted = True

@@ -1,7 +1,7 @@
 import uuid
 from datetime import UTC, datetime
 
-import factory
+from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
 
 from db.bodies import JSON
 from db.models import Batch, Failure, Payload
@@ -16,13 +16,13 @@ class BatchFactory(Factory):
         model = Batch
         exclude = ("project",)
 
-    project = factory.SubFactory(ProjectFactory)
+    project = SubFactory(ProjectFactory)
 
-    project_id = factory.SelfAttribute("project.id")
-    uid = factory.LazyFunction(uuid.uuid4)
+    project_id = SelfAttribute("project.id")
+    uid = LazyFunction(uuid.uuid4)
     answers = 1
     lane = "live"
-    idempotency_key = factory.Sequence("key-{}".format)
+    idempotency_key = Sequence("key-{}".format)
     digest = b"digest"
     reply = b"{}"
 
@@ -32,10 +32,10 @@ class PayloadFactory(Factory):
         model = Payload
         exclude = ("batch",)
 
-    batch = factory.SubFactory(BatchFactory)
+    batch = SubFactory(BatchFactory)
 
-    accepted_on = factory.LazyFunction(lambda: datetime.now(UTC).date())
-    batch_id = factory.SelfAttribute("batch.id")
+    accepted_on = LazyFunction(lambda: datetime.now(UTC).date())
+    batch_id = SelfAttribute("batch.id")
     media_type = JSON
     body = b'{"answers":[{"challenge":"c","respondent":"r","answer":"a"}]}'
 
@@ -45,9 +45,9 @@ class FailureFactory(Factory):
         model = Failure
         exclude = ("batch",)
 
-    batch = factory.SubFactory(BatchFactory)
+    batch = SubFactory(BatchFactory)
 
-    batch_id = factory.SelfAttribute("batch.id")
-    position = factory.Sequence(int)
+    batch_id = SelfAttribute("batch.id")
+    position = Sequence(int)
     state = "dead"
     reason = "grading it failed"

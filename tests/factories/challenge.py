@@ -1,4 +1,4 @@
-import factory
+from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
 
 from db.models import Challenge, Consensus
 from tests.factories.base import Factory
@@ -10,10 +10,10 @@ class ChallengeFactory(Factory):
         model = Challenge
         exclude = ("project",)
 
-    project = factory.SubFactory(ProjectFactory)
+    project = SubFactory(ProjectFactory)
 
-    project_id = factory.SelfAttribute("project.id")
-    key = factory.Sequence("challenge-{:06d}".format)
+    project_id = SelfAttribute("project.id")
+    key = Sequence("challenge-{:06d}".format)
 
 
 class ConsensusFactory(Factory):
@@ -23,12 +23,12 @@ class ConsensusFactory(Factory):
         model = Consensus
         exclude = ("challenge",)
 
-    challenge = factory.SubFactory(ChallengeFactory)
+    challenge = SubFactory(ChallengeFactory)
 
-    challenge_id = factory.SelfAttribute("challenge.id")
-    project_id = factory.SelfAttribute("challenge.project_id")
+    challenge_id = SelfAttribute("challenge.id")
+    project_id = SelfAttribute("challenge.project_id")
     revision = 1
     answers = 1
     answer = 0
     confidence = 0.75
-    posterior = factory.LazyFunction(lambda: [0.75, 0.25])
+    posterior = LazyFunction(lambda: [0.75, 0.25])

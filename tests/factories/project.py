@@ -1,7 +1,8 @@
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
-import factory
+from factory.declarations import SelfAttribute, Sequence, SubFactory
+from factory.helpers import post_generation
 
 from db.models import Project, ProjectClass
 from tests.factories.base import Factory, Session
@@ -15,10 +16,10 @@ class ProjectFactory(Factory):
         model = Project
         exclude = ("tenant",)
 
-    tenant = factory.SubFactory(TenantFactory)
+    tenant = SubFactory(TenantFactory)
 
-    tenant_id = factory.SelfAttribute("tenant.id")
-    name = factory.Sequence("project-{}".format)
+    tenant_id = SelfAttribute("tenant.id")
+    name = Sequence("project-{}".format)
     classes_open = False
     max_classes = 2
     form = "full"
@@ -26,10 +27,10 @@ class ProjectFactory(Factory):
     pass_threshold = 0.7
     fail_threshold = 0.3
 
-    @factory.post_generation
-    def classes(self: Any, _create: bool, keys: Sequence[str] | None, **_: Any) -> None:
+    @post_generation
+    def classes(self: Any, _create: bool, keys: Iterable[str] | None, **_: Any) -> None:
         for code, key in enumerate(keys or ("a", "b")):
-            ProjectClassFactory(project_id=self.id, code=code, key=key)
+            ProjectClassFactory.create(project_id=self.id, code=code, key=key)
         Session.flush()
 
 
@@ -37,5 +38,5 @@ class ProjectClassFactory(Factory):
     class Meta:
         model = ProjectClass
 
-    code = factory.Sequence(int)
-    key = factory.Sequence("class-{}".format)
+    code = Sequence(int)
+    key = Sequence("class-{}".format)

@@ -1,4 +1,4 @@
-import factory
+from factory.declarations import LazyFunction, SelfAttribute, Sequence, SubFactory
 
 from db.models import Respondent, RespondentStatistics
 from tests.factories.base import Factory
@@ -10,10 +10,10 @@ class RespondentFactory(Factory):
         model = Respondent
         exclude = ("project",)
 
-    project = factory.SubFactory(ProjectFactory)
+    project = SubFactory(ProjectFactory)
 
-    project_id = factory.SelfAttribute("project.id")
-    key = factory.Sequence("respondent-{:06d}".format)
+    project_id = SelfAttribute("project.id")
+    key = Sequence("respondent-{:06d}".format)
 
 
 class RespondentStatisticsFactory(Factory):
@@ -23,12 +23,12 @@ class RespondentStatisticsFactory(Factory):
         model = RespondentStatistics
         exclude = ("respondent",)
 
-    respondent = factory.SubFactory(RespondentFactory)
+    respondent = SubFactory(RespondentFactory)
 
-    respondent_id = factory.SelfAttribute("respondent.id")
-    project_id = factory.SelfAttribute("respondent.project_id")
+    respondent_id = SelfAttribute("respondent.id")
+    project_id = SelfAttribute("respondent.project_id")
     answers = 1
     accuracy = 0.75
     low = 0.5
     high = 0.9
-    counts = factory.LazyFunction(lambda: [0.75, 0.0, 0.25, 0.0])
+    counts = LazyFunction(lambda: [0.75, 0.0, 0.25, 0.0])

@@ -1,4 +1,4 @@
-import factory
+from factory.declarations import SelfAttribute, SubFactory
 
 from db.models import ModelRun
 from tests.factories.base import Factory
@@ -12,8 +12,8 @@ class ModelRunFactory(Factory):
         model = ModelRun
         exclude = ("project",)
 
-    project = factory.SubFactory(ProjectFactory)
+    project = SubFactory(ProjectFactory)
 
-    project_id = factory.SelfAttribute("project.id")
+    project_id = SelfAttribute("project.id")
     state = "waiting"
     cause = "requested"

@@ -1,6 +1,6 @@
 import hashlib
 
-import factory
+from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
 
 from db.models import ApiKey, Tenant
 from db.models.tenant import SCOPES
@@ -11,7 +11,7 @@ class TenantFactory(Factory):
     class Meta:
         model = Tenant
 
-    name = factory.Sequence("tenant-{}".format)
+    name = Sequence("tenant-{}".format)
 
 
 class ApiKeyFactory(Factory):
@@ -21,11 +21,11 @@ class ApiKeyFactory(Factory):
         model = ApiKey
         exclude = ("tenant", "secret")
 
-    tenant = factory.SubFactory(TenantFactory)
-    secret = factory.Sequence("ts_secret-{}".format)
+    tenant = SubFactory(TenantFactory)
+    secret = Sequence("ts_secret-{}".format)
 
-    tenant_id = factory.SelfAttribute("tenant.id")
-    name = factory.Sequence("key-{}".format)
-    prefix = factory.LazyAttribute(lambda key: key.secret[:9])
-    digest = factory.LazyAttribute(lambda key: hashlib.sha256(key.secret.encode()).digest())
-    scopes = factory.LazyFunction(lambda: sorted(SCOPES))
+    tenant_id = SelfAttribute("tenant.id")
+    name = Sequence("key-{}".format)
+    prefix = LazyAttribute(lambda key: key.secret[:9])
+    digest = LazyAttribute(lambda key: hashlib.sha256(key.secret.encode()).digest())
+    scopes = LazyFunction(lambda: sorted(SCOPES))

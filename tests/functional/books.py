@@ -56,21 +56,21 @@ def deviation(engine: Engine, classes: int) -> float:
 
 
 @contextmanager
-def held_challenges(engine: Engine) -> Iterator[None]:
-    """Hold the locks of all challenges there are, so that a worker stops in the middle of a claim."""
+def held(engine: Engine, table: str) -> Iterator[None]:
+    """Hold the locks of all rows of `consensus` or `respondent_statistics`, so that claims stop in the middle."""
     with engine.connect() as connection, connection.begin() as transaction:
-        connection.execute(text("SELECT 1 FROM consensus ORDER BY challenge_id FOR UPDATE"))
+        connection.execute(text(f"SELECT 1 FROM {table} ORDER BY 1 FOR UPDATE"))
         yield
         transaction.rollback()
 
 
-def waits_for_lock(engine: Engine) -> bool:
-    """Whether some worker waits for a row that somebody holds."""
+def waiting_for_locks(engine: Engine) -> int:
+    """How many workers wait for a row that somebody else holds."""
     query = text(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'touchstone-%'"
     )
     with engine.connect() as connection:
-        return bool(connection.execute(query).scalar_one())
+        return int(connection.execute(query).scalar_one())
 
 
 def claimed(engine: Engine) -> int:

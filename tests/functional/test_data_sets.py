@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -52,7 +53,7 @@ def test_two_shuffles_of_rte_have_the_same_final_verdicts_bit_for_bit(
         for start in range(0, len(answers), 100):
             body = {"answers": answers[start : start + 100]}
             api.post(f"/projects/{project}/batches", json=body).raise_for_status()
-        until(lambda name=project: books.everything_graded(engine, name), "8,000 graded answers")
+        until(partial(books.everything_graded, engine, project), "8,000 graded answers")
         refit(api, project)
         contents.append(final_content(api, project))
     assert len(contents[0]) == 800

@@ -29,9 +29,9 @@ def test_a_worker_killed_inside_a_claim(
     post(api, crowd[0]).raise_for_status()
     until(lambda: books.everything_graded(engine, "quiz"), "a first batch that makes the challenges")
 
-    with books.held_challenges(engine):
+    with books.held(engine, "consensus"):
         post(api, crowd[1]).raise_for_status()
-        until(lambda: books.waits_for_lock(engine), "a worker inside its claim")
+        until(lambda: books.waiting_for_locks(engine), "a worker inside its claim")
         worker.kill()
         assert books.claimed(engine) == 1
         assert books.balance(engine, "quiz").waiting == 40
@@ -48,9 +48,9 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(
     post(api, crowd[0]).raise_for_status()
     until(lambda: books.everything_graded(engine, "quiz"), "a first batch that makes the challenges")
 
-    with books.held_challenges(engine):
+    with books.held(engine, "consensus"):
         post(api, crowd[1]).raise_for_status()
-        until(lambda: books.waits_for_lock(engine), "a worker inside its claim")
+        until(lambda: books.waiting_for_locks(engine), "a worker inside its claim")
         stopped.signal(signal.SIGSTOP)
         until(lambda: books.claimed(engine) == 0, "the lease to run out")
 

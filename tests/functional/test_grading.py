@@ -1,9 +1,11 @@
 """The main job."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import httpx
-from sqlalchemy import Engine, text
+import pytest
+from sqlalchemy import Engine
 
 from tests.functional import books
 from tests.functional.conftest import Answer
@@ -89,24 +91,31 @@ def test_the_same_batch_ten_times_at_once_is_graded_once(
     assert books.deviation(engine, 2) < 1e-6
 
 
-def test_two_workers_share_the_same_challenges(
-    fleet: Fleet, api: httpx.Client, engine: Engine, crowd: list[list[Answer]]
+@pytest.mark.parametrize("shared", ["challenges", "respondents"])
+def test_two_workers_in_the_middle_of_claims_that_overlap(
+    fleet: Fleet, api: httpx.Client, engine: Engine, crowd: list[list[Answer]], shared: str
 ) -> None:
-    """Every batch touches every challenge and respondent; halves of it go to different lanes at once."""
+    """In every round both are stopped at the same rows, and go on at once."""
+    answers = list(chain(*crowd))
+    if shared == "challenges":
+        table, rounds = "consensus", [(crowd[1], crowd[2]), (crowd[3], crowd[4]), (crowd[5], crowd[6])]
+    else:
+        table = "respondent_statistics"
+        halves = [[a for a in answers[40:] if (int(a["challenge"][1:]) < 10) == low] for low in (True, False)]
+        rounds = list(zip(*([half[:50], half[50:100], half[100:]] for half in halves), strict=True))
     fleet.worker("live")
     fleet.worker("bulk")
-    batches = [crowd[index][start : start + 4] for index in range(10) for start in range(0, 40, 4)]
-    with ThreadPoolExecutor(8) as pool:
-        replies = list(
-            pool.map(lambda pair: post(api, pair[1], lane=("live", "bulk")[pair[0] % 2]), enumerate(batches))
-        )
-    assert {reply.status_code for reply in replies} == {202}
+    post(api, crowd[0]).raise_for_status()
+    until(lambda: books.everything_graded(engine, "quiz"), "a first batch that makes the rows")
+    for live, bulk in rounds:
+        with books.held(engine, table):
+            post(api, live, lane="live").raise_for_status()
+            post(api, bulk, lane="bulk").raise_for_status()
+            until(lambda: books.waiting_for_locks(engine) == 2, "two workers that meet")
+        until(lambda: books.everything_graded(engine, "quiz"), "both batches to be graded")
 
-    until(lambda: books.everything_graded(engine, "quiz"), "400 graded answers")
     row = books.balance(engine, "quiz")
-    assert (row.graded, row.lost) == (400, 0)
+    assert row.graded == 40 + sum(len(live) + len(bulk) for live, bulk in rounds)
+    assert row.lost == 0
     assert books.twice(engine) == 0
     assert books.deviation(engine, 2) < 1e-6
-    with engine.connect() as connection:
-        workers = connection.execute(text("SELECT count(DISTINCT lane) FROM batches WHERE state = 'graded'"))
-        assert workers.scalar_one() == 2

@@ -20,7 +20,7 @@ def only_project(session: Rows) -> Project:
 
 def test_batches_are_listed_in_order_and_filtered(client: httpx.Client, project: str, session: Rows) -> None:
     row = only_project(session)
-    made = [BatchFactory(project=row, lane=lane) for lane in ("live", "bulk", "live", "live", "bulk")]
+    made = [BatchFactory.create(project=row, lane=lane) for lane in ("live", "bulk", "live", "live", "bulk")]
     made[2].state = "cancelled"
     session.commit()
     first = client.get(f"{project}/batches?limit=2").json()
@@ -46,8 +46,8 @@ def test_a_waiting_batch_can_be_cancelled_again_and_again(client: httpx.Client, 
 
 def test_what_has_begun_or_ended_cannot_be_cancelled(client: httpx.Client, project: str, session: Rows) -> None:
     row = only_project(session)
-    claimed = BatchFactory(project=row, state="claimed", claim_id=uuid.uuid4(), lease_until=text("now()"))
-    others = [BatchFactory(project=row, state=state) for state in ("graded", "dead")]
+    claimed = BatchFactory.create(project=row, state="claimed", claim_id=uuid.uuid4(), lease_until=text("now()"))
+    others = [BatchFactory.create(project=row, state=state) for state in ("graded", "dead")]
     session.commit()
     for found in (claimed, *others):
         reply = client.delete(f"{project}/batches/{found.uid}")
@@ -56,10 +56,10 @@ def test_what_has_begun_or_ended_cannot_be_cancelled(client: httpx.Client, proje
 
 def test_dead_batches_and_dead_answers_can_be_revived(client: httpx.Client, project: str, session: Rows) -> None:
     row = only_project(session)
-    dead = BatchFactory(project=row, state="dead", attempts=5, error="it broke")
-    graded = BatchFactory(project=row, state="graded", answers=2)
-    AnswerFactory(batch=graded, position=0)
-    FailureFactory(batch=graded, position=1)
+    dead = BatchFactory.create(project=row, state="dead", attempts=5, error="it broke")
+    graded = BatchFactory.create(project=row, state="graded", answers=2)
+    AnswerFactory.create(batch=graded, position=0)
+    FailureFactory.create(batch=graded, position=1)
     session.commit()
     for found, waiting in ((dead, 1), (graded, 1)):
         path = f"{project}/batches/{found.uid}"
@@ -75,10 +75,10 @@ def test_dead_batches_and_dead_answers_can_be_revived(client: httpx.Client, proj
 def test_grades_come_by_position_with_outcomes(
     client: httpx.Client, project: str, session: Rows, engine: Engine
 ) -> None:
-    found = BatchFactory(project=only_project(session), state="graded", answers=5, rejected=1)
+    found = BatchFactory.create(project=only_project(session), state="graded", answers=5, rejected=1)
     for position, (grade, counted) in enumerate([(0.7, True), (0.5, True), (0.25, True), (0.75, False)]):
-        AnswerFactory(batch=found, position=position, grade=grade, counted=counted, choice=position % 2)
-    FailureFactory(batch=found, position=4, state="rejected", reason="answer: is empty")
+        AnswerFactory.create(batch=found, position=position, grade=grade, counted=counted, choice=position % 2)
+    FailureFactory.create(batch=found, position=4, state="rejected", reason="answer: is empty")
     session.commit()
     with engine.begin() as connection:  # a grade is kept in single precision: 0.7 comes out as 0.69999999
         connection.execute(text("UPDATE projects SET pass_threshold = 0.6875"))

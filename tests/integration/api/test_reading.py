@@ -24,10 +24,10 @@ def only_project(session: Rows) -> Project:
 
 def test_a_challenge_shows_its_consensus(client: httpx.Client, project: str, session: Rows) -> None:
     row = only_project(session)
-    run = ModelRunFactory(project=row, state="done")
-    challenge = ChallengeFactory(project=row, key="img/17 ü?.png")
-    ConsensusFactory(challenge=challenge, final=True, model_run_id=run.id)
-    ConsensusFactory(challenge=ChallengeFactory(project=row, key="unanswered"), answers=0, posterior=[])
+    run = ModelRunFactory.create(project=row, state="done")
+    challenge = ChallengeFactory.create(project=row, key="img/17 ü?.png")
+    ConsensusFactory.create(challenge=challenge, final=True, model_run_id=run.id)
+    ConsensusFactory.create(challenge=ChallengeFactory.create(project=row, key="unanswered"), answers=0, posterior=[])
     session.commit()
     shown = client.get(f"{project}/challenges/img%2F17%20%C3%BC%3F.png")
     assert shown.status_code == 200, shown.text
@@ -49,7 +49,7 @@ def test_verdicts_come_in_pages_and_whole(client: httpx.Client, project: str, se
     row = only_project(session)
     keys = ["Z", "a", 'b,"\n', "ä", "😀"]  # in the order of their bytes
     for key in reversed(keys):
-        ConsensusFactory(challenge=ChallengeFactory(project=row, key=key))
+        ConsensusFactory.create(challenge=ChallengeFactory.create(project=row, key=key))
     session.commit()
     items, cursor = [], None
     while True:
@@ -119,8 +119,10 @@ def test_exports_do_not_take_the_connections_of_others(client: httpx.Client, pro
 def test_respondents_show_what_is_believed_of_them(client: httpx.Client, project: str, session: Rows) -> None:
     row = only_project(session)
     for key in ("bob", "ada"):
-        RespondentStatisticsFactory(respondent=RespondentFactory(project=row, key=key), counts=[3.0, 1.0, 0.0, 0.0])
-    RespondentStatisticsFactory(respondent=RespondentFactory(project=row, key="new"), answers=0)
+        RespondentStatisticsFactory.create(
+            respondent=RespondentFactory.create(project=row, key=key), counts=[3.0, 1.0, 0.0, 0.0]
+        )
+    RespondentStatisticsFactory.create(respondent=RespondentFactory.create(project=row, key="new"), answers=0)
     session.commit()
     first = client.get(f"{project}/respondents?limit=1").json()
     second = client.get(f"{project}/respondents", params={"after": first["next"]}).json()
@@ -139,8 +141,8 @@ def test_respondents_show_what_is_believed_of_them(client: httpx.Client, project
 
 def test_respondents_of_a_coin_have_no_confusion(client: httpx.Client, session: Rows) -> None:
     made = client.post("/v1/projects", json={"name": "p", "classes": ["a", "b"], "options_shared": False})
-    RespondentStatisticsFactory(
-        respondent=RespondentFactory(project=only_project(session), key="ada"), counts=[0.75, 1.0, 0.0]
+    RespondentStatisticsFactory.create(
+        respondent=RespondentFactory.create(project=only_project(session), key="ada"), counts=[0.75, 1.0, 0.0]
     )
     session.commit()
     assert client.get(f"{made.headers['Location']}/respondents/ada").json()["confusion"] is None

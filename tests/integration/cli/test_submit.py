@@ -159,6 +159,7 @@ def _interrupt(way: Interruptions, answers: Path, project: str) -> None:
         process.kill()
         process.wait()
     assert process.returncode == 130
+    assert said.startswith("interrupted: ")
     assert "Traceback" not in said
 
 

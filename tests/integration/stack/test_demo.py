@@ -6,8 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from cli.stack.postgres import embedded_postgres
 from cli.stack.services import TOUCHSTONE
 
 pytestmark = pytest.mark.timeout(400)
@@ -32,3 +34,19 @@ def test_it_grades_everything_better_than_majority_and_leaves_nothing() -> None:
         assert outcome["accuracy"] > outcome["majority_accuracy"]
         assert outcome["answers_per_second"] > 0
         assert list(Path(directory).iterdir()) == []
+
+
+def test_it_refuses_a_foreign_database_that_is_not_empty() -> None:
+    with tempfile.TemporaryDirectory(prefix="touchstone-") as directory:
+        home = Path(directory) / "home"
+        with embedded_postgres(Path(directory) / "foreign") as foreign:
+            with psycopg.connect(foreign.url) as connection:
+                connection.execute("CREATE TABLE precious AS SELECT 1 AS x")
+            done = run(home, DATABASE_URL=foreign.url)
+        assert done.returncode == 2
+        assert done.stderr == (
+            "error: DATABASE_URL: the database holds tables; --yes adds the demo's project to it all the same\n"
+        )
+        done = run(home, DATABASE_URL=foreign.url)
+        assert done.returncode == 2
+        assert done.stderr.startswith("error: Postgres: ")

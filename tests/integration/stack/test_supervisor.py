@@ -151,6 +151,8 @@ def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
         supervisor.stdout.readline()
         children = [psutil.Process(pid) for pid in json.loads(supervisor.stdout.readline()).values()]
         assert len(children) == 2
+        while not all(child.cmdline()[1:] == ["-c", SLEEPER] for child in children):
+            os.sched_yield()
         supervisor.kill()
     _, alive = psutil.wait_procs(children, timeout=20)
     assert not alive

@@ -99,5 +99,5 @@ def test_a_stack_comes_up_mends_itself_survives_kill_9_and_goes(home: Home) -> N
         children = below(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(90) == 0
-        assert not any(child.is_running() for child in children)
+        assert not psutil.wait_procs(children, timeout=10)[1]
         assert home.read_note() == {}

@@ -134,7 +134,7 @@ def scalar(connection: Connection, query: str, **parameters: object) -> Any:
 
 
 def execute(engine: Engine, statement: str, **parameters: object) -> None:
-    """One statement in a transaction of its own; colons in a string constant need a backslash."""
+    """One statement in a transaction of its own."""
     with engine.begin() as connection:
         connection.execute(text(statement), parameters)
 
@@ -200,19 +200,21 @@ def books(engine: Engine, project_id: int) -> LedgerRow:
 def _check_statistics(connection: Connection, project_id: int) -> None:
     """S_j is the sum over the stored posteriors of j's counted answers, to the bit."""
     project = projects.grading(connection, project_id)
-    K = len(project.classes)
+    classes = len(project.classes)
     stored = connection.execute(
         text("SELECT respondent_id, counts, answers FROM respondent_statistics WHERE project_id = :p"),
         {"p": project_id},
     )
-    found = {row.respondent_id: (_table(row.counts, K, project.form), row.answers) for row in stored}
-    expected = {respondent: (np.zeros((K, K) if project.form == "full" else 1 + K), 0) for respondent in found}
+    found = {row.respondent_id: (_table(row.counts, classes, project.form), row.answers) for row in stored}
+    expected = {
+        respondent: (np.zeros((classes, classes) if project.form == "full" else 1 + classes), 0) for respondent in found
+    }
     cells = text("""
         SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.posterior[t.k + 1], 0)) AS mass, count(*) AS answers
         FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id CROSS JOIN generate_series(0, :k - 1) AS t(k)
         WHERE a.counted AND c.project_id = :p GROUP BY 1, 2, 3
     """)
-    for cell in connection.execute(cells, {"p": project_id, "k": K}):
+    for cell in connection.execute(cells, {"p": project_id, "k": classes}):
         table, answers = expected[cell.respondent_id]
         if project.form == "full":
             table[cell.k, cell.choice] = cell.mass
@@ -225,13 +227,13 @@ def _check_statistics(connection: Connection, project_id: int) -> None:
         assert found[respondent][1] == answers
 
 
-def _table(counts: list[float], K: int, form: str) -> Any:
+def _table(counts: list[float], classes: int, form: str) -> Any:
     if form == "full":
         older = round(len(counts) ** 0.5)
-        table = np.zeros((K, K))
+        table = np.zeros((classes, classes))
         table[:older, :older] = np.reshape(counts, (older, older))
         return table
-    return np.pad(counts, (0, 1 + K - len(counts)))
+    return np.pad(counts, (0, 1 + classes - len(counts)))
 
 
 def _check_consensus(connection: Connection, project_id: int) -> None:

@@ -2,10 +2,11 @@
 
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from config.settings import Settings
 from tests.integration.workers.crowd import (
@@ -22,6 +23,8 @@ from tests.integration.workers.crowd import (
     states,
     verdicts,
 )
+from tests.integration.workers.faulty import fail, fault
+from tests.waiting import until
 from workers import grading, refit
 from workers.runtime import NOTHING_LEFT, Runtime
 
@@ -230,7 +233,7 @@ def test_two_workers_on_the_same_challenges(
         try:
             both.wait()
             assert drain(runtime, project) == []
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - for the test's own thread to tell
             errors.append(error)
         finally:
             runtime.close()
@@ -247,6 +250,45 @@ def test_two_workers_on_the_same_challenges(
     assert row.graded == len({(a["challenge"], a["respondent"]) for body in bodies for a in body})
     with engine.connect() as connection:
         assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
+
+
+def test_classes_met_by_another_worker_in_the_middle_of_a_slice(
+    engine: Engine, runtime: Runtime, settings: Settings
+) -> None:
+    """One worker waits for a challenge; meanwhile its respondent's statistics grow by a class it does not know."""
+    project = make_project(engine, (), classes_open=True)
+    accept(engine, project, [answer("c", "r", "a"), answer("c", "s", "b")])
+    drain(runtime, project)
+    other = Runtime.open(settings)
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT 1 FROM consensus FOR UPDATE"))
+            accept(engine, project, [answer("c", "t", "a"), answer("c", "r", "b")])
+            slow = pool.submit(grading.run, other, project, "live")
+            until(lambda: waits_for_lock(engine), "a worker in the middle of its slice")
+            accept(engine, project, [answer("d", "r", "new class")])
+            grading.run(runtime, project, "live")
+        assert slow.result() == NOTHING_LEFT
+    other.close()
+    assert books(engine, project).graded == 5
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
+
+
+def waits_for_lock(engine: Engine) -> bool:
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE :name"
+    with engine.connect() as connection:
+        return bool(scalar(connection, query, name="touchstone-worker"))
+
+
+def test_a_lock_that_cannot_be_had_is_asked_for_again(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    drain(runtime, project)
+    with fault(engine, "UPDATE ON consensus", fail("55P03"), times=2):
+        accept(engine, project, [answer("c", "s", "a")])
+        assert drain(runtime, project) == []
+    assert books(engine, project).graded == 2
 
 
 def refit_now(engine: Engine, runtime: Runtime, project: int) -> None:

@@ -63,3 +63,11 @@ def test_garbage_is_refused(raw: bytes) -> None:
     with pytest.raises(HTTPException) as caught:
         inflate(raw, 1000)
     assert caught.value.status_code == 422
+
+
+def test_members_are_counted() -> None:
+    member = gzip.compress(b"")
+    assert inflate(member * 256, 1000) == b""
+    with pytest.raises(HTTPException) as caught:
+        inflate(member * 257, 1000)
+    assert caught.value.status_code == 422

@@ -2,9 +2,11 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 from typer.testing import CliRunner
 
@@ -29,6 +31,15 @@ def run(*arguments: str | Path) -> str:
     if result.exception is not None:
         raise result.exception
     return result.stdout
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that outnumber the cores, as under xdist, wait for one another: hundred times slower than one alone."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

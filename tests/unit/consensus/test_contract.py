@@ -73,19 +73,14 @@ def test_the_order_of_answers_leaves_no_trace(model: Model, device: torch.device
 
 
 def test_another_number_of_threads_gives_the_same_bits(model: Model) -> None:
-    answers = simulate(3, challenges=20_000, answers=100_000, respondents=500).answers
-    threads = torch.get_num_threads()
+    answers = simulate(3, challenges=20_000, answers=60_000, respondents=300).answers
     fits = []
-    try:
-        for count_ in (1, 2, 3):
-            torch.set_num_threads(count_)
-            fits.append(model.fit(answers))
-    finally:
+    for threads in (1, 2):
         torch.set_num_threads(threads)
+        fits.append(model.fit(answers))
 
-    for fit in fits[1:]:
-        assert torch.equal(fit.posterior, fits[0].posterior)
-        assert fit.prior.to_json() == fits[0].prior.to_json()
+    assert torch.equal(fits[0].posterior, fits[1].posterior)
+    assert fits[0].prior.to_json() == fits[1].prior.to_json()
 
 
 def test_names_change_nothing_but_the_last_bits(model: Model) -> None:

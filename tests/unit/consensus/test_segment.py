@@ -35,14 +35,10 @@ def test_another_number_of_threads_gives_the_same_bits(dtype: torch.dtype) -> No
     index = torch.randint(5000, (200_000,), generator=random)
     segments = Segments(index, torch.arange(0, 200_001, 20))
     values = torch.rand(5000, 7, dtype=dtype, generator=random)
-    threads = torch.get_num_threads()
     results = []
-    try:
-        for count in (1, 2, 3):
-            torch.set_num_threads(count)
-            results.append((segments.sum(values), block_sum(values.repeat(40, 1)), block_sum(values.reshape(-1, 1))))
-    finally:
+    for threads in (1, 2, 3):
         torch.set_num_threads(threads)
+        results.append((segments.sum(values), block_sum(values.repeat(40, 1)), block_sum(values.reshape(-1, 1))))
 
     for result in results[1:]:
         assert all(torch.equal(*pair) for pair in zip(result, results[0], strict=True))

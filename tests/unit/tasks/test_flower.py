@@ -37,12 +37,12 @@ def test_flowers_own_command_line_is_stronger(options: OptionParser) -> None:
 
 
 def test_without_a_password_flower_does_not_start(options: OptionParser) -> None:
-    flower.apply(Celery(set_as_current=False), Settings(), options)
+    flower.apply(Celery(set_as_current=False), Settings(flower_password=None), options)
     with pytest.raises(click.ClickException, match="TOUCHSTONE_FLOWER_PASSWORD"):
         options.parse_command_line(["flower"])
 
 
 def test_a_password_on_the_command_line_will_do(options: OptionParser) -> None:
-    flower.apply(Celery(set_as_current=False), Settings(), options)
+    flower.apply(Celery(set_as_current=False), Settings(flower_password=None), options)
     options.parse_command_line(["flower", "--basic_auth=me:secret"])
     assert options.basic_auth == ["me:secret"]

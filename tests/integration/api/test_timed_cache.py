@@ -70,7 +70,7 @@ def test_who_waits_too_long_is_sent_away() -> None:
     release = threading.Event()
 
     async def scenario() -> None:
-        cache = TimedCache(lambda _: release.wait(30), seconds=60, size=2, patience=0.01)
+        cache: TimedCache[str, bool] = TimedCache(lambda _: release.wait(30), seconds=60, size=2, patience=0.01)
         with pytest.raises(ProblemError) as caught:
             await cache.get("a")
         assert caught.value.status_code == 503

@@ -1,0 +1,131 @@
+"""What runs for every batch costs the same however much is stored: nothing of it reads a large table through."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from db import answers, batches, claims, consensus, identities, ledger, projects, runs, statistics
+from tests.integration.workers.crowd import execute, make_project, new_batch, scalar
+
+LARGE = ("answers", "batches", "challenges", "consensus", "respondents", "respondent_statistics", "payloads_default")
+
+FILL = """
+INSERT INTO challenges (project_id, key) SELECT :project, 'c' || n FROM generate_series(1, 20000) n;
+INSERT INTO consensus (challenge_id, project_id, posterior, answers)
+    SELECT id, project_id, '{1,0,0}', 5 FROM challenges;
+INSERT INTO respondents (project_id, key) SELECT :project, 'r' || n FROM generate_series(1, 20000) n;
+INSERT INTO respondent_statistics (respondent_id, project_id) SELECT id, project_id FROM respondents;
+INSERT INTO batches (uid, project_id, answers, lane, state, idempotency_key, digest, reply, finished_at)
+    SELECT gen_random_uuid(), :project, 10, 'live', CASE WHEN n % 1000 = 0 THEN 'waiting' ELSE 'graded' END,
+           'k' || n, '', '', now() - '1 day'::interval FROM generate_series(1, 10000) n;
+INSERT INTO payloads (accepted_on, batch_id, media_type, body) SELECT current_date, id, '', '' FROM batches;
+INSERT INTO answers (batch_id, position, challenge_id, respondent_id, answered_at, grade, choice, counted)
+    SELECT 1 + n / 10, n % 10, 1 + n % 20000, 1 + n % 20000, now(), 0.5, 0, true FROM generate_series(0, 99999) n;
+INSERT INTO model_runs (project_id, state, cause, started_at, answers)
+    VALUES (:project, 'done', 'growth', now(), 100000);
+UPDATE projects SET current_run_id = 1 WHERE id = :project;
+"""
+
+
+@pytest.fixture
+def filled(engine: Engine) -> tuple[int, int]:
+    """A project with 100,000 answers, and one beside it with none."""
+    large, small = make_project(engine, name="large"), make_project(engine, name="small")
+    for statement in FILL.split(";")[:-1]:
+        execute(engine, statement, project=large)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    return large, small
+
+
+IDS = np.arange(1, 41, dtype=np.int64)
+TABLE = np.full((len(IDS), 3), 1 / 3)
+FLAT = np.full(len(IDS), 0.5)
+FEW = [f"c{n}" for n in range(40)]
+
+
+def claim_and_finish(connection: Connection, project: int) -> None:
+    claim = claims.claim(connection, project, "live", batches=64, answers=9999, lease=30)
+    assert claim is not None
+    ids = [batch.id for batch in claim.batches]
+    claims.renew(connection, claim.id, ids, 30)
+    claims.finish(connection, claim.id, ids, [0] * len(ids))
+
+
+def write_consensus(connection: Connection, project: int) -> None:
+    consensus.lock(connection, IDS.tolist())
+    flags = np.zeros(len(IDS), dtype=bool)
+    columns = {"confidence": FLAT, "answer": IDS * 0, "answers": IDS, "changed": flags, "final": flags}
+    consensus.write(connection, IDS, TABLE, run_id=None, **columns)
+
+
+def write_statistics(connection: Connection, project: int) -> None:
+    statistics.read(connection, IDS.tolist(), lock=True)
+    statistics.write(connection, IDS, np.zeros((len(IDS), 9)), change=IDS * 0, accuracy=FLAT, low=FLAT, high=FLAT)
+
+
+def look_at_batches(connection: Connection, project: int) -> None:
+    (first, *_) = batches.page(connection, project, state=None, lane=None, after=5000, limit=100)
+    batches.get(connection, project, first.uid)
+    batches.grades(connection, first.id, after=-1, limit=100)
+
+
+HOT: dict[str, Callable[[Connection, int], object]] = {
+    "accept": lambda c, p: batches.accept(c, [new_batch(p, b"{}", key=f"new {n}", count=1) for n in range(50)]),
+    "accept again": lambda c, p: batches.accept(c, [new_batch(p, b"{}", key=f"k{n}", count=1) for n in range(50)]),
+    "claim": claim_and_finish,
+    "due": lambda c, p: claims.due(c, p, "live"),
+    "doors": lambda c, _: claims.doors(c, older_than=1),
+    "expire": lambda c, _: claims.expire(c, 5),
+    "names": lambda c, p: (identities.challenges(c, p, FEW), identities.respondents(c, p, FEW)),
+    "project": projects.grading,
+    "answers": lambda c, _: answers.of_challenges(c, IDS),
+    "recount": lambda c, _: answers.recount(c, IDS, IDS % 10, np.ones(len(IDS), dtype=bool)),
+    "settled": lambda c, _: answers.settled_positions(c, IDS[:64].tolist()),
+    "consensus": write_consensus,
+    "statistics": write_statistics,
+    "batches": look_at_batches,
+    "verdict": lambda c, p: consensus.get(c, p, "c77"),
+    "verdicts": lambda c, p: consensus.page(c, p, after="c5", limit=100),
+    "outgrown": lambda c, _: runs.outgrown(c, growth=0.1, age=60, minimum=100, pause=60),
+    "backlog": lambda c, _: ledger.backlog(c),
+}
+
+
+def read_through(connection: Connection) -> dict[str, int]:
+    """Rows of large tables that this transaction read by sequential scans."""
+    query = text(
+        "SELECT relname, seq_tup_read FROM pg_stat_xact_user_tables WHERE relname = ANY(:tables) AND seq_tup_read > 0"
+    )
+    return {row.relname: row.seq_tup_read for row in connection.execute(query, {"tables": list(LARGE)})}
+
+
+def test_nothing_hot_reads_a_large_table_through(engine: Engine, filled: tuple[int, int]) -> None:
+    large, _ = filled
+    slow = {}
+    for name, action in HOT.items():
+        with engine.connect() as connection:
+            before = read_through(connection)  # what this connection did earlier may not have been handed in yet
+            action(connection, large)
+            if found := {table: rows for table, rows in read_through(connection).items() if rows != before.get(table)}:
+                slow[name] = found
+    assert slow == {}
+
+
+def test_the_refit_of_a_small_project_does_not_read_the_large_one(engine: Engine, filled: tuple[int, int]) -> None:
+    _, small = filled
+    engine.dispose()
+    with engine.connect() as connection:
+        answers.counted(connection, small)
+        runs.revisions(connection, small)
+        assert list(runs.keys(connection, "challenges", small)) == []
+        assert read_through(connection) == {}
+
+
+def test_the_scans_that_are_looked_for_can_be_seen(engine: Engine, filled: tuple[int, int]) -> None:
+    engine.dispose()
+    with engine.connect() as connection:
+        scalar(connection, "SELECT count(*) FROM batches WHERE error = 'x'")
+        assert read_through(connection) == {"batches": 10_000}

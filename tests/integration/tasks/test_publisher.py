@@ -1,0 +1,140 @@
+"""Doorbells: rung once while unheard, never at the cost of whoever rings."""
+
+import base64
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+from prometheus_client import REGISTRY
+
+from cli.stack.server import Server
+from config.settings import Settings
+from tasks import queues
+from tasks.publisher import Publisher
+
+TIMEOUT = 0.2
+PATIENCE = 4.0
+"""Seconds that a ring may take at the very worst on a busy machine, when sockets give up after TIMEOUT."""
+
+
+def messages(client: redis.Redis, queue: str) -> list[dict[str, Any]]:
+    """The messages in a queue, the oldest first."""
+    return [json.loads(message) for message in client.lrange(queue, 0, -1)][::-1]
+
+
+def test_rings_are_coalesced_until_heard(publisher: Publisher, client: redis.Redis) -> None:
+    for _ in range(3):
+        publisher.ring(7, "live")
+    assert client.llen("live") == 1
+    publisher.hear(7, "live")
+    publisher.ring(7, "live")
+    assert client.llen("live") == 2
+
+
+def test_doors_are_apart(publisher: Publisher, client: redis.Redis) -> None:
+    publisher.ring(7, "live")
+    publisher.ring(8, "live")
+    publisher.ring(7, "bulk")
+    assert (client.llen("live"), client.llen("bulk")) == (2, 1)
+    publisher.hear(8, "live")
+    publisher.ring(7, "live")
+    assert client.llen("live") == 2
+
+
+def test_other_processes_ring_the_same_bell(settings: Settings, publisher: Publisher, client: redis.Redis) -> None:
+    publisher.ring(7, "live")
+    with Publisher(settings) as other:
+        other.ring(7, "live")
+        assert client.llen("live") == 1
+        other.hear(7, "live")
+    publisher.ring(7, "live")
+    assert client.llen("live") == 2
+
+
+def test_force_rings_whether_or_not_it_was_heard(publisher: Publisher, client: redis.Redis) -> None:
+    publisher.ring(7, "live")
+    publisher.ring(7, "live", force=True)
+    assert client.llen("live") == 2
+
+
+def test_a_doorbell_does_not_ring_for_ever(publisher: Publisher, settings: Settings, client: redis.Redis) -> None:
+    publisher.ring(7, "live")
+    assert 0 < client.pttl("doorbell:live:7") <= settings.doorbell_ms
+
+
+@pytest.mark.parametrize("queue", ["live", "bulk", "refit"])
+def test_messages_are_json_and_expire(publisher: Publisher, client: redis.Redis, queue: str) -> None:
+    if queue == "refit":
+        publisher.ring_refit(7)
+    else:
+        publisher.ring(7, queue)
+    (message,) = messages(client, queue)
+    assert message["content-type"] == "application/json"
+    arguments, keywords, _ = json.loads(base64.b64decode(message["body"]))
+    assert arguments == []
+    assert keywords == ({"project": 7} if queue == "refit" else {"project": 7, "lane": queue})
+    headers = message["headers"]
+    assert headers["task"] == ("refit" if queue == "refit" else "grade")
+    assert headers["ignore_result"] is True
+    expires = datetime.fromisoformat(headers["expires"])
+    assert timedelta(0) < expires - datetime.now(UTC) <= timedelta(seconds=queues.EXPIRES)
+
+
+def test_it_pings(publisher: Publisher) -> None:
+    assert publisher.ping()
+
+
+@contextmanager
+def stopped(valkey: Server) -> Iterator[None]:
+    valkey.stop()
+    try:
+        yield
+    finally:
+        valkey.start()
+
+
+@contextmanager
+def hanging(valkey: Server) -> Iterator[None]:
+    os.kill(valkey.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(valkey.pid, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("fault", [stopped, hanging])
+@pytest.mark.parametrize("connected", [True, False])
+def test_without_redis_nobody_waits_and_nobody_fails(
+    valkey: Server, settings: Settings, client: redis.Redis, fault: Any, connected: bool
+) -> None:
+    publisher = Publisher(settings, socket_timeout=TIMEOUT)
+    if connected:
+        assert publisher.ping()
+    client.close()
+    failed = failures()
+    with fault(valkey):
+        for ring in (
+            lambda: publisher.ring(7, "live"),
+            lambda: publisher.ring_refit(7),
+            lambda: publisher.hear(7, "live"),
+            publisher.ping,
+        ):
+            began = time.monotonic()
+            assert not ring()
+            assert time.monotonic() - began < PATIENCE
+    assert failures() == failed + 2  # to ring and to hear
+    publisher.ring(8, "live")
+    assert client.lrange("live", 0, 0) != []
+    publisher.close()
+
+
+def failures() -> float:
+    """Doorbells of the live lane that this process could not ring or hear."""
+    return REGISTRY.get_sample_value("touchstone_doorbells_total", {"lane": "live", "outcome": "failed"}) or 0

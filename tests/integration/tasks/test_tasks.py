@@ -1,0 +1,67 @@
+"""Tasks as a worker calls them: what they leave is rung for after the commit."""
+
+import pytest
+import redis
+from celery import Celery
+from sqlalchemy import Engine
+
+from db import runs
+from tasks.process import Process
+from tests.integration.workers.crowd import accept, answer, books, crowd, execute, make_project, split
+from workers import faults
+
+
+def test_grade_hears_the_bell_grades_and_rings_for_the_rest(
+    engine: Engine, here: Process, app: Celery, client: redis.Redis
+) -> None:
+    project = make_project(engine)
+    accept(engine, project, *split(crowd(1) * 4, 5))
+    here.publisher.ring(project, "live")
+    app.tasks["grade"](project=project, lane="live")
+    row = books(engine, project)
+    assert 0 < row.graded + row.superseded < row.accepted
+    assert client.llen("live") == 2
+    while books(engine, project).waiting:
+        app.tasks["grade"](project=project, lane="live")
+    rung = client.llen("live")
+    app.tasks["grade"](project=project, lane="live")
+    assert client.llen("live") == rung
+    assert not client.exists(f"doorbell:live:{project}")
+
+
+def test_grade_fails_visibly_after_the_rest_is_done(
+    engine: Engine, here: Process, app: Celery, client: redis.Redis
+) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")], [answer("d", "r", "a")], [answer("e", "r", "a")])
+    execute(engine, "UPDATE payloads SET body = '' WHERE batch_id = 2")
+    with pytest.raises(faults.GradingFailedError, match="is dead"):
+        app.tasks["grade"](project=project, lane="live")
+    while books(engine, project).waiting:
+        app.tasks["grade"](project=project, lane="live")
+    row = books(engine, project)
+    assert (row.graded, row.dead) == (2, 1)
+
+
+def test_sweep_rings_whatever_seems_to_be_rung(engine: Engine, here: Process, app: Celery, client: redis.Redis) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")], lane="bulk")
+    execute(engine, "UPDATE batches SET due_at = now() - '1 minute'::interval")
+    with engine.begin() as connection:
+        runs.request(connection, project, "requested")
+    here.publisher.ring(project, "bulk")
+    client.delete("bulk")
+    app.tasks["sweep"]()
+    assert (client.llen("bulk"), client.llen("refit")) == (1, 1)
+
+
+def test_refit_carries_out_what_waits(engine: Engine, here: Process, app: Celery) -> None:
+    project = make_project(engine)
+    accept(engine, project, crowd(1))
+    while books(engine, project).waiting:
+        app.tasks["grade"](project=project, lane="live")
+    with engine.begin() as connection:
+        runs.request(connection, project, "requested")
+    app.tasks["refit"](project=project)
+    with engine.connect() as connection:
+        assert [run.state for run in runs.page(connection, project, after=0, limit=9)] == ["done"]

@@ -1,0 +1,202 @@
+"""The sweep: what was forgotten is found, by one process at a time."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from config.settings import Settings
+from db import batches, claims, payloads, runs
+from tests.integration.workers.crowd import accept, answer, crowd, drain, execute, make_project, new_batch, scalar
+from workers import refit, sweep
+from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+
+
+@pytest.fixture
+def days(engine: Engine) -> None:
+    """No partition but the default one."""
+    with engine.begin() as connection:
+        for day in existing(connection):
+            connection.execute(text(f"DROP TABLE payloads_{day:%Y%m%d}"))
+
+
+def existing(connection: Connection) -> list[date]:
+    query = text(
+        "SELECT to_date(right(relname, 8), 'YYYYMMDD') FROM pg_class"
+        " WHERE relname ~ '^payloads_[0-9]{8}$' ORDER BY relname"
+    )
+    return list(connection.execute(query).scalars())
+
+
+def today(engine: Engine) -> date:
+    with engine.connect() as connection:
+        day: date = scalar(connection, "SELECT (now() AT TIME ZONE 'UTC')::date")
+        return day
+
+
+def test_it_lists_the_doors_at_which_something_has_waited_unheard(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    assert sweep.run(runtime) == NOTHING_LEFT
+    execute(engine, "UPDATE batches SET due_at = now() - '3 seconds'::interval")
+    assert sweep.run(runtime) == WorkLeft(doors=((project, "live"),))
+
+
+def test_it_frees_what_a_dead_worker_held(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    execute(engine, "UPDATE batches SET due_at = now() - '3 seconds'::interval")
+    with engine.begin() as connection:
+        claims.claim(connection, project, "live", batches=9, answers=9, lease=30)
+    assert sweep.run(runtime) == NOTHING_LEFT
+    execute(engine, "UPDATE batches SET lease_until = now()")
+    assert sweep.run(runtime).doors == ((project, "live"),)
+
+
+def test_one_sweeps_at_a_time(engine: Engine, runtime: Runtime, days: None) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    execute(engine, "UPDATE batches SET due_at = now() - '3 seconds'::interval")
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": sweep.ADVISORY_LOCK})
+        assert sweep.run(runtime) == NOTHING_LEFT
+        sweep.keep_house(runtime)
+        assert existing(connection) == []
+    assert sweep.run(runtime).doors
+    sweep.keep_house(runtime)
+    with engine.connect() as connection:
+        assert existing(connection)
+
+
+def test_growth_asks_for_a_refit_once(engine: Engine, runtime: Runtime, settings: Settings) -> None:
+    eager = Runtime(settings.model_copy(update={"refit_minimum": 50, "refit_growth": 0.5}), engine, runtime.device)
+    project = make_project(engine)
+    answers = crowd(1)
+    accept(engine, project, answers[:49])
+    drain(eager, project)
+    assert sweep.run(eager) == NOTHING_LEFT
+    accept(engine, project, answers[49:60])
+    drain(eager, project)
+    assert sweep.run(eager).refits == (project,)
+    assert sweep.run(eager).refits == (project,)
+    refit.run(eager, project)
+    accept(engine, project, answers[60:])
+    drain(eager, project)
+    assert sweep.run(eager) == NOTHING_LEFT  # too soon after the last one
+    execute(engine, "UPDATE model_runs SET requested_at = now() - '1 hour'::interval")
+    assert sweep.run(eager).refits == (project,)
+    with engine.connect() as connection:
+        assert [run.cause for run in runs.page(connection, project, after=0, limit=9)] == ["growth", "growth"]
+
+
+def test_age_asks_for_a_refit_only_if_something_changed(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, crowd(1))
+    drain(runtime, project)
+    with engine.begin() as connection:
+        runs.request(connection, project, "requested")
+    refit.run(runtime, project)
+    old = "UPDATE model_runs SET requested_at = requested_at - '2 hours'::interval, started_at = started_at - {}"
+    execute(engine, old.format("'0 hours'::interval"))
+    accept(engine, project, [answer("late", "r1", "a")])
+    drain(runtime, project)
+    assert sweep.run(runtime) == NOTHING_LEFT
+    execute(engine, old.format("'2 hours'::interval"))
+    execute(engine, "UPDATE batches SET finished_at = finished_at - '3 hours'::interval")
+    assert sweep.run(runtime) == NOTHING_LEFT
+    execute(engine, "UPDATE batches SET finished_at = now()")
+    assert sweep.run(runtime).refits == (project,)
+    with engine.connect() as connection:
+        assert runs.page(connection, project, after=0, limit=9)[-1].cause == "age"
+
+
+def test_a_run_whose_worker_died_waits_again(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    with engine.begin() as connection:
+        runs.request(connection, project, "requested")
+        runs.claim(connection, project, 30)
+    assert sweep.run(runtime) == NOTHING_LEFT
+    execute(engine, "UPDATE model_runs SET lease_until = now()")
+    assert sweep.run(runtime).refits == (project,)
+    with engine.begin() as connection:
+        runs.claim(connection, project, 30)
+    execute(engine, "UPDATE model_runs SET lease_until = now(), attempts = 3")
+    assert sweep.run(runtime) == NOTHING_LEFT
+    with engine.connect() as connection:
+        (run,) = runs.page(connection, project, after=0, limit=9)
+    assert (run.state, run.error) == ("failed", "the lease ran out: the worker stopped or was killed")
+    assert run.finished_at is not None
+
+
+def test_partitions_are_made_before_they_are_needed(engine: Engine, runtime: Runtime, days: None) -> None:
+    sweep.keep_house(runtime)
+    sweep.keep_house(runtime)
+    ahead = [today(engine) + timedelta(days=offset) for offset in range(payloads.AHEAD + 1)]
+    with engine.connect() as connection:
+        assert existing(connection) == ahead
+    accept(engine, make_project(engine), [answer("c", "r", "a")])
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT count(*) FROM payloads_default") == 0
+        assert scalar(connection, "SELECT count(*) FROM payloads") == 1
+
+
+def test_a_day_that_began_without_its_partition_stays_where_it_is(engine: Engine, runtime: Runtime, days: None) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    sweep.keep_house(runtime)
+    with engine.connect() as connection:
+        assert existing(connection) == [today(engine) + timedelta(days=n + 1) for n in range(payloads.AHEAD)]
+    assert drain(runtime, project) == []
+
+
+def old_batch(engine: Engine, project: int, age: int) -> int:
+    """A batch accepted so many days ago, in a partition of its own; returns its id."""
+    new = new_batch(project, [answer("c", "r", "a")])
+    with engine.begin() as connection:
+        batches.accept(connection, [new])
+        day = scalar(connection, "SELECT (now() AT TIME ZONE 'UTC')::date") - timedelta(days=age)
+        name = f"payloads_{day:%Y%m%d}"
+        until = day + timedelta(days=1)
+        partition = f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF payloads FOR VALUES FROM ('{day}') TO ('{until}')"
+        connection.execute(text(partition))
+        batch = batches.get(connection, project, new.uid).id
+        age_all = {"age": timedelta(days=age), "id": batch, "day": day}
+        connection.execute(text("UPDATE batches SET accepted_at = accepted_at - :age WHERE id = :id"), age_all)
+        connection.execute(text("UPDATE payloads SET accepted_on = :day WHERE batch_id = :id"), age_all)
+    return batch
+
+
+@pytest.mark.parametrize("state", ["graded", "cancelled", "waiting", "claimed", "dead", "graded with a dead answer"])
+def test_a_day_is_dropped_when_it_is_old_and_nothing_needs_it(
+    engine: Engine, runtime: Runtime, days: None, state: str
+) -> None:
+    project = make_project(engine)
+    ended, other, recent = (old_batch(engine, project, age) for age in (8, 8, 7))
+    execute(engine, "UPDATE batches SET state = 'graded' WHERE id IN (:ended, :recent)", ended=ended, recent=recent)
+    statement = "UPDATE batches SET state = :state, claim_id = :claim, lease_until = :lease WHERE id = :id"
+    claim, lease = ("00000000-0000-0000-0000-000000000000", "infinity") if state == "claimed" else (None, None)
+    execute(engine, statement, state=state.split(maxsplit=1)[0], id=other, claim=claim, lease=lease)
+    if "dead answer" in state:
+        execute(engine, "INSERT INTO failures VALUES (:id, 0, 'dead', 'a reason')", id=other)
+    sweep.keep_house(runtime)
+    day = today(engine)
+    with engine.connect() as connection:
+        kept = {(day - there).days for there in existing(connection) if there < day}
+    assert kept == ({7} if state in {"graded", "cancelled"} else {7, 8})
+
+
+def test_bodies_without_a_partition_do_not_stay_for_ever(engine: Engine, runtime: Runtime, days: None) -> None:
+    project = make_project(engine)
+    old, needed, recent = (old_batch(engine, project, age) for age in (20, 20, 6))
+    with engine.begin() as connection:
+        rows = connection.execute(text("SELECT * FROM payloads")).all()
+        for day in existing(connection):
+            connection.execute(text(f"DROP TABLE payloads_{day:%Y%m%d}"))
+        insert = text("INSERT INTO payloads VALUES (:accepted_on, :batch_id, :media_type, :body)")
+        connection.execute(insert, [dict(row._mapping) for row in rows])
+    execute(engine, "UPDATE batches SET state = 'graded' WHERE id <> :id", id=needed)
+    sweep.keep_house(runtime)
+    with engine.connect() as connection:
+        left = connection.execute(text("SELECT batch_id FROM payloads_default ORDER BY 1")).scalars().all()
+    assert left == [needed, recent]
+    assert old not in left

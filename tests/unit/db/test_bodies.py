@@ -1,0 +1,54 @@
+"""The body of a batch: one codec for the edge and for the fleet."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from db import bodies
+from db.bodies import JSON, MAX_KEY, NDJSON, AnswerBody
+
+LINE = b'{"challenge":"c","respondent":"r","answer":"a"}'
+
+
+def test_both_forms_say_the_same() -> None:
+    second = (
+        b'{"challenge":"d","respondent":"r","answer":"b","answered_at":"2026-01-02T03:04:05+02:00","duration_ms":7}'
+    )
+    expected = [
+        AnswerBody("c", "r", "a"),
+        AnswerBody("d", "r", "b", datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC), 7),
+    ]
+    assert bodies.decode(b'{"answers":[' + LINE + b"," + second + b"]}", JSON) == expected
+    assert bodies.decode(LINE + b"\n" + second + b"\n", NDJSON) == expected
+
+
+def test_what_is_unknown_is_ignored() -> None:
+    assert bodies.decode(LINE[:-1] + b',"colour":1}', NDJSON) == [AnswerBody("c", "r", "a")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b'{"answers":[]}',
+        b'{"answers":[{}]}',
+        b'{"answers":[' + LINE.replace(b'"c"', b'""') + b"]}",
+        b'{"answers":[' + LINE.replace(b'"c"', b"1") + b"]}",
+        b'{"answers":[' + LINE.replace(b'"c"', b'"' + b"x" * (MAX_KEY + 1) + b'"') + b"]}",
+        b'{"answers":[' + LINE[:-1] + b',"answered_at":"2026-01-02T03:04:05"}]}',
+        b'{"answers":[' + LINE[:-1] + b',"duration_ms":-1}]}',
+        b'{"answers":[' + LINE[:-1] + b',"duration_ms":2147483648}]}',
+        b'{"answers":[' + LINE.replace(b'"c"', b'"\\ud800"') + b"]}",
+    ],
+)
+def test_what_is_wrong_is_refused(body: bytes) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        bodies.decode(body, JSON)
+
+
+def test_the_longest_key_there_may_be() -> None:
+    key = "é" * MAX_KEY
+    (answer,) = bodies.decode(LINE.replace(b'"c"', f'"{key}"'.encode()), NDJSON)
+    assert answer.challenge == key
