@@ -4,11 +4,12 @@ A composition root (ASGI shim, Celery shim, worker lifecycle, `migrations/env.py
 hands values down. Everything else takes values.
 
 Sources, strongest first: keyword arguments, the environment (`TOUCHSTONE_*`, `DATABASE_URL`, `REDIS_URL`), and the note
-that a running embedded stack leaves in `<home>/stack.json`, so that `celery -A tasks worker` or `alembic upgrade head` in
-a checkout find it.
+that a running embedded stack leaves in `<home>/stack.json`, so that `celery -A tasks worker` or `alembic upgrade head`
+in a checkout find it.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong. The message names the variable and is meant to be printed as it is, on one line."""
+    """A setting is missing or wrong. The message is one line that names the variable, to be printed as it is."""
 
 
 class Settings(BaseSettings):
@@ -171,8 +172,21 @@ class _StackSource(PydanticBaseSettingsSource):
             note = json.loads((home / STACK_FILE).read_text())
         except (OSError, ValueError):
             return {}
-        fields = note.get("settings", {}) if isinstance(note, dict) else {}
+        fields = note.get("settings", {}) if isinstance(note, dict) and _alive(note.get("pid")) else {}
         return {key: value for key, value in fields.items() if key not in known and key.upper() not in known}
+
+
+def _alive(pid: object) -> bool:
+    """Whether the process that left the note still runs: one that was killed could not take its note back."""
+    if not isinstance(pid, int):
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def load(**overrides: Any) -> Settings:

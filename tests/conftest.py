@@ -1,4 +1,4 @@
-"""Real services for whoever asks: one PostgreSQL and one Valkey per test process, migrated by alembic, emptied between tests."""
+"""Real services for whoever asks: PostgreSQL, migrated by alembic and emptied between tests, and Valkey."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,7 @@
 """Projects and batches put straight into Postgres, and the books that must balance after whatever was done to them."""
 
 import hashlib
+import itertools
 import random
 import uuid
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,8 @@ from db.projects import NewProject
 from tests.waiting import until
 from workers import faults, grading
 from workers.runtime import Runtime
+
+_serial = itertools.count()
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -80,14 +83,17 @@ def new_batch(
     rejected: Sequence[tuple[int, str]] = (),
     count: int | None = None,
 ) -> NewBatch:
-    """A batch as the edge hands it on; the body may be given as it is, with the number of its answers."""
+    """A batch as the edge hands it on; the body may be given as it is, with the number of its answers.
+
+    Without a key it gets one that sorts after all before it, so that batches are stored in the order they are made.
+    """
     body = answers if isinstance(answers, bytes) else msgspec.json.encode({"answers": answers})
     uid = uuid.uuid4()
     return NewBatch(
         uid=uid,
         project_id=project_id,
         lane=lane,
-        idempotency_key=key or uid.hex,
+        idempotency_key=key or f"{next(_serial):09}",
         digest=hashlib.sha256(body).digest(),
         reply=b"{}",
         media_type=JSON,
