@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from api import docs, ingest, openapi
 from api.access import key_cache
 from api.body import BodyLimit
-from api.commits import Writer
+from api.commits import Writer, writer_engine
 from api.doors import door_cache
 from api.exchange import Exchange
 from api.gauges import Gauges
@@ -39,7 +39,7 @@ def create_app(settings: Settings) -> FastAPI:
     exporting = max(1, settings.pool_size // 4)
     engine = make_engine(url, pool_size=max(1, settings.pool_size - exporting - 1), name="touchstone-api")
     exports = make_engine(url, pool_size=exporting, name="touchstone-export")
-    writing = make_engine(url, pool_size=1, name="touchstone-ingest")
+    writing = writer_engine(url)
     probe = Probe(engine, Publisher(settings))
 
     @asynccontextmanager

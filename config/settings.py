@@ -172,7 +172,9 @@ class _StackSource(PydanticBaseSettingsSource):
             note = json.loads((home / STACK_FILE).read_text())
         except (OSError, ValueError):
             return {}
-        fields = note.get("settings", {}) if isinstance(note, dict) and _alive(note.get("pid")) else {}
+        fields = note.get("settings") if isinstance(note, dict) and _alive(note.get("pid")) else None
+        if not isinstance(fields, dict):
+            return {}
         return {key: value for key, value in fields.items() if key not in known and key.upper() not in known}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import redis
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
@@ -43,6 +44,8 @@ def settings(postgres: Server, valkey: Server, tmp_path_factory: pytest.TempPath
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
     engine.dispose()
+    with redis.Redis.from_url(valkey.url) as client:
+        client.flushall()
     return made
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-MEDIA_TYPE = "application/problem+json"
+from api.problems import MEDIA_TYPE
 
 
 class ProblemFault(BaseModel):

@@ -1,9 +1,17 @@
 """Projects on the wire."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from api.doors import NAME
 from db.bodies import MAX_KEY
@@ -24,7 +32,25 @@ def _storable(key: str) -> str:
     return key
 
 
+def _distinct(keys: list[str]) -> list[str]:
+    if len(set(keys)) < len(keys):
+        raise ValueError("each class may be named once")
+    return keys
+
+
+def _declared_or_open(value: Any, declared: ValidatorFunctionWrapHandler) -> list[str]:
+    """`open` is no classes yet."""
+    keys: list[str] = [] if value == "open" else declared(value)
+    return keys
+
+
 ClassKey = Annotated[str, Field(min_length=1, max_length=MAX_KEY), AfterValidator(_storable)]
+Classes = Annotated[
+    list[ClassKey],
+    Field(min_length=2, max_length=MAX_CLASSES),
+    AfterValidator(_distinct),
+    WrapValidator(_declared_or_open, json_schema_input_type=list[ClassKey] | Literal["open"]),
+]
 
 
 class Project(BaseModel):
@@ -69,7 +95,7 @@ class ProjectCreation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
-    classes: Annotated[list[ClassKey], Field(min_length=2, max_length=MAX_CLASSES)] | Literal["open"] = Field(
+    classes: Classes = Field(
         description="What an answer may be; open: classes are added as they are met, up to `max_classes`."
     )
     max_classes: int = Field(16, ge=2, le=MAX_CLASSES, description="Of an open project.")
@@ -81,19 +107,16 @@ class ProjectCreation(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if isinstance(self.classes, list) and len(set(self.classes)) < len(self.classes):
-            raise ValueError("classes: each may be named once")
         check_thresholds(self.fail_threshold, self.pass_threshold)
         return self
 
     def new(self) -> NewProject:
         """The project to make."""
-        declared = tuple(self.classes) if isinstance(self.classes, list) else ()
-        max_classes = len(declared) or self.max_classes
+        max_classes = len(self.classes) or self.max_classes
         return NewProject(
             name=self.name,
-            classes=declared,
-            classes_open=not declared,
+            classes=tuple(self.classes),
+            classes_open=not self.classes,
             max_classes=max_classes,
             options_shared=self.options_shared,
             form="full" if self.options_shared and max_classes <= FULL_FORM else "coin",

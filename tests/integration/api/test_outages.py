@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import httpx
 import psutil
+import pytest
 import redis
 from sqlalchemy import Engine, text
 
@@ -106,12 +107,20 @@ def test_the_doorbell_rings_after_the_commit(client: httpx.Client, project: str,
         until(lambda: queue.llen("refit") == 1, "the refit's doorbell is in the queue")
 
 
-def test_an_outdated_schema_is_not_ready(client: httpx.Client, engine: Engine) -> None:
+@pytest.mark.parametrize(("revision", "ready"), [("later", True), (None, False)])
+def test_a_schema_must_not_be_older_than_the_release(
+    client: httpx.Client, engine: Engine, revision: str | None, ready: bool
+) -> None:
+    """A later one is the next release's, which this one must outlive."""
     assert client.get("/readyz").json() == {"postgres": True, "redis": True, "migrations": True}
     with engine.begin() as connection:
-        (revision,) = connection.execute(text("DELETE FROM alembic_version RETURNING version_num")).scalars()
+        (head,) = connection.execute(text("DELETE FROM alembic_version RETURNING version_num")).scalars()
+        if revision:
+            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
     try:
-        assert client.get("/readyz").json() == {"postgres": True, "redis": True, "migrations": False}
+        reply = client.get("/readyz")
     finally:
         with engine.begin() as connection:
-            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
+            connection.execute(text("DELETE FROM alembic_version"))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": head})
+    assert (reply.status_code, reply.json()["migrations"]) == (200 if ready else 503, ready)

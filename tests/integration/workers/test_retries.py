@@ -2,13 +2,14 @@
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from cli.stack.ports import free_port
 from db import runs, transactions
 from db.engine import make_engine
 from tests.integration.workers.crowd import accept, books, crowd, drain, make_project, scalar
 from tests.integration.workers.faulty import fault
+from tests.waiting import until
 from workers import refit, retries
 from workers.runtime import Runtime
 
@@ -59,15 +60,27 @@ def test_bounds_end_with_their_transaction(engine: Engine) -> None:
         assert scalar(connection, show) == "0 0"
 
 
-def test_an_idle_transaction_is_ended_by_postgres(engine: Engine) -> None:
-    with engine.connect() as connection, engine.connect() as watcher:
-        transactions.limit(connection, idle=0.05)
-        pid = scalar(connection, "SELECT pg_backend_pid()")
-        gone = "DO $$ BEGIN WHILE EXISTS (SELECT 1 FROM pg_stat_get_activity(%d)) LOOP PERFORM pg_sleep(0.01);"
-        watcher.execute(text("SET LOCAL statement_timeout = '30s'"))
-        watcher.execute(text(f"{gone % pid} END LOOP; END $$"))
-        with pytest.raises(OperationalError):
+def test_an_idle_transaction_is_ended_and_counts_as_a_lost_connection(engine: Engine) -> None:
+    """A worker that was stopped in the middle and goes on tries again, and finds its claim gone."""
+    tries = 0
+
+    def action() -> None:
+        nonlocal tries
+        tries += 1
+        with engine.begin() as connection:
+            transactions.limit(connection, idle=0.05)
+            pid = scalar(connection, "SELECT pg_backend_pid()")
+            if tries == 1:
+                until(lambda: not alive(engine, pid), "Postgres to end the idle transaction")
             scalar(connection, "SELECT 1")
+
+    retries.through_conflicts(action, limit=30)
+    assert tries == 2
+
+
+def alive(engine: Engine, pid: int) -> bool:
+    with engine.connect() as connection:
+        return bool(scalar(connection, "SELECT count(*) FROM pg_stat_activity WHERE pid = :pid", pid=pid))
 
 
 def test_whoever_holds_challenges_is_bounded(engine: Engine, runtime: Runtime) -> None:

@@ -57,7 +57,9 @@ def test_what_is_cut_short_is_refused(cut: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"garbage", gzip.compress(b"a") + b"garbage", gzip.compress(b"hello")[:-8] + b"\0" * 8]
+    "raw",
+    [b"garbage", gzip.compress(b"a") + b"garbage", gzip.compress(b"hello")[:-8] + b"\0" * 8],
+    ids=["no gzip", "garbage behind", "wrong checksum"],
 )
 def test_garbage_is_refused(raw: bytes) -> None:
     with pytest.raises(HTTPException) as caught:

@@ -1,6 +1,9 @@
 """Settings: where they come from, and the one line that a wrong one stops the process with."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def note(home: Path, **settings: Any) -> None:
+def note(home: Path, pid: int | None = None, **settings: Any) -> None:
+    """What a stack leaves in its home; by default one that runs."""
     home.mkdir(exist_ok=True)
-    (home / STACK_FILE).write_text(json.dumps({"settings": settings}))
+    (home / STACK_FILE).write_text(json.dumps({"pid": pid or os.getpid(), "settings": settings}))
 
 
 WRONG = {
@@ -85,6 +89,13 @@ def test_a_running_stack_is_found(tmp_path: Path) -> None:
     assert settings.require_database_url() == "postgresql+psycopg://stack/d"
     assert settings.require_redis_url() == "redis://stack"
     assert settings.port == 8123
+
+
+def test_the_note_of_a_stack_that_was_killed_is_no_stack(tmp_path: Path) -> None:
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    note(tmp_path / ".touchstone", killed.pid, database_url="postgresql://stack/d")
+    assert load().database_url is None
 
 
 def test_home_says_which_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
