@@ -47,14 +47,14 @@ constraints: $(VENV)/.dev ## write down the versions that are installed now
 
 $(VENV)/.torch: constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt $(if $(filter cuda,$(TORCH)),$(TORCH_CUDA),$(TORCH_CPU)) || $(BIN)/python -m pip install -q -c constraints.txt $(TORCH_CUDA)
+	$(BIN)/python -m pip install -qq -c constraints.txt $(if $(filter cuda,$(TORCH)),$(TORCH_CUDA),$(TORCH_CPU)) || $(BIN)/python -m pip install -q -c constraints.txt $(TORCH_CUDA)
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	$(BIN)/python -m pip install -qq -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(BIN)/python -m pip install -q -c constraints.txt --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install -q -c constraints.txt --group dev
+	$(BIN)/python -m pip install -qq -c constraints.txt --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install -qq -c constraints.txt --group dev
 	@touch $@

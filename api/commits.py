@@ -45,7 +45,7 @@ def writer_engine(url: str) -> Engine:
 
 
 def _send_arrays_in_binary(connection: psycopg.Connection[Any], _record: object) -> None:
-    """As text, bodies double in size and cost five times the processor."""
+    """As text, bodies double in size and cost this process three to five times the processor time."""
     connection.adapters.register_dumper(list, ListBinaryDumper)
 
 

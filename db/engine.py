@@ -20,6 +20,7 @@ def make_engine(url: str, *, pool_size: int, name: str) -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         pool_use_lifo=True,
+        hide_parameters=True,  # answers and secrets have no place in tracebacks
         connect_args={
             "application_name": name,
             "connect_timeout": 5,

@@ -1,6 +1,8 @@
 """Real services for whoever asks: PostgreSQL, migrated by alembic and emptied between tests, and Valkey."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import redis
@@ -17,9 +19,9 @@ from db.models import Base
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     """PostgreSQL at head of migrations. A test that stops it must start it again."""
-    with embedded_postgres(tmp_path_factory.mktemp("postgres")) as server:
+    with TemporaryDirectory(prefix="touchstone-") as directory, embedded_postgres(Path(directory)) as server:
         config = Config()
         config.set_main_option("script_location", "migrations:")
         config.attributes["url"] = _sqlalchemy(server.url)
@@ -28,9 +30,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def valkey() -> Iterator[Server]:
     """Valkey. A test that stops it must start it again."""
-    with embedded_valkey(tmp_path_factory.mktemp("valkey")) as server:
+    with TemporaryDirectory(prefix="touchstone-") as directory, embedded_valkey(Path(directory)) as server:
         yield server
 
 
