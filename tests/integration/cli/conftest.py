@@ -16,6 +16,7 @@ from cli.stack.child import Child, Program
 from cli.stack.ports import free_port
 from cli.stack.server import Server
 from config.settings import Settings
+from tests import services
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,20 @@ def touchstone(settings: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytes
         return Outcome(code or 0, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """PostgreSQL for this folder alone: the processes below stay until the end, and would meddle with others' tests."""
+    with services.migrated_postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[Server]:
+    """Valkey for this folder alone."""
+    with services.running_valkey() as server:
+        yield server
 
 
 @dataclass(frozen=True)
