@@ -109,6 +109,9 @@ def _document(body: bytes, error: Exception) -> list[Any]:
         raise _malformed(str(error)) from None
     if not isinstance(document, dict):
         raise _malformed("must be an object with the field answers", pointer="")
+    if strange := sorted(document.keys() - {"answers"}):
+        hint = ": it is a parameter of the URL" if strange[0] in {"lane", "partial"} else ""
+        raise _malformed(f"is not a field of the body{hint}", pointer=f"/{strange[0]}")
     answers = document.get("answers")
     if not isinstance(answers, list) or not answers:
         found = "is empty" if answers == [] else "is missing" if "answers" not in document else "must be an array"

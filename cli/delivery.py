@@ -150,6 +150,17 @@ def counts(client: Client, project: str, batches: Sequence[str], concurrency: in
     return total
 
 
+def first_rejection(client: Client, project: str, batches: Sequence[str]) -> str:
+    """Why the first answer was rejected that was not rejected at the door."""
+    for batch in batches:
+        path = project_path(project, "batches", batch)
+        if client.get(path)["counts"]["rejected"]:
+            for answer in client.items(f"{path}/grades"):
+                if answer["state"] == "rejected":
+                    return str(answer["reason"])
+    return "no reason was recorded"
+
+
 def bounded(function: Callable[[Given], Made], items: Iterable[Given], concurrency: int) -> Iterator[Made]:
     """The function's results in the order of the items, computed by threads that run ahead by a few items at most.
 

@@ -32,8 +32,13 @@ def export(
 def _opened(out: Path | None) -> Iterator[BinaryIO]:
     """Standard output, or a file that stands under its name only once it is whole."""
     if out is None:
-        yield sys.stdout.buffer
-        sys.stdout.flush()
+        try:
+            yield sys.stdout.buffer
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CliError(f"standard output: {error.strerror}") from None
         return
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:

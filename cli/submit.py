@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from cli.accuracy import Accuracy, accuracy
 from cli.answer_files import read_truth
 from cli.client import PATIENCE, Client, connect, project_path
-from cli.delivery import BadAnswer, BadAnswersError, Delivery, counts, settled
+from cli.delivery import BadAnswer, BadAnswersError, Delivery, counts, first_rejection, settled
 from cli.listing import cell, show_fields
 from cli.submission import Submission
 from config.settings import load
@@ -45,7 +45,14 @@ def submit(
             submission = _survey(file, project, batch_size, progress)
             sent = _send(Delivery(client, submission, lane, partial), concurrency, progress)
             states = _wait(client, project, sent, concurrency, progress) if wait or truth else None
+            if states is not None and states["rejected"] > sent.rejected:
+                late = states["rejected"] - sent.rejected
+                reason = cell(first_rejection(client, project, sent.batches))
+                typer.echo(f"{late:,} answers were rejected when they came to be graded; the first: {reason}", err=True)
             if right is not None:
+                typer.echo(
+                    "the accuracy is of the verdicts as they stand; `touchstone refit` makes them final", err=True
+                )
                 score = accuracy(client.lines(project_path(project, "verdicts")), right)
     except KeyboardInterrupt:
         typer.echo("interrupted: the same command goes on from here", err=True)

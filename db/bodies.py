@@ -24,7 +24,7 @@ class AnswerBody(msgspec.Struct, gc=False, frozen=True):
     duration_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION)] | None = None
 
 
-class BatchBody(msgspec.Struct, gc=False, frozen=True):
+class BatchBody(msgspec.Struct, gc=False, frozen=True, forbid_unknown_fields=True):
     """The JSON body of a POST."""
 
     answers: Annotated[list[AnswerBody], msgspec.Meta(min_length=1)]

@@ -1,7 +1,7 @@
 """The default stack from first to last: servers, migrations, key, workers, edge."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from cli.errors import CliError
@@ -10,7 +10,7 @@ from cli.stack.access import keep_key
 from cli.stack.child import Child
 from cli.stack.home import Home
 from cli.stack.leftovers import end_leftovers
-from cli.stack.ports import port_or_free
+from cli.stack.ports import reserved
 from cli.stack.secret import kept_secret
 from cli.stack.server import Server, last_line
 from cli.stack.supervisor import Service, Supervisor, Tier
@@ -40,12 +40,13 @@ def running(home: Home, settings: Settings) -> Iterator[Stack]:
     end_leftovers(home.path)
     note = _Note(home)
     supervisor = Supervisor(settings.lease, note.processes_changed)
+    ports = ExitStack()
     try:
         note.add(**_servers(home, settings, supervisor))
         _migrate(home)
         keep_key(load(home=home.path).require_direct_url(), home.api_key)
-        port = port_or_free(settings.port, settings.host)
-        flower_port = port_or_free(settings.flower_port, settings.flower_host)
+        port = ports.enter_context(reserved(settings.port, settings.host))
+        flower_port = ports.enter_context(reserved(settings.flower_port, settings.flower_host))
         api_url = _url(settings.host, port)
         password = settings.flower_password
         note.add(
@@ -71,6 +72,7 @@ def running(home: Home, settings: Settings) -> Iterator[Stack]:
         yield Stack(supervisor, api_url, _url(settings.flower_host, flower_port))
     finally:
         supervisor.stop()
+        ports.close()
 
 
 class _Note:

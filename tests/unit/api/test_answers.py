@@ -43,6 +43,16 @@ def test_a_good_body_is_kept_as_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "hint"), [("lane", ": it is a parameter of the URL"), ("colour", "")], ids=["lane", "colour"]
+)
+def test_what_is_no_field_of_the_body_is_named(name: str, hint: str) -> None:
+    error = refused(json.dumps({"answers": [GOOD], name: "bulk"}).encode())
+    assert [(fault.pointer, fault.detail) for fault in error.errors] == [
+        (f"/{name}", f"is not a field of the body{hint}")
+    ]
+
+
+@pytest.mark.parametrize(
     ("change", "path", "detail"),
     [
         ({"answer": "x"}, "/answer", '"x" is not one of a, b'),
