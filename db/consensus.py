@@ -40,6 +40,15 @@ def lock(connection: Connection, ids: Sequence[int]) -> Locked:
     )
 
 
+def stale(connection: Connection, project_id: int, *, after: int, limit: int) -> list[int]:
+    """Provisional challenges with ids above `after`, in id order; those that somebody holds are passed over."""
+    query = text(
+        "SELECT challenge_id FROM consensus WHERE project_id = :project AND NOT final AND challenge_id > :after"
+        " AND answers > 0 ORDER BY challenge_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+    )
+    return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
+
+
 _WRITE = text("""
 UPDATE consensus c SET
     posterior = t.posterior, confidence = t.confidence, answer = t.answer, answers = t.answers,

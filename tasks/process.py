@@ -20,6 +20,8 @@ class Process:
             self.publisher.ring(project_id, lane, force=force)
         for project_id in left.refits:
             self.publisher.ring_refit(project_id)
+        for project_id in left.revisits:
+            self.publisher.start_revisit(project_id)
 
     def close(self) -> None:
         """Give all connections back."""

@@ -1,5 +1,6 @@
 """Ringing: how everybody outside a task wakes the fleet. Sends by name; loads no task, no torch."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from kombu.exceptions import OperationalError
@@ -48,6 +49,22 @@ class Publisher:
             metrics.DOORBELLS.labels(queues.REFIT, "rung").inc()
         except _FAILURES as error:
             self._failed(queues.REFIT, error)
+
+    def start_revisit(self, project_id: int) -> None:
+        """Let the idle revisit the project's stale challenges, unless they are at it or have just been."""
+        try:
+            if self._redis().set(_revisit(project_id), 1, nx=True, px=queues.REVISIT_PAUSE_MS):
+                self._send(queues.REVISIT_TASK, {"project": project_id}, queues.BULK)
+        except _FAILURES as error:
+            self._failed(queues.BULK, error)
+
+    def go_on_revisiting(self, project_id: int, place: Mapping[str, int]) -> None:
+        """Let somebody go on where a slice of revisits has ended."""
+        try:
+            self._redis().set(_revisit(project_id), 1, px=queues.REVISIT_PAUSE_MS)
+            self._send(queues.REVISIT_TASK, {"project": project_id, **place}, queues.BULK)
+        except _FAILURES as error:
+            self._failed(queues.BULK, error)
 
     def hear(self, project_id: int, lane: str) -> None:
         """Take the doorbell down: who rings from now on is not heard yet. The first act of whoever answers it."""
@@ -103,6 +120,10 @@ class Publisher:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collect()
+
+
+def _revisit(project_id: int) -> str:
+    return f"revisit:{project_id}"
 
 
 def _doorbell(project_id: int, lane: str) -> str:

@@ -1,11 +1,12 @@
 """Every queue, what travels on it, and who consumes it.
 
-| queue       | task           | sent by                      | consumed by                    | time limit    |
-|-------------|----------------|------------------------------|--------------------------------|---------------|
-| live        | grade(project) | API after a commit, sweep    | solo workers, slice by slice   | the lease     |
-| bulk        | grade(project) | API after a commit, sweep    | the same solo workers          | the lease     |
-| refit       | refit(project) | API, sweep                   | prefork worker, 1 spawned child | `refit_limit` |
-| maintenance | sweep()        | beat, every `sweep_interval` | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
+| queue       | task             | sent by                           | consumed by                     | limit         |
+|-------------|------------------|-----------------------------------|---------------------------------|---------------|
+| live        | grade(project)   | API after a commit, sweep         | solo workers, slice by slice    | the lease     |
+| bulk        | grade(project)   | API after a commit, sweep         | the same solo workers           | the lease     |
+| bulk        | revisit(project) | grade when nothing waits, itself  | the same solo workers           | 50 ms a slice |
+| refit       | refit(project)   | API, sweep                        | prefork worker, 1 spawned child | `refit_limit` |
+| maintenance | sweep()          | beat, every `sweep_interval`      | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
 
 A message is a doorbell: it says where to look, never what to do. Losing one costs the time until the next sweep.
 """
@@ -16,13 +17,16 @@ LIVE, BULK, REFIT, MAINTENANCE = "live", "bulk", "refit", "maintenance"
 LANES = (LIVE, BULK)
 NAMES = (LIVE, BULK, REFIT, MAINTENANCE)
 
-GRADE_TASK, REFIT_TASK, SWEEP_TASK = "grade", "refit", "sweep"
+GRADE_TASK, REVISIT_TASK, REFIT_TASK, SWEEP_TASK = "grade", "revisit", "refit", "sweep"
 
 ROUTES = {REFIT_TASK: {"queue": REFIT}, SWEEP_TASK: {"queue": MAINTENANCE}}
 """`grade` is sent to the queue of its lane by whoever rings."""
 
 EXPIRES = 60
 """Seconds after which a doorbell that nobody answered is worth nothing: the sweep has rung again since."""
+
+REVISIT_PAUSE_MS = 5000
+"""Milliseconds between the last slice of revisits of a project and the next first one, at least."""
 
 SWEEP_LIMIT = 60
 """Hard time limit of one sweep, seconds."""

@@ -29,19 +29,21 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
     settings = runtime.settings
     deadline = time.monotonic() + settings.slice_ms / 1000
     failed: list[str] = []
+    graded = False
     while time.monotonic() < deadline:
         with metrics.SLICE_SECONDS.labels(lane).time():
             claim = _claim(runtime, project_id, lane)
             if claim is None:
                 metrics.CLAIMS.labels("empty").inc()
                 break
+            graded = True
             with logging.bound(claim=claim.id):
                 failed += faults.isolate(runtime, claim, partial(grade, runtime, project_id, claim))
     else:
         with runtime.engine.connect() as connection:
             if claims.due(connection, project_id, lane):
                 return _end(WorkLeft(doors=((project_id, lane),)), failed)
-    return _end(NOTHING_LEFT, failed)
+    return _end(WorkLeft(revisits=(project_id,)) if graded else NOTHING_LEFT, failed)
 
 
 def grade(

@@ -71,6 +71,7 @@ def revise(
     changed: Bools,
     device: torch.device,
     fixed: Fixed | None = None,
+    tolerance: float | None = None,
 ) -> Floats:
     """Give the changed ones among the locked challenges new posteriors, and write everything that follows from them.
 
@@ -78,6 +79,7 @@ def revise(
         counted: (N,) which of `locked.answers` count from now on; `locked.answers.counted` says which did so far.
         changed: (I,) which challenges get a new posterior.
         fixed: posteriors to take instead of live ones.
+        tolerance: leave challenges alone of which no probability moves by more; for those whose answers are the same.
 
     Returns:
         (I, K) posteriors in canonical order; those of unchanged challenges as stored.
@@ -107,26 +109,33 @@ def revise(
     if fixed is not None:
         known = tensor(fixed.known[changed_ids], device)[:, None]
         posterior = torch.where(known, tensor(fixed.posterior[changed_ids], device), posterior)
+    moved = np.ones(len(changed_ids), dtype=bool)
+    if tolerance is not None:
+        still = ((posterior - stored).abs() <= tolerance).all(1, keepdim=True)
+        posterior = torch.where(still, stored, posterior)
+        moved = ~still.squeeze(1).cpu().numpy()
     difference = count(scheme.form, after, posterior) - count(scheme.form, before, stored)
     table = posterior.cpu().numpy()
 
     consensus_rows.write(
         connection,
-        locked.ids[changed_ids],
-        scheme.coded_posteriors(table),
-        confidence=table.max(1),
-        answer=scheme.order[(table >= table.max(1, keepdims=True) - TIE).argmax(1)],
-        answers=np.bincount(item[after_mask], minlength=len(changed_ids)),
-        changed=_differs(item, after_mask != before_mask, len(changed_ids)),
-        final=np.zeros(len(changed_ids), dtype=bool) if fixed is None else fixed.known[changed_ids],
+        locked.ids[changed_ids][moved],
+        scheme.coded_posteriors(table)[moved],
+        confidence=table.max(1)[moved],
+        answer=scheme.order[(table >= table.max(1, keepdims=True) - TIE).argmax(1)][moved],
+        answers=np.bincount(item[after_mask], minlength=len(changed_ids))[moved],
+        changed=_differs(item, after_mask != before_mask, len(changed_ids))[moved],
+        final=(np.zeros(len(changed_ids), dtype=bool) if fixed is None else fixed.known[changed_ids])[moved],
         run_id=scheme.run_id,
     )
+    change = np.bincount(annotator, after_mask.astype(np.int64) - before_mask, minlength=len(respondents))
+    reached = np.bincount(annotator, moved[item], minlength=len(respondents)) > 0
     _move(
         connection,
         scheme,
-        respondents,
-        difference.cpu().numpy(),
-        np.bincount(annotator, after_mask.astype(np.int64) - before_mask, minlength=len(respondents)).astype(np.int64),
+        respondents[reached],
+        difference.cpu().numpy()[reached],
+        change[reached].astype(np.int64),
         device,
     )
     result = locked.stored.copy()

@@ -37,10 +37,14 @@ class Runtime:
 
 @dataclass(frozen=True, slots=True)
 class WorkLeft:
-    """What a task leaves for others once it has committed: doors to ring and projects to refit."""
+    """What a task leaves for others once it has committed."""
 
     doors: tuple[tuple[int, str], ...] = ()
+    """Project and lane at which something waits."""
     refits: tuple[int, ...] = ()
+    """Projects with a model run that waits."""
+    revisits: tuple[int, ...] = ()
+    """Projects whose statistics have moved and that have nothing waiting."""
 
 
 NOTHING_LEFT = WorkLeft()

@@ -1,6 +1,6 @@
 """Challenges and the current consensus on each."""
 
-from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,7 +22,11 @@ class Consensus(Base):
     """The current consensus on one challenge, updated in place; its row lock guards the challenge's answers."""
 
     __tablename__ = "consensus"
-    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+    __table_args__ = (
+        # Its columns and its predicate stand still while a posterior is updated in place: such updates stay HOT.
+        Index("ix_consensus_provisional", "project_id", "challenge_id", postgresql_where=text("NOT final")),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
 
     challenge_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("challenges.id"), primary_key=True, autoincrement=False

@@ -276,6 +276,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("challenge_id", name="pk_consensus"),
         postgresql_with={"fillfactor": 70},
     )
+    op.create_index(
+        "ix_consensus_provisional",
+        "consensus",
+        ["project_id", "challenge_id"],
+        unique=False,
+        postgresql_where=sa.text("NOT final"),
+    )
     op.create_table(
         "failures",
         sa.Column("batch_id", sa.BigInteger(), nullable=False),

@@ -1,0 +1,19 @@
+"""Revisit the stale challenges of a project."""
+
+from celery import shared_task
+
+from tasks import queues
+
+
+@shared_task(name=queues.REVISIT_TASK, send_events=False)  # one after the other: would bury all else in Flower
+def revisit(project: int, after: int = 0, number: int = 1, moved: int = 0) -> None:
+    """One slice of a round; the message carries how far it has come. Losing it costs nothing but the round."""
+    from dataclasses import asdict
+
+    from tasks import process
+    from workers import revisit as revisits
+
+    here = process.current()
+    place = revisits.run(here.runtime, project, revisits.Round(after, number, moved))
+    if place is not None:
+        here.publisher.go_on_revisiting(project, asdict(place))

@@ -1,0 +1,71 @@
+"""Revisiting: provisional challenges whose respondents have become better known since their answers came.
+
+A claim gives the challenges it touches new posteriors and leaves all others as they are, so what came early was judged
+while its respondents were strangers. A round through the provisional challenges of a project, and another while any
+moves, brings the live consensus near to where a fit of the same answers would put it.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from db import consensus, projects, transactions
+from telemetry import logging
+from workers import retries, revision, scheme
+from workers.runtime import Runtime
+
+log = logging.get(__name__)
+
+CHUNK = 200
+"""Challenges revisited in one transaction."""
+TOLERANCE = 1e-3
+"""A probability that moves by less is left as it is: no answer changes for it, and no row is written."""
+ROUNDS = 20
+"""Rounds after which it is left at that until new answers come."""
+BUDGET = 0.05
+"""Seconds of one slice: whoever waits for a grade waits no longer for this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How far a round has come."""
+
+    after: int = 0
+    """Challenge id behind which to go on."""
+    number: int = 1
+    moved: int = 0
+    """Challenges that this round has given another posterior."""
+
+
+def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
+    """Go on for one slice; None when nothing moves any more."""
+    deadline = time.monotonic() + BUDGET
+    while time.monotonic() < deadline:
+        visited, moved, last = retries.through_conflicts(
+            partial(_visit, runtime, project_id, round_.after), limit=runtime.settings.lease
+        )
+        round_ = Round(last, round_.number, round_.moved + moved)
+        if visited < CHUNK:
+            log.info("round of revisits", project=project_id, round=round_.number, moved=round_.moved)
+            if round_.moved == 0 or round_.number == ROUNDS:
+                return None
+            round_ = Round(number=round_.number + 1)
+    return round_
+
+
+def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:
+    """Revise one chunk: how many challenges were looked at, how many moved, and the last one's id."""
+    with runtime.engine.begin() as connection:
+        transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
+        ids = consensus.stale(connection, project_id, after=after, limit=CHUNK)
+        if not ids:
+            return 0, 0, after
+        plan = scheme.make(projects.grading(connection, project_id), runtime.device)
+        locked = revision.lock(connection, plan, np.array(ids, dtype=np.int64))
+        everything = np.ones(len(locked.ids), dtype=bool)
+        posterior = revision.revise(
+            connection, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE
+        )
+        return len(ids), int((posterior != locked.stored).any(1).sum()), ids[-1]
