@@ -36,7 +36,7 @@ package: $(VENV)/.dev ## build the wheel, install it elsewhere, run its tests th
 	$(BIN)/python -m pytest -q -m package tests/packaging
 
 bench: $(VENV)/.dev ## the benchmarks, each with JSON on its last line
-	$(BIN)/python -m benchmarks.ingest --json
+	$(BIN)/python -m benchmarks.ingest --json && $(BIN)/python -m benchmarks.consensus --data ../shared/data --json
 
 clean: ## remove the environment and the caches (.touchstone/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist .coverage*

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from consensus.answers import Answers
     from consensus.fit import Fit
+    from consensus.model import Model
     from consensus.scores import Scores
 
 
@@ -37,6 +38,7 @@ def grade(
     truth: Annotated[Path | None, typer.Option(help="Right answers to score against.")] = None,
     model: Annotated[str, typer.Option(help="Consensus model.")] = "dawid-skene",
     out: Annotated[Path | None, typer.Option(help="Write the verdicts to this CSV file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots to this HTML file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")] = False,
 ) -> None:
     """Grade a file of answers without any server.
@@ -44,18 +46,23 @@ def grade(
     Exact copies of an answer count once. Challenges of the truth file that nobody answered are ignored.
     """
     from consensus import registry  # torch takes seconds to load: no other command should wait for it
-    from consensus.errors import UnknownModelError
+    from consensus.errors import ConsensusError
 
+    for path in (out, report):
+        _check_folder(path)
     try:
         chosen = registry.get(model)
-    except UnknownModelError as error:
+        crowd = _read(file)
+        right = None if truth is None else _read_truth(truth, set(crowd.challenges))
+        fit = chosen.fit(crowd.answers)
+    except ConsensusError as error:
         raise CliError(str(error)) from None
-    crowd = _read(file)
-    right = None if truth is None else _read_truth(truth, set(crowd.challenges))
-    fit = chosen.fit(crowd.answers)
-    scores = None if right is None else _score(crowd, fit, right)
+    known = None if right is None else _codes(crowd, right)
+    scores = None if known is None else _score(crowd, fit, known)
     if out is not None:
         _write(out, crowd, fit)
+    if report is not None:
+        _report(report, str(Path(*file.parts[-2:])), crowd, chosen, fit, known, scores)
     if json:
         typer.echo(dumps(_summary(crowd, fit, scores)))
     else:
@@ -110,16 +117,28 @@ def _read_truth(path: Path, challenges: set[str]) -> dict[str, str]:
     return right
 
 
-def _score(crowd: _Crowd, fit: "Fit", right: dict[str, str]) -> "Scores":
-    """Classes that nobody chose have probability 0."""
+def _codes(crowd: _Crowd, right: dict[str, str]) -> "Tensor":
+    """(I,) the code of the right class, -1 where it is unknown; classes that nobody chose come after the others."""
     import torch
+
+    codes = {key: code for code, key in enumerate(crowd.classes)}
+    return torch.tensor([codes.setdefault(right[key], len(codes)) if key in right else -1 for key in crowd.challenges])
+
+
+def _score(crowd: _Crowd, fit: "Fit", truth: "Tensor") -> "Scores":
+    """Classes that nobody chose have probability 0."""
     from torch.nn.functional import pad
 
     from consensus.scores import score
 
-    codes = {key: code for code, key in enumerate(crowd.classes)}
-    truth = [codes.setdefault(right[key], len(codes)) if key in right else -1 for key in crowd.challenges]
-    return score(pad(fit.posterior, (0, len(codes) - len(crowd.classes))), torch.tensor(truth))
+    unseen = max(int(truth.max()) + 1 - len(crowd.classes), 0)
+    return score(pad(fit.posterior, (0, unseen)), truth)
+
+
+def _check_folder(path: Path | None) -> None:
+    """Say before the fit what would else be said after it."""
+    if path is not None and not path.parent.is_dir():
+        raise CliError(f"{path}: No such file or directory")
 
 
 def _write(path: Path, crowd: _Crowd, fit: "Fit") -> None:
@@ -134,6 +153,22 @@ def _write(path: Path, crowd: _Crowd, fit: "Fit") -> None:
             )
     except OSError as error:
         raise CliError(f"{path}: {error.strerror}") from None
+
+
+def _report(
+    path: Path,
+    source: str,
+    crowd: _Crowd,
+    model: "Model",
+    fit: "Fit",
+    truth: "Tensor | None",
+    scores: "Scores | None",
+) -> None:
+    from cli.report.page import write
+    from cli.report.study import Study
+
+    keys = crowd.challenges, crowd.respondents, crowd.classes
+    write(path, Study(source, crowd.answers, *keys, model, fit, truth, scores))
 
 
 def _summary(crowd: _Crowd, fit: "Fit", scores: "Scores | None") -> dict[str, object]:

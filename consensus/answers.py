@@ -34,7 +34,7 @@ class Answers:
             if size < least:
                 raise ValueError(f"{name}: must be at least {least}, not {size}")
         if self.I * self.J * self.K >= 2**63:
-            raise ValueError("I: I * J * K must stay below 2^63")
+            raise ValueError("I: I * J * K must stay below 2^62")
         for name, codes, size in (
             ("item", self.item, self.I),
             ("annotator", self.annotator, self.J),

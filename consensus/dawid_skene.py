@@ -16,7 +16,6 @@ from torch import Tensor
 
 from consensus.em import EM
 from consensus.form import Form
-from consensus.layout import Layout
 from consensus.one_coin import ACCURACY, POOLING, Coin
 from consensus.prior import Prior
 from consensus.reliability import Reliability, interval, matched_beta
@@ -41,12 +40,14 @@ class Confusion:
             pooled = pooled.to(statistics.device) + block_sum(statistics).reshape(K, K)
         return {"confusion": STRENGTH * pooled / pooled.sum(1, keepdim=True)}
 
-    def evidence(self, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
-        cells = self._log_rows(statistics, prior).transpose(1, 2)  # (J, K, K) [label, true class]
-        return layout.evidence.sum(cells.reshape(-1, layout.K))
-
-    def log_prior(self, statistics: Tensor, prior: Prior) -> Tensor:
-        return prior["confusion"].flatten() @ block_sum(self._log_rows(statistics, prior).flatten(1))
+    def maximise(self, statistics: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
+        rows = self._rows(statistics, prior)
+        strength = rows.sum(2, keepdim=True).log_()
+        rows.log_()
+        pseudo = prior["confusion"]
+        log_prior = pseudo.flatten() @ block_sum(rows.flatten(1)) - pseudo.sum(1) @ block_sum(strength.flatten(1))
+        cells = torch.empty_like(rows).transpose(1, 2)  # laid out as [label, true class], the order of `evidence`
+        return torch.sub(rows, strength, out=cells), log_prior
 
     def reliability(self, statistics: Tensor, prior: Prior) -> Reliability:
         rows = self._rows(statistics, prior)
@@ -63,10 +64,6 @@ class Confusion:
     def _rows(self, statistics: Tensor, prior: Prior) -> Tensor:
         K = prior["confusion"].shape[0]
         return statistics.reshape(-1, K, K) + prior["confusion"]
-
-    def _log_rows(self, statistics: Tensor, prior: Prior) -> Tensor:
-        rows = self._rows(statistics, prior)
-        return rows.log() - rows.sum(2, keepdim=True).log()
 
 
 MODEL = EM(name="dawid-skene", version="1", full=Confusion(), coin=Coin())

@@ -16,18 +16,24 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from consensus.answers import Answers
+from consensus.distributed import ALONE, Ranks
+from consensus.expectation import begin, expect, normalise
 from consensus.fit import Fit
 from consensus.form import Form, form_for
-from consensus.layout import Layout, arrange
+from consensus.layout import arrange
+from consensus.memory import Plan, plan
 from consensus.prior import Prior
 from consensus.reliability import Reliability
-from consensus.segment import block_sum
-from consensus.statistics import coin, count, quantise, tally
-from consensus.votes import clamp, shares
+from consensus.statistics import coin, count, tally
+from consensus.tables import evidence
+from consensus.threads import crew, each
+from consensus.votes import clamp
 
 BLOCK = 10
+ANNOTATORS = 2**16  # numbers in the statistics of those whose rows are fitted at a time
 LIMIT = 500
 TOLERANCE = 1e-6
 
@@ -42,11 +48,8 @@ class Rows(Protocol):
     def pseudo_counts(self, K: int, statistics: Tensor | None = None) -> dict[str, Tensor]:
         """The Dirichlet prior that annotators share, for K classes; shaped by their statistics (J, width) if given."""
 
-    def evidence(self, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
-        """(I, K) log p(answers to the item | true class)."""
-
-    def log_prior(self, statistics: Tensor, prior: Prior) -> Tensor:
-        """() log p(θ) up to a constant."""
+    def maximise(self, statistics: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
+        """The M-step: (J, R, L) log p(label | true class) as in :mod:`consensus.tables`, and () log p(θ) + const."""
 
     def reliability(self, statistics: Tensor, prior: Prior) -> Reliability: ...
 
@@ -59,49 +62,82 @@ class EM:
     version: str
     full: Rows
     coin: Rows
+    limit: int = LIMIT
 
     def prior(self, K: int, form: Form) -> Prior:
         classes = torch.full((K,), 1 / K, dtype=torch.float64)
         return Prior({**self._rows(form).pseudo_counts(K), "classes": classes})
 
-    def fit(self, answers: Answers, *, form: Form | None = None) -> Fit:
+    def fit(
+        self,
+        answers: Answers,
+        *,
+        form: Form | None = None,
+        max_memory: int | None = None,
+        dtype: torch.dtype | None = None,
+        ranks: Ranks = ALONE,
+    ) -> Fit:
+        """As :class:`consensus.model.Model` has it, within `max_memory` bytes, in `dtype`, shared among `ranks`.
+
+        Every rank returns the same fit. In float32 posteriors are good to about 1e-6, and ranks may differ by as much.
+        """
         form = form or form_for(answers.K)
-        rows = self._rows(form)
-        layout = arrange(answers, rows.form)
-        answered = (layout.votes.sum(1, keepdim=True) > 0).to(torch.float64)  # (I, 1)
-        posterior = shares(layout)
-        anchor = block_sum(posterior * answered) + 1 / answers.K
-        pseudo_counts = rows.pseudo_counts(answers.K, tally(layout, posterior))
+        own = ranks.share(answers)
+        way = plan(own.N, own.I, own.J, own.K, self._rows(form).form, max_memory=max_memory, dtype=dtype)
+        with crew(answers.device):
+            return self._fit(own, answers.I, form, way, ranks)
+
+    def _fit(self, own: Answers, I: int, form: Form, way: Plan, ranks: Ranks) -> Fit:
+        rows, K = self._rows(form), own.K
+        layout = arrange(own, rows.form, way.finer)
+        posterior = torch.empty(own.I, K, dtype=way.dtype, device=own.device)
+        blocks, sums = begin(layout, posterior)
+        classes = _in_order(ranks.gather(sums, I, K, blocks=True))
+        statistics = ranks.total(tally(layout, posterior))
+        anchor = classes + 1 / K
+        pseudo_counts = rows.pseudo_counts(K, statistics)
         objective: list[float] = []
         converged = False
-        while not converged and len(objective) < LIMIT:
+        while not converged and len(objective) < self.limit:
             bounds = []
-            for _ in range(BLOCK):
-                previous, statistics = posterior, tally(layout, posterior)
-                classes = anchor + block_sum(posterior * answered)
-                prior = Prior({**pseudo_counts, "classes": classes / classes.sum()})
-                joint = log_joint(rows, layout, statistics, prior)
-                posterior = joint.softmax(1)
-                likelihood = block_sum(joint.logsumexp(1, keepdim=True) * answered).squeeze()
-                bounds.append(likelihood + anchor @ prior["classes"].log() + rows.log_prior(statistics, prior))
+            for left in reversed(range(min(BLOCK, self.limit - len(objective)))):
+                weights = anchor + classes
+                prior = Prior({**pseudo_counts, "classes": weights / weights.sum()})
+                log_classes = prior["classes"].log()
+                log_rows, log_prior = _maximise(rows, statistics, prior, way.dtype)
+                sums = ranks.gather(expect(blocks, log_rows, log_classes, watch=not left), I, K, blocks=True)
+                del log_rows
+                classes, (likelihood, _) = _in_order(sums).split([K, 2])
+                bounds.append(likelihood + anchor @ log_classes + log_prior)
+                del statistics
+                statistics = ranks.total(tally(layout, posterior))
             objective += torch.stack(bounds).tolist()
-            converged = torch.allclose(posterior, previous, rtol=0, atol=TOLERANCE)
-        posterior = quantise(posterior)
+            converged = float(sums[:, -1].amax()) <= TOLERANCE
+        del layout, blocks
+        posterior = ranks.gather(posterior.to(torch.float64), I, K)
+        if way.dtype != torch.float64 or rows.form != form:
+            statistics = ranks.total(count(form, own, posterior[ranks.span(I, K)]))
         return Fit(
             posterior=posterior,
-            statistics=count(form, answers, posterior),
+            statistics=statistics,
             prior=prior,
             objective=tuple(objective),
             iterations=len(objective),
             converged=converged,
             model=self.name,
             version=self.version,
+            dtype=way.dtype,
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         rows = self._rows(form)
         known = statistics if rows.form == form else coin(form, answers.K, statistics)
-        return quantise(log_joint(rows, arrange(answers, rows.form), known, prior).softmax(1))
+        log_rows, _ = rows.maximise(known, prior)
+        layout = arrange(answers, rows.form)
+        joint = clamp(prior["classes"].log() + evidence(layout, log_rows), layout.gold)
+        posterior = torch.empty_like(joint)
+        normalise(joint, out=posterior)
+        return posterior
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         rows = self._rows(form)
@@ -112,7 +148,27 @@ class EM:
         return self.full if form == Form.FULL else self.coin
 
 
-def log_joint(rows: Rows, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
-    """The E-step before it is normalised: (I, K) log p(answers to the item, true class), -inf where gold denies it."""
-    joint = prior["classes"].log() + rows.evidence(layout, statistics, prior)
-    return clamp(joint, layout.gold)
+def _maximise(rows: Rows, statistics: Tensor, prior: Prior, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """As `rows.maximise`, some annotators at a time; log p(label | class) in `dtype`.
+
+    It is laid out as [annotator, label, class]: that is how evidence is read.
+    """
+    J, K = len(statistics), prior["classes"].numel()
+    size = (K, K) if rows.form == Form.FULL else (2, 1)
+    log_rows = statistics.new_empty(J, *size, dtype=dtype).transpose(1, 2)
+    height = -(-ANNOTATORS // statistics.shape[1])
+    log_priors = statistics.new_zeros(-(-J // height))
+
+    def maximise(part: tuple[Tensor, Tensor, Tensor]) -> None:
+        known, log_row, log_prior = part
+        maximised = rows.maximise(known, prior)
+        log_row.copy_(maximised[0])
+        log_prior.copy_(maximised[1])
+
+    each(maximise, zip(statistics.split(height), log_rows.split(height), log_priors, strict=bool(J)), statistics.device)
+    return log_rows, _in_order(log_priors[:, None]).squeeze()
+
+
+def _in_order(sums: Tensor) -> Tensor:
+    """(B, C) -> (C,), the blocks' sums added in their order."""
+    return pad(sums, (0, 0, 1, 0)).cumsum(0)[-1]

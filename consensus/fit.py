@@ -24,6 +24,8 @@ class Fit:
     model: str
     version: str
     seed: int | None = None  # for models that draw random numbers
+    dtype: torch.dtype = torch.float64  # of the iterations; posteriors are published in float64
+    residuals: tuple[float, ...] = ()  # of models without an objective: how far each iteration is from a fixed point
 
     @property
     def confidence(self) -> Tensor:

@@ -1,5 +1,6 @@
 """The two sorted orders of the answers, prepared once and used by every iteration."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -7,17 +8,21 @@ from torch import Tensor
 
 from consensus.answers import Answers
 from consensus.form import Form
-from consensus.segment import Segments
+from consensus.segment import Segments, integers
+from consensus.threads import each
+
+BLOCK = 2**16  # posteriors in a logical block
+CHUNK = 2**17  # answers, about, in a part of the sums over annotators
+PIECE = 2**16  # answers, about, to be sorted at a time,
+PIECES = 16  # unless there are more than so many times as many
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Layout:
-    """Answers as a sparse table seen from both sides.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Items:
+    """Answers as seen from the items.
 
     FULL joins items with cells (annotator, label), numbered annotator * K + label; COIN joins votes (item, label),
-    numbered item * K + label, with annotators. `evidence` sums what annotators say for each item or vote, `counts` sums
-    posteriors for each cell or annotator. Both are sorted on all three codes, so that the order in which answers came
-    leaves no trace.
+    numbered item * K + label, with annotators. `evidence` sums what annotators say for each item or vote.
     """
 
     form: Form
@@ -25,26 +30,98 @@ class Layout:
     J: int
     K: int
     evidence: Segments  # FULL: item <- cell; COIN: vote <- annotator
-    counts: Segments  # FULL: cell <- item; COIN: annotator <- vote
-    labels: Tensor  # (J, K) float64, answers of each annotator by label
-    votes: Tensor  # (I, K) float64, answers to each item by label
     gold: Tensor | None  # (I,) int64, -1 = not gold
 
+    @property
+    def votes(self) -> Tensor:
+        """(I, K) float64, answers to each item by label."""
+        lengths = self.evidence.lengths
+        if self.form == Form.FULL:
+            items = torch.arange(self.I, device=lengths.device).repeat_interleave(lengths)
+            lengths = torch.bincount(items * self.K + self.evidence.index % self.K, minlength=self.I * self.K)
+        return lengths.reshape(self.I, self.K).to(torch.float64)
 
-def arrange(answers: Answers, form: Form) -> Layout:
-    """Sort the answers for `form`."""
+    @property
+    def idle(self) -> Tensor:
+        """The items without answers, ascending."""
+        lengths = self.evidence.lengths
+        if self.form == Form.COIN:
+            lengths = lengths.reshape(self.I, self.K).sum(1)
+        return (lengths == 0).nonzero().squeeze(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Layout(Items):
+    """Answers as a sparse table seen from both sides: `counts` sums posteriors for each cell or annotator.
+
+    Each side is sorted on all three codes, so that the order in which answers came leaves no trace.
+    """
+
+    counts: Segments  # FULL: cell <- item; COIN: annotator <- vote
+
+    @property
+    def labels(self) -> Tensor:
+        """(J, K) float64, answers of each annotator by label."""
+        lengths = self.counts.lengths
+        if self.form == Form.COIN:
+            annotators = torch.arange(self.J, device=lengths.device).repeat_interleave(lengths)
+            lengths = torch.bincount(annotators * self.K + self.counts.index % self.K, minlength=self.J * self.K)
+        return lengths.reshape(self.J, self.K).to(torch.float64)
+
+    def blocks(self) -> Iterator[Items]:
+        """The logical blocks: `block_height` items at a time, in order, whatever the threads, chunks or ranks."""
+        height = block_height(self.K)
+        for number, part in enumerate(self.evidence.parts() if self.I else ()):
+            first = number * height
+            size = min(height, self.I - first)
+            gold = None if self.gold is None else self.gold[first : first + size]
+            yield Items(form=self.form, I=size, J=self.J, K=self.K, evidence=part, gold=gold)
+
+
+def block_height(K: int) -> int:
+    """Items in a logical block."""
+    return -(-BLOCK // K)
+
+
+def arrange(answers: Answers, form: Form, finer: int = 1) -> Layout:
+    """Sort the answers for `form`, in pieces, and in so many times as many if memory is short."""
     I, J, K = answers.I, answers.J, answers.K
-    item, label, annotator = answers.item, answers.label, answers.annotator
-    by_item = ((item * K + label) * J + annotator).sort().values
-    by_annotator = ((annotator * K + label) * I + item).sort().values
-    vote, answerer = by_item // max(J, 1), by_item % max(J, 1)
-    cell, answered = by_annotator // max(I, 1), by_annotator % max(I, 1)
     if form == Form.FULL:
-        evidence = Segments.of(vote // K, I, answerer * K + vote % K, J * K)
-        counts = Segments.of(cell, J * K, answered, I)
+        left, right = answers.item, answers.label.add(answers.annotator, alpha=K)
+        sizes, height = (I, J * K), block_height(K)
     else:
-        evidence = Segments.of(vote, I * K, answerer, J)
-        counts = Segments.of(cell // K, J, answered * K + cell % K, I * K)
-    labels = torch.bincount(cell, minlength=J * K).to(torch.float64).reshape(J, K)
-    votes = torch.bincount(vote, minlength=I * K).to(torch.float64).reshape(I, K)
-    return Layout(form, I, J, K, evidence, counts, labels, votes, answers.gold)
+        left, right = answers.label.add(answers.item, alpha=K), answers.annotator
+        sizes, height = (I * K, J), block_height(K) * K
+    pieces = min(-(-answers.N // PIECE), PIECES) * finer
+    annotators = -(-J * CHUNK // max(answers.N, 1))
+    return Layout(
+        form=form,
+        I=I,
+        J=J,
+        K=K,
+        evidence=_join(left, sizes[0], right, sizes[1], height, pieces),
+        counts=_join(right, sizes[1], left, sizes[0], annotators * sizes[1] // max(J, 1), pieces),
+        gold=answers.gold,
+    )
+
+
+def _join(segment: Tensor, S: int, row: Tensor, R: int, height: int, pieces: int) -> Segments:
+    """Both codes in one number, the segment's in the high bits: one sort orders both."""
+    bits, kind = max(R - 1, 0).bit_length(), integers(max(R, segment.numel()))
+    width = max(-(-S // max(pieces, 1)), 1)
+    piece = segment.div(width, rounding_mode="floor").to(torch.int16) if width < S else None
+
+    def order(first: int) -> tuple[Tensor, Tensor]:
+        if piece is None:
+            keys = row.add(segment, alpha=2**bits)
+        else:
+            mine = (piece == first // width).nonzero().squeeze(1)
+            keys = row[mine].add_(segment[mine], alpha=2**bits)
+        keys = keys.sort().values
+        lengths = torch.bincount((keys >> bits).sub_(first), minlength=min(width, S - first))
+        return lengths, keys.bitwise_and_(2**bits - 1).to(kind)
+
+    ordered = each(order, range(0, S, width), segment.device)
+    lengths = torch.cat([lengths for lengths, _ in ordered]) if ordered else segment.new_zeros(0)
+    index = torch.cat([index for _, index in ordered]) if ordered else segment.new_zeros(0)
+    return Segments.from_lengths(lengths, index, R, height)

@@ -8,7 +8,6 @@ Observation model of Dawid & Skene (1979) with tied parameters, as in Zhang, Che
 M-step: a_j = (c_j + A) / (n_j + A + B), c_j the expected number right of j's n_j answers.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from consensus.em import EM
 from consensus.form import Form
-from consensus.layout import Layout
 from consensus.prior import Prior
 from consensus.reliability import Reliability, interval
 from consensus.segment import block_sum
@@ -41,15 +39,9 @@ class Coin:
             pooled = pooled.to(total.device) + torch.stack([total[0], total[1:].sum() - total[0]])
         return {"coin": STRENGTH * pooled / pooled.sum()}
 
-    def evidence(self, layout: Layout, statistics: Tensor, prior: Prior) -> Tensor:
-        right, wrong = self._log_accuracy(statistics, prior)  # (J,), (J,)
-        wrong = wrong - math.log(max(layout.K - 1, 1))
-        votes = layout.evidence.sum(torch.stack([right - wrong, wrong], 1)).reshape(layout.I, layout.K, 2)
-        return votes[:, :, 0] + votes[:, :, 1].sum(1, keepdim=True)
-
-    def log_prior(self, statistics: Tensor, prior: Prior) -> Tensor:
+    def maximise(self, statistics: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
         log_accuracy = torch.stack(self._log_accuracy(statistics, prior), 1)  # (J, 2)
-        return prior["coin"] @ block_sum(log_accuracy)
+        return log_accuracy[:, None], prior["coin"] @ block_sum(log_accuracy)
 
     def reliability(self, statistics: Tensor, prior: Prior) -> Reliability:
         right, wrong = self._counts(statistics, prior)

@@ -3,11 +3,37 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from consensus import dawid_skene, majority, one_coin
+from consensus import (
+    cbcc,
+    dawid_skene,
+    ebcc,
+    glad,
+    ibcc,
+    kos,
+    mace,
+    majority,
+    one_coin,
+    touchstone,
+    wawa,
+    zero_based_skill,
+)
 from consensus.errors import UnknownModelError
 from consensus.model import Model
 
-_ALL: tuple[Model, ...] = (majority.MODEL, one_coin.MODEL, dawid_skene.MODEL)
+_ALL: tuple[Model, ...] = (
+    majority.MODEL,
+    one_coin.MODEL,
+    dawid_skene.MODEL,
+    wawa.MODEL,
+    zero_based_skill.MODEL,
+    glad.MODEL,
+    mace.MODEL,
+    kos.MODEL,
+    ibcc.MODEL,
+    cbcc.MODEL,
+    ebcc.MODEL,
+    touchstone.MODEL,
+)
 
 MODELS: Mapping[str, Model] = MappingProxyType({model.name: model for model in _ALL})
 

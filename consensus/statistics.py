@@ -12,14 +12,37 @@ from consensus.answers import Answers
 from consensus.form import Form, form_for, width
 from consensus.layout import Layout, arrange
 
-__all__ = ["GRID", "Form", "coin", "count", "form_for", "quantise", "tally", "width"]
+__all__ = [
+    "GRID",
+    "Form",
+    "coin",
+    "count",
+    "form_for",
+    "grid",
+    "quantise",
+    "quantise_",
+    "tally",
+    "width",
+]
 
 GRID = 2.0**-32
+SINGLE_GRID = 2.0**-24
 
 
 def quantise(posterior: Tensor) -> Tensor:
     """Round to the nearest multiple of 2^-32. A row of K then sums to 1 within K * 2^-33."""
-    return (posterior / GRID).round() * GRID
+    return quantise_(posterior.clone())
+
+
+def quantise_(posterior: Tensor) -> Tensor:
+    """As :func:`quantise`, in place."""
+    step = grid(posterior.dtype)
+    return posterior.mul_(1 / step).round_().mul_(step)
+
+
+def grid(dtype: torch.dtype) -> float:
+    """The step of posteriors in `dtype`; float32 has no room for more than multiples of 2^-24."""
+    return GRID if dtype == torch.float64 else SINGLE_GRID
 
 
 def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
@@ -30,11 +53,22 @@ def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
 def tally(layout: Layout, posterior: Tensor) -> Tensor:
     """As :func:`count`, on answers already arranged."""
     J, K = layout.J, layout.K
+    statistics = posterior.new_empty(J, width(layout.form, K), dtype=torch.float64)
+
+    def put_cells(first: int, cells: Tensor) -> None:
+        start, size = first // K, len(cells) // K
+        by_label = statistics[start : start + size].view(size, K, K).transpose(1, 2)  # [label, true class]
+        by_label.copy_(cells.view(size, K, K))
+
+    def put_right(first: int, right: Tensor) -> None:
+        statistics[first : first + len(right), :1] = right
+
     if layout.form == Form.FULL:
-        cells = layout.counts.sum(posterior)  # (J * K, K) [label, true class]
-        return cells.reshape(J, K, K).transpose(1, 2).reshape(J, K * K)
-    right = layout.counts.sum(posterior.reshape(-1, 1))
-    return torch.cat([right, layout.labels.to(posterior.dtype)], 1)
+        layout.counts.sum_into(put_cells, posterior)
+    else:
+        layout.counts.sum_into(put_right, posterior.reshape(-1, 1))
+        statistics[:, 1:] = layout.labels
+    return statistics
 
 
 def coin(form: Form, K: int, statistics: Tensor) -> Tensor:

@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from consensus.layout import Layout
+from consensus.layout import Items
 
 
-def shares(layout: Layout) -> Tensor:
+def shares(layout: Items) -> Tensor:
     """(I, K) float64, the share of each class among an item's answers: uniform without answers, one-hot for gold."""
-    total = layout.votes.sum(1, keepdim=True)
-    voted = torch.where(total > 0, layout.votes / total.clamp(min=1), 1 / layout.K)
+    votes = layout.votes
+    total = votes.sum(1, keepdim=True)
+    voted = torch.where(total > 0, votes / total.clamp(min=1), 1 / layout.K)
     if layout.gold is None:
         return voted
     known = one_hot(layout.gold.clamp(min=0), layout.K).to(voted.dtype)

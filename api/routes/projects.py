@@ -8,7 +8,7 @@ from api.doors import find_project
 from api.problems import Fault, ProblemError
 from api.schemas.page import Page
 from api.schemas.problem import problems
-from api.schemas.project import Project, ProjectChange, ProjectCreation, check_thresholds
+from api.schemas.project import Project, ProjectChange, ProjectCreation, check_model, check_thresholds
 from api.services import Here
 from db import projects
 
@@ -54,5 +54,9 @@ def change_project(services: Here, caller: Admin, project: str, change: ProjectC
             )
         except ValueError as error:
             raise ProblemError(422, "The request is not valid.", [Fault("/fail_threshold", str(error))]) from None
+        try:
+            check_model(changes.get("model", present.model), len(present.classes) or present.max_classes)
+        except ValueError as error:
+            raise ProblemError(422, "The request is not valid.", [Fault("/model", str(error))]) from None
         projects.change(connection, caller.tenant_id, project, changes)
         return Project.of(projects.get(connection, caller.tenant_id, project))

@@ -17,7 +17,20 @@ from api.doors import NAME
 from db.bodies import MAX_KEY
 from db.projects import NewProject, ProjectRow
 
-Model = Literal["majority", "one-coin", "dawid-skene"]
+Model = Literal[
+    "majority",
+    "one-coin",
+    "dawid-skene",
+    "wawa",
+    "zero-based-skill",
+    "glad",
+    "mace",
+    "kos",
+    "ibcc",
+    "cbcc",
+    "ebcc",
+    "touchstone",
+]
 Repeats = Literal["first", "last", "all"]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
@@ -107,6 +120,7 @@ class ProjectCreation(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        check_model(self.model, len(self.classes) or self.max_classes)
         check_thresholds(self.fail_threshold, self.pass_threshold)
         return self
 
@@ -142,3 +156,9 @@ def check_thresholds(fail: float, passing: float) -> None:
     """Raise ValueError unless the thresholds are in order."""
     if fail > passing:
         raise ValueError("fail_threshold: must not be above pass_threshold")
+
+
+def check_model(model: str, classes: int) -> None:
+    """Raise ValueError unless the model can tell so many classes apart."""
+    if model == "kos" and classes > 2:
+        raise ValueError("model: kos is for two classes")

@@ -48,9 +48,9 @@ def permutation(size: int, seed: int) -> Tensor:
 
 
 @st.composite
-def crowds(draw: st.DrawFn) -> Answers:
+def crowds(draw: st.DrawFn, classes: int = 4) -> Answers:
     """Any crowd of a few items, annotators and classes: with repeats, idle annotators, unanswered items, gold."""
-    I, J, K = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(2, 4))
+    I, J, K = draw(st.integers(1, 6)), draw(st.integers(1, 4)), draw(st.integers(2, classes))
     triple = st.tuples(st.integers(0, I - 1), st.integers(0, J - 1), st.integers(0, K - 1))
     gold = draw(st.none() | st.lists(st.integers(-1, K - 1), min_size=I, max_size=I))
     return answers_of(draw(st.lists(triple, max_size=25)), I, J, K, gold)

@@ -14,10 +14,26 @@ from tests.unit.consensus.crowds import PROPERTY, answers_of, crowds, permutatio
 
 pytestmark = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 
+APPROXIMATE = {"wawa", "zero-based-skill", "glad", "kos", "ebcc"}
+"""Models that know more in a fit than statistics and prior hold; their docstrings say what a live update does."""
+
+
+def most(model: Model, K: int) -> int:
+    """K, or as many classes as the model takes."""
+    return min(K, 2) if model.name == "kos" else K
+
+
+def folded(model: Model, answers: Answers) -> Answers:
+    """The answers, with classes taken together if they are too many for the model."""
+    K = most(model, answers.K)
+    gold = None if answers.gold is None else torch.where(answers.gold < 0, -1, answers.gold % K)
+    return Answers(answers.item, answers.annotator, answers.label % K, answers.I, answers.J, K, gold)
+
 
 @given(answers=crowds())
 @PROPERTY
 def test_any_crowd_gets_probabilities(model: Model, answers: Answers) -> None:
+    answers = folded(model, answers)
     fit = model.fit(answers)
 
     assert fit.posterior.shape == (answers.I, answers.K)
@@ -32,6 +48,7 @@ def test_any_crowd_gets_probabilities(model: Model, answers: Answers) -> None:
 @given(answers=crowds())
 @PROPERTY
 def test_the_objective_never_falls(model: Model, answers: Answers) -> None:
+    answers = folded(model, answers)
     objective = torch.tensor(model.fit(answers).objective, dtype=torch.float64)
 
     assert bool((objective.diff() >= -1e-10 * (1 + objective[1:].abs())).all())
@@ -40,17 +57,44 @@ def test_the_objective_never_falls(model: Model, answers: Answers) -> None:
 @given(answers=crowds())
 @PROPERTY
 def test_a_live_update_from_the_end_of_a_fit_stays_there(model: Model, answers: Answers) -> None:
-    form = form_for(answers.K)
+    if model.name in APPROXIMATE:
+        return
     fit = model.fit(answers)
+
+    again = model.update(answers, fit.statistics, fit.prior, form=form_for(answers.K))
+
+    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6 if fit.converged else 1e-2)
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_live_update_gives_nearly_all_the_answers_of_the_fit(model: Model, form: Form) -> None:
+    answers = folded(model, simulate(11).answers)
+    fit = model.fit(answers, form=form)
 
     again = model.update(answers, fit.statistics, fit.prior, form=form)
 
-    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6 if fit.converged else 1e-2)
+    assert float((again.argmax(1) == fit.answer).to(torch.float64).mean()) > 0.95
+
+
+@given(answers=crowds())
+@PROPERTY
+def test_it_converges(model: Model, answers: Answers) -> None:
+    if model.name != "kos":  # it need not, among a handful of answers
+        assert model.fit(folded(model, answers)).converged
+
+
+def test_every_iteration_is_on_record(model: Model) -> None:
+    fit = model.fit(folded(model, small_crowd()))
+
+    assert fit.converged
+    assert len(fit.objective) + len(fit.residuals) == (0 if model.name == "wawa" else fit.iterations)
+    assert not fit.residuals or fit.residuals[-1] <= 1e-6
 
 
 @given(answers=crowds())
 @PROPERTY
 def test_gold_is_clamped(model: Model, answers: Answers) -> None:
+    answers = folded(model, answers)
     if answers.gold is None:
         return
     fit = model.fit(answers)
@@ -62,7 +106,7 @@ def test_gold_is_clamped(model: Model, answers: Answers) -> None:
 
 
 def test_the_order_of_answers_leaves_no_trace(model: Model, device: torch.device) -> None:
-    answers = small_crowd().to(device)
+    answers = folded(model, small_crowd()).to(device)
     fit = model.fit(answers)
     for seed in range(3):
         other = model.fit(shuffled(answers, seed))
@@ -73,7 +117,8 @@ def test_the_order_of_answers_leaves_no_trace(model: Model, device: torch.device
 
 
 def test_another_number_of_threads_gives_the_same_bits(model: Model) -> None:
-    answers = simulate(3, challenges=20_000, answers=60_000, respondents=300).answers
+    items, crowd = (400, 20) if model.name == "ebcc" else (4000, 100)  # its tensors, with all subtypes, are as large
+    answers = folded(model, simulate(3, challenges=items, classes=10, answers=10 * items, respondents=crowd).answers)
     fits = []
     for threads in (1, 2):
         torch.set_num_threads(threads)
@@ -84,7 +129,7 @@ def test_another_number_of_threads_gives_the_same_bits(model: Model) -> None:
 
 
 def test_names_change_nothing_but_the_last_bits(model: Model) -> None:
-    answers = small_crowd()
+    answers = folded(model, small_crowd())
     item, annotator, label = permutation(answers.I, 1), permutation(answers.J, 2), permutation(answers.K, 3)
     renamed = Answers(
         item[answers.item], annotator[answers.annotator], label[answers.label], answers.I, answers.J, answers.K
@@ -96,14 +141,14 @@ def test_names_change_nothing_but_the_last_bits(model: Model) -> None:
 
 
 def test_devices_agree(model: Model, device: torch.device) -> None:
-    answers = small_crowd()
+    answers = folded(model, small_crowd())
     torch.testing.assert_close(
         model.fit(answers.to(device)).posterior.cpu(), model.fit(answers).posterior, rtol=0, atol=1e-8
     )
 
 
 def test_a_single_answer_is_believed(model: Model) -> None:
-    fit = model.fit(answers_of([(0, 0, 1)], 1, 1, 3))
+    fit = model.fit(answers_of([(0, 0, 1)], 1, 1, most(model, 3)))
 
     assert fit.answer.tolist() == [1]
     assert float(fit.confidence) > 0.5
@@ -111,6 +156,7 @@ def test_a_single_answer_is_believed(model: Model) -> None:
 
 @pytest.mark.parametrize("K", [100, 16])
 def test_one_answer_each_among_many_classes_is_believed(model: Model, K: int) -> None:
+    K = most(model, K)
     answers = answers_of([(i, i % 5, (7 * i) % K) for i in range(200)], 200, 5, K)
 
     fit = model.fit(answers)
@@ -122,19 +168,20 @@ def test_one_answer_each_among_many_classes_is_believed(model: Model, K: int) ->
 
 
 def test_unanimous_answers_are_right(model: Model) -> None:
-    fit = model.fit(answers_of([(i, j, 0) for i in range(30) for j in range(4)], 30, 4, 3))
+    fit = model.fit(answers_of([(i, j, 0) for i in range(30) for j in range(4)], 30, 4, most(model, 3)))
 
     assert fit.answer.tolist() == [0] * 30
     assert float(fit.confidence.min()) > 0.99
 
 
 def test_a_class_that_nobody_chose_is_never_the_answer(model: Model) -> None:
-    answers = small_crowd(classes=3)
-    wider = Answers(answers.item, answers.annotator, answers.label, answers.I, answers.J, 4)
+    chosen = most(model, 4) - 1
+    answers = small_crowd(classes=chosen)
+    wider = Answers(answers.item, answers.annotator, answers.label, answers.I, answers.J, chosen + 1)
 
     fit = model.fit(wider)
 
-    assert int(fit.answer.max()) < 3
+    assert int(fit.answer.max()) < chosen
 
 
 def test_one_class_is_certain(model: Model) -> None:
@@ -154,7 +201,7 @@ def test_no_answers_at_all(model: Model) -> None:
 
 
 def test_items_without_answers_change_nothing(model: Model) -> None:
-    answers = small_crowd()
+    answers = folded(model, small_crowd())
     more = Answers(answers.item, answers.annotator, answers.label, answers.I + 50, answers.J, answers.K)
 
     torch.testing.assert_close(
@@ -164,10 +211,11 @@ def test_items_without_answers_change_nothing(model: Model) -> None:
 
 @pytest.mark.parametrize("form", Form)
 def test_nothing_known_of_a_respondent_means_the_population(model: Model, form: Form) -> None:
-    crowd = simulate(5, challenges=300, answers=3000, respondents=60)
+    K = most(model, 4)
+    crowd = simulate(5, challenges=300, classes=K, answers=3000, respondents=60)
     fit = model.fit(crowd.answers, form=form)
 
-    unknown = model.reliability(torch.zeros(1, width(form, 4), dtype=torch.float64), fit.prior, form=form)
+    unknown = model.reliability(torch.zeros(1, width(form, K), dtype=torch.float64), fit.prior, form=form)
     everyone = model.reliability(fit.statistics, fit.prior, form=form)
 
     assert float(everyone.accuracy.min()) < float(unknown.accuracy) < float(everyone.accuracy.max())
@@ -176,7 +224,7 @@ def test_nothing_known_of_a_respondent_means_the_population(model: Model, form: 
 
 @pytest.mark.parametrize("form", Form)
 def test_reliability_ranks_respondents_by_skill(model: Model, form: Form) -> None:
-    crowd = simulate(6, challenges=1000, answers=12_000, respondents=60)
+    crowd = simulate(6, challenges=1000, classes=most(model, 4), answers=12_000, respondents=60)
     fit = model.fit(crowd.answers, form=form)
 
     reliability = model.reliability(fit.statistics, fit.prior, form=form)
@@ -190,23 +238,25 @@ def test_reliability_ranks_respondents_by_skill(model: Model, form: Form) -> Non
 
 @pytest.mark.parametrize("form", Form)
 def test_both_forms_of_statistics_serve(model: Model, form: Form) -> None:
-    answers = small_crowd()
+    answers = folded(model, small_crowd())
     fit = model.fit(answers, form=form)
 
     assert fit.statistics.shape == (answers.J, width(form, answers.K))
     again = model.update(answers, fit.statistics, fit.prior, form=form)
-    torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6)
+    assert again.shape == fit.posterior.shape
+    if model.name not in APPROXIMATE:
+        torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6)
 
 
 def test_prior_before_any_answer_survives_json(model: Model) -> None:
-    for K in (1, 2, 16, 17, 300):
+    for K in {most(model, K) for K in (1, 2, 16, 17, 300)}:
         prior = model.prior(K, form_for(K))
         assert type(prior).from_json(prior.to_json()).to_json() == prior.to_json()
         assert prior["classes"].shape == (K,)
 
 
 def test_accuracy_on_a_simulated_crowd(model: Model) -> None:
-    crowd = simulate(7)
+    crowd = simulate(7, classes=most(model, 4))
     votes = score(MODELS["majority"].fit(crowd.answers).posterior, crowd.truth).accuracy
 
     accuracy = score(model.fit(crowd.answers).posterior, crowd.truth).accuracy

@@ -5,7 +5,7 @@ from consensus.registry import MODELS, get
 
 
 def test_models_go_by_their_names() -> None:
-    assert set(MODELS) >= {"majority", "one-coin", "dawid-skene"}
+    assert set(MODELS) >= {"majority", "one-coin", "dawid-skene", "glad", "kos", "ebcc"}
     assert all(get(name).name == name for name in MODELS)
 
 

@@ -1,0 +1,180 @@
+"""Streaming against the whole fit, and the cost of an update."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.consensus.contender import answers_of
+from benchmarks.consensus.datasets import Arrays, synthetic
+from consensus.answers import Answers
+from consensus.form import Form, form_for, width
+from consensus.live import revise
+from consensus.model import Model
+from consensus.prior import Prior
+from consensus.scores import score
+from consensus.segment import Segments
+from consensus.statistics import count
+
+BATCH = 100
+REVISITED = 100  # stale challenges that a batch revisits
+PASSES = 20  # over all challenges, at most, when nothing else is left to do
+STILL = 1e-4
+SHUFFLES = 3
+ENOUGH = 100
+CLAIM = 1000
+CLAIMS = 31
+STORED = (10**5, 10**7)
+QUICK_STORED = (10**4, 10**5)
+CLASSES = 4
+
+
+@dataclass(slots=True)
+class Stream:
+    """A project's live state. A challenge is the staler the more its respondents' statistics moved since its visit."""
+
+    model: Model
+    answers: Answers  # all that will come
+    form: Form
+    posterior: Tensor = field(init=False)
+    statistics: Tensor = field(init=False)
+    moved: Tensor = field(init=False)  # (J,) how far the statistics of each have gone, all told
+    seen: Tensor = field(init=False)  # (I,) the sum of that over an item's annotators at its visit
+    counted: Tensor = field(init=False)  # (N,) bool
+    prior: Prior = field(init=False)
+    visits: int = 0
+
+    def __post_init__(self) -> None:
+        a = self.answers
+        self.posterior = torch.full((a.I, a.K), 1 / a.K, dtype=torch.float64)
+        self.statistics = torch.zeros(a.J, width(self.form, a.K), dtype=torch.float64)
+        self.moved = torch.zeros(a.J, 1, dtype=torch.float64)
+        self.seen = torch.zeros(a.I, dtype=torch.float64)
+        self.counted = torch.zeros(a.N, dtype=torch.bool)
+        self.prior = self.model.prior(a.K, self.form)
+
+    def take(self, batch: Tensor) -> None:
+        """Count the answers at these places, and revisit the challenges that are stalest."""
+        before = self.counted.clone()
+        self.counted[batch] = True
+        self._visit(self.answers.item[batch].unique(), before)
+        self._visit(self.staleness().topk(min(REVISITED, self.answers.I)).indices.sort().values, self.counted)
+
+    def drain(self) -> int:
+        """Revisit everything, the stalest first, until nothing moves; the number of challenges revisited."""
+        start = self.visits
+        for _ in range(PASSES):
+            posterior = self.posterior.clone()
+            for part in self.staleness().argsort(descending=True, stable=True).split(REVISITED):
+                self._visit(part.sort().values, self.counted)
+            if float((self.posterior - posterior).abs().max()) < STILL:
+                break
+        return self.visits - start
+
+    def staleness(self) -> Tensor:
+        """(I,)"""
+        return self._movement() - self.seen
+
+    def _movement(self) -> Tensor:
+        item, annotator = self.answers.item[self.counted], self.answers.annotator[self.counted]
+        order = item.argsort(stable=True)
+        segments = Segments.of(item[order], self.answers.I, annotator[order], self.answers.J)
+        return segments.sum(self.moved).squeeze(1)
+
+    def _visit(self, items: Tensor, before: Tensor) -> None:
+        touched = torch.zeros(self.answers.I, dtype=torch.bool)
+        touched[items] = True
+        mine = touched[self.answers.item]
+        old, annotators = _part(self.answers, mine & before, mine & self.counted, items)
+        new, _ = _part(self.answers, mine & self.counted, mine & self.counted, items)
+        known = self.statistics[annotators]
+        revision = revise(self.model, old, self.posterior[items], new, known, self.prior, form=self.form)
+        self.posterior[items] = revision.posterior
+        self.statistics[annotators] = revision.statistics
+        self.moved[annotators, 0] += (revision.statistics - known).abs().sum(1) / (1 + known.sum(1))
+        self.seen[items] = self._movement()[items]
+        self.visits += len(items)
+
+
+def _part(answers: Answers, chosen: Tensor, everyone: Tensor, items: Tensor) -> tuple[Answers, Tensor]:
+    """The chosen answers, items and annotators numbered anew, and whom the new numbers mean."""
+    annotators = answers.annotator[everyone].unique()
+    item = torch.searchsorted(items, answers.item[chosen])
+    annotator = torch.searchsorted(annotators, answers.annotator[chosen])
+    return Answers(item, annotator, answers.label[chosen], len(items), len(annotators), answers.K), annotators
+
+
+def run(
+    sets: Mapping[str, Path], model: Model, directory: Path, quick: bool, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Gaps in points of accuracy below the whole fit; times in milliseconds."""
+    gaps = {}
+    for name, path in sets.items():
+        say(f"streaming {name}")
+        gaps[name] = _gap(Arrays.load(path), model, 1 if quick else SHUFFLES)
+    large = [gap for gap in gaps.values() if gap["truths"] >= ENOUGH]
+    times = []
+    for N in QUICK_STORED if quick else STORED:
+        say(f"updating {CLAIM} answers among {N:.0e}")
+        times.append(_update(synthetic(N, CLASSES).save(directory), model))
+    return {
+        "model": model.name,
+        "mean_gap": fmean(gap["mean"] for gap in large) if large else None,
+        "worst_gap": max((gap["worst"] for gap in large), default=None),
+        "update_ms": times[-1],
+        "update_growth": times[-1] / times[0],
+        "datasets": gaps,
+    }
+
+
+def _gap(arrays: Arrays, model: Model, shuffles: int) -> dict[str, float]:
+    answers, truth = answers_of(arrays), torch.from_numpy(arrays.truth)
+    form = form_for(answers.K) if arrays.shared else Form.COIN
+    whole = score(model.fit(answers, form=form).posterior, truth)
+    orders = [torch.arange(answers.N)]
+    orders += [torch.randperm(answers.N, generator=torch.Generator().manual_seed(seed)) for seed in range(shuffles)]
+    gaps, drained = [], []
+    for order in orders:
+        stream = Stream(model, answers, form)
+        for batch in order.split(BATCH):
+            stream.take(batch)
+        drained.append(stream.drain() / answers.I)
+        gaps.append(100 * (whole.accuracy - score(stream.posterior, truth).accuracy))
+    return {
+        "mean": fmean(gaps),
+        "worst": max(gaps, key=abs),
+        "drain_visits_per_challenge": fmean(drained),
+        "truths": whole.items,
+    }
+
+
+def _update(path: Path, model: Model) -> float:
+    """The median time to take in 1,000 answers to challenges that have others, all tensors loaded."""
+    answers = answers_of(Arrays.load(path))
+    form = form_for(answers.K)
+    order = answers.item.argsort(stable=True)
+    each = answers.N // answers.I
+    posterior = torch.full((answers.I, answers.K), 1 / answers.K, dtype=torch.float64)
+    statistics, prior = count(form, answers, posterior), model.prior(answers.K, form)
+    random = torch.Generator().manual_seed(1)
+    times = []
+    for _ in range(CLAIMS):
+        items = torch.randint(answers.I, (CLAIM,), generator=random).unique()
+        places = order[(items[:, None] * each + torch.arange(each)).flatten()]
+        start = time.perf_counter()
+        annotators, annotator = answers.annotator[places].unique(return_inverse=True)
+        item, label = torch.arange(len(items)).repeat_interleave(each), answers.label[places]
+        sizes = len(items), len(annotators), answers.K
+        earlier = torch.arange(len(places)) % each > 0
+        before = Answers(item[earlier], annotator[earlier], label[earlier], *sizes)
+        after = Answers(item, annotator, label, *sizes)
+        revision = revise(model, before, posterior[items], after, statistics[annotators], prior, form=form)
+        posterior[items] = revision.posterior
+        statistics[annotators] = revision.statistics
+        times.append(1000 * (time.perf_counter() - start))
+    return median(times)

@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+from torch.multiprocessing import ProcessRaisedException
+
+from consensus.answers import Answers
+from consensus.dawid_skene import MODEL
+from consensus.distributed import ALONE, Ranks, launch
+from consensus.form import Form
+from consensus.layout import block_height
+from consensus.simulation import simulate
+
+K = 16
+CROWD = {"challenges": 5 * block_height(K) // 2, "classes": K, "answers": 25_000, "respondents": 40}
+
+
+Content = tuple[Tensor, Tensor, tuple[float, ...], str]
+
+
+def fit_both(ranks: Ranks) -> dict[Form, Content]:
+    """A fit in either form, of which every rank knows only the answers to its own items."""
+    answers = crowd()
+    span = ranks.span(answers.I, K)
+    mine = (answers.item >= span.start) & (answers.item < span.stop)
+    own = replace(answers, item=answers.item[mine], annotator=answers.annotator[mine], label=answers.label[mine])
+    fits = {form: replace(MODEL, limit=12).fit(own, form=form, ranks=ranks) for form in Form}
+    return {form: (fit.posterior, fit.statistics, fit.objective, fit.prior.to_json()) for form, fit in fits.items()}
+
+
+def crowd() -> Answers:
+    answers = simulate(1, **CROWD).answers
+    gold = torch.full((answers.I,), -1)
+    gold[::100] = 3
+    return replace(answers, gold=gold)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_ranks_give_the_bits_of_a_single_process(size: int) -> None:
+    alone = fit_both(ALONE)
+
+    shared = launch(size, fit_both)
+
+    for form in Form:
+        assert torch.equal(shared[form][0], alone[form][0])
+        assert torch.equal(shared[form][1], alone[form][1])
+        assert shared[form][2:] == alone[form][2:]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_ranks_share_out_every_item_in_whole_blocks(size: int) -> None:
+    I = 3 * block_height(K) + 5
+    spans = [Ranks(rank, size).span(I, K) for rank in range(size)]
+
+    assert [item for span in spans for item in range(I)[span]] == list(range(I))
+    assert all(span.start % block_height(K) == 0 or span.start == I for span in spans)
+
+
+def breaks(ranks: Ranks) -> None:
+    raise ArithmeticError(f"rank {ranks.rank}")
+
+
+def test_an_error_of_a_rank_is_raised_here() -> None:
+    with pytest.raises(ProcessRaisedException, match="ArithmeticError: rank 0"):
+        launch(1, breaks)
