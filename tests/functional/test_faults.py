@@ -69,12 +69,15 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(
 
 
 def post_mortem(engine: Engine) -> tuple[list[tuple[object, ...]], ...]:
-    """Everything that a claim writes."""
+    """Everything that a claim writes, but for posteriors and what follows from them: the idle revisit those."""
+    queries = (
+        "SELECT * FROM answers ORDER BY batch_id, position",
+        "SELECT * FROM batches ORDER BY id",
+        "SELECT challenge_id, revision, answers FROM consensus ORDER BY challenge_id",
+        "SELECT respondent_id, answers FROM respondent_statistics ORDER BY respondent_id",
+    )
     with engine.connect() as connection:
-        return tuple(
-            [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {table} ORDER BY 1, 2")]
-            for table in ("answers", "consensus", "respondent_statistics", "batches")
-        )
+        return tuple([tuple(row) for row in connection.exec_driver_sql(query)] for query in queries)
 
 
 def test_valkey_restarted_empty_between_accept_and_grade(

@@ -19,6 +19,7 @@ from redis.retry import Retry
 from cli.stack.postgres import embedded_postgres
 from cli.stack.server import Server
 from cli.stack.valkey import embedded_valkey
+from tests.processes import runs
 
 HOLDER = """
 import sys, time
@@ -164,7 +165,7 @@ def test_the_next_start_ends_what_was_left_running(home: Path) -> None:
     with embedded_postgres(home / "postgres") as postgres, embedded_valkey(home / "valkey") as valkey:
         assert postgres.ready
         assert valkey.ready
-        assert not any(server.is_running() for server in servers)
+        assert not any(runs(server) for server in servers)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root must be someone else")

@@ -16,6 +16,7 @@ from cli.errors import CliError
 from cli.stack.child import Program
 from cli.stack.home import Home, held
 from cli.stack.supervisor import Service, Supervisor, Tier
+from tests.processes import runs
 
 SLEEPER = "import time; time.sleep(600)"
 STAMPER = """
@@ -102,7 +103,7 @@ def test_no_grandchild_survives_its_parent(supervisor: Supervisor, tmp_path: Pat
     parent.kill()
     look_until(supervisor, lambda: supervisor.processes["worker-refit"] != parent.pid)
     psutil.wait_procs([grandchild], timeout=10)
-    assert not grandchild.is_running()
+    assert not runs(grandchild)
 
 
 def test_stop_goes_by_tiers_and_ends_the_deaf_by_force(supervisor: Supervisor, tmp_path: Path) -> None:
@@ -129,7 +130,7 @@ time.sleep(600)
     processes = [psutil.Process(pid) for pid in supervisor.processes.values()]
     supervisor.stop()
     assert noted.read_text().split() == ["api", "worker-1", "postgres"]
-    assert not any(process.is_running() for process in processes)
+    assert not any(runs(process) for process in processes)
 
 
 def test_what_does_not_come_up_is_named_with_its_log(supervisor: Supervisor, tmp_path: Path) -> None:
