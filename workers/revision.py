@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 from sqlalchemy import Connection
 
-from consensus import live
 from consensus.answers import Answers
 from consensus.fit import TIE
 from consensus.statistics import count
@@ -105,7 +104,7 @@ def revise(
     stored = tensor(locked.stored[changed_ids], device)
     current = statistics_rows.read(connection, respondents.tolist())
     seen = tensor(scheme.statistics(current.packed), device)
-    posterior = live.revise(scheme.model, before, stored, after, seen, scheme.prior, form=scheme.form).posterior
+    posterior = scheme.model.update(after, seen, scheme.prior, form=scheme.form)
     if fixed is not None:
         known = tensor(fixed.known[changed_ids], device)[:, None]
         posterior = torch.where(known, tensor(fixed.posterior[changed_ids], device), posterior)
