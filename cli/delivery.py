@@ -164,10 +164,12 @@ def first_rejection(client: Client, project: str, batches: Sequence[str]) -> str
 def bounded(function: Callable[[Given], Made], items: Iterable[Given], concurrency: int) -> Iterator[Made]:
     """The function's results in the order of the items, computed by threads that run ahead by a few items at most.
 
-    What has not begun when the caller stops, or a call fails, never begins.
+    What has not begun when the caller stops, or a call fails, never begins. After a failure the calls under way are
+    waited for, so that nothing they hold is closed beneath them; a caller who stops, or Ctrl-C, waits for nothing.
     """
     under_way: deque[Future[Made]] = deque()
     pool = ThreadPoolExecutor(concurrency)
+    failed = False
     try:
         for item in items:
             under_way.append(pool.submit(function, item))
@@ -175,8 +177,11 @@ def bounded(function: Callable[[Given], Made], items: Iterable[Given], concurren
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    except Exception:
+        failed = True
+        raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=failed, cancel_futures=True)
 
 
 def _bad_answers(batch: OutgoingBatch, errors: Sequence[dict[str, str]]) -> list[BadAnswer]:

@@ -43,3 +43,20 @@ def test_a_failure_is_raised_and_ends_it() -> None:
     with pytest.raises(ValueError, match="three"):
         list(bounded(fail, range(1000), 2))
     assert len(begun) < 20
+
+
+def test_a_failure_waits_for_the_calls_under_way() -> None:
+    under_way, ended, failed = threading.Event(), threading.Event(), threading.Event()
+
+    def call(number: int) -> None:
+        if number == 0:
+            assert under_way.wait(10)
+            failed.set()
+            raise ValueError("zero")
+        under_way.set()
+        assert failed.wait(10)
+        ended.set()
+
+    with pytest.raises(ValueError, match="zero"):
+        list(bounded(call, range(2), 2))
+    assert ended.is_set()
