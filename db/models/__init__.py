@@ -2,12 +2,14 @@
 
 from db.base import Base
 from db.models.answer import Answer
-from db.models.batch import Batch, Failure, Payload
+from db.models.batch import Batch, Failure, Payload, Score
 from db.models.challenge import Challenge, Consensus
-from db.models.project import Project, ProjectClass
+from db.models.gold import Gold
+from db.models.project import Configuration, Project, ProjectClass
 from db.models.respondent import Respondent, RespondentStatistics
 from db.models.run import ModelRun
 from db.models.tenant import ApiKey, Tenant
+from db.models.verdict import Event, Outbox, Verdict
 
 __all__ = [
     "Answer",
@@ -15,13 +17,19 @@ __all__ = [
     "Base",
     "Batch",
     "Challenge",
+    "Configuration",
     "Consensus",
+    "Event",
     "Failure",
+    "Gold",
     "ModelRun",
+    "Outbox",
     "Payload",
     "Project",
     "ProjectClass",
     "Respondent",
     "RespondentStatistics",
+    "Score",
     "Tenant",
+    "Verdict",
 ]

@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base
 
+SKIP = -1
+
 
 class Answer(Base):
     """One respondent's answer to one challenge, with the grade it was given when it came.
@@ -27,10 +29,13 @@ class Answer(Base):
     """When the respondent answered; when the client did not say, when the batch was accepted."""
     position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     duration_ms: Mapped[int | None] = mapped_column(Integer)
-    grade: Mapped[float] = mapped_column(REAL)
+    grade: Mapped[float | None] = mapped_column(REAL)
+    """Null: there is nothing to be right or wrong about."""
     choice: Mapped[int | None] = mapped_column(SmallInteger)
-    """The class code, for projects of kind choice."""
+    """The class code, for projects of kind choice; :data:`SKIP` for "cannot tell"."""
     counted: Mapped[bool] = mapped_column(Boolean)
     """False: superseded, a repeat that does not count."""
     value: Mapped[Any | None] = mapped_column(JSONB)
     """The answer of every other kind."""
+    session: Mapped[str | None]
+    """What the client calls the sitting that the answer was given in."""

@@ -4,6 +4,7 @@ import uuid
 from datetime import date, datetime
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     CheckConstraint,
     Date,
@@ -87,3 +88,17 @@ class Failure(Base):
     position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[str]
     reason: Mapped[str]
+
+
+class Score(Base):
+    """What was believed of a respondent when a batch, or one sitting of it, was graded."""
+
+    __tablename__ = "scores"
+
+    batch_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    session: Mapped[str] = mapped_column(primary_key=True, server_default="")
+    answers: Mapped[int] = mapped_column(Integer)
+    score: Mapped[float] = mapped_column(REAL)
+    low: Mapped[float] = mapped_column(REAL)
+    high: Mapped[float] = mapped_column(REAL)

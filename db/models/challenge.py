@@ -1,10 +1,24 @@
 """Challenges and the current consensus on each."""
 
-from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, SmallInteger, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Id, Key, Now
+
+STATUSES = ("open", "settled", "ambiguous", "unanswerable")
+STATUS = "status IN ('open', 'settled', 'ambiguous', 'unanswerable')"
 
 
 class Challenge(Base):
@@ -25,6 +39,7 @@ class Consensus(Base):
     __table_args__ = (
         # Its columns and its predicate stand still while a posterior is updated in place: such updates stay HOT.
         Index("ix_consensus_provisional", "project_id", "challenge_id", postgresql_where=text("NOT final")),
+        CheckConstraint(STATUS, "status"),
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -43,3 +58,12 @@ class Consensus(Base):
     final: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     posterior: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
     """Raw q by class code, on the grid of `consensus.statistics.quantise`; shorter than K before classes were added."""
+    status: Mapped[str] = mapped_column(server_default="open")
+    version: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """The latest row of `verdicts`; 0 before the first."""
+    reported: Mapped[float | None] = mapped_column(Double)
+    """The confidence of that version: the next one is written when it has moved far enough from here."""
+    skips: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Counted answers that say "cannot tell"; they are not among `answers`."""
+    gold: Mapped[int | None] = mapped_column(SmallInteger)
+    """The class that statistics count this challenge as, whatever its posterior: what `gold` said when last applied."""

@@ -35,3 +35,6 @@ class RespondentStatistics(Base):
     updated_at: Mapped[Now]
     counts: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
     """Packed by the project's `form`: full, K x K as [true class, answered class]; coin, [right, answers by class]."""
+    gold: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
+    """What of `counts` is there because gold is clamped: counts less this are those of a project without gold."""
+    skips: Mapped[int] = mapped_column(Integer, server_default=text("0"))

@@ -28,7 +28,7 @@ class ModelRun(Base):
     __table_args__ = (
         UniqueConstraint("uid"),
         CheckConstraint("state IN ('waiting', 'running', 'done', 'failed')", "state"),
-        CheckConstraint("cause IN ('requested', 'growth', 'age')", "cause"),
+        CheckConstraint("cause IN ('requested', 'growth', 'age', 'gold')", "cause"),
         Index("uq_model_runs_waiting", "project_id", unique=True, postgresql_where=text("state = 'waiting'")),
         Index("uq_model_runs_running", "project_id", unique=True, postgresql_where=text("state = 'running'")),
         Index("ix_model_runs_project_id_id", "project_id", "id"),

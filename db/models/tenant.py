@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from db.base import Base, Id, Now
 
-SCOPES = ("submit", "read", "admin")
+SCOPES = ("submit", "read", "admin", "gold")
 
 
 class Tenant(Base):
@@ -25,7 +25,7 @@ class ApiKey(Base):
     """An API key: only the SHA-256 of the secret is kept."""
 
     __tablename__ = "api_keys"
-    __table_args__ = (CheckConstraint("scopes <@ '{submit,read,admin}' AND cardinality(scopes) > 0", "scopes"),)
+    __table_args__ = (CheckConstraint("scopes <@ '{submit,read,admin,gold}' AND cardinality(scopes) > 0", "scopes"),)
 
     id: Mapped[Id]
     tenant_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("tenants.id"), index=True)

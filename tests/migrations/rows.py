@@ -29,4 +29,22 @@ ROWS: dict[str, str] = {
         INSERT INTO respondent_statistics (respondent_id, project_id, answers, accuracy, counts)
             SELECT id, project_id, 1, 0.8, '{0.9,0.1,0,0}' FROM respondents;
     """,
+    "0002": """
+        INSERT INTO gold (challenge_id, project_id, answer) SELECT id, project_id, 0 FROM challenges;
+        UPDATE consensus SET status = 'settled', version = 1, reported = 0.9, gold = 0;
+        UPDATE respondent_statistics SET gold = '{0.1,-0.1,0,0}';
+        INSERT INTO configurations (project_id, hash, content) SELECT id, 'abc', '{}' FROM projects;
+        UPDATE projects SET configuration_id = (SELECT id FROM configurations);
+        INSERT INTO verdicts (challenge_id, version, answer, posterior, confidence, status, cause, answers, skips,
+                              input_digest, configuration_id, model_run_id)
+            SELECT c.challenge_id, 1, 0, '{0.9,0.1}', 0.9, 'settled', 'answers', 1, 0, -1, p.configuration_id,
+                   c.model_run_id FROM consensus c, projects p;
+        INSERT INTO outbox (project_id, challenge_ids, versions) SELECT id, '{1}', '{1}' FROM projects;
+        INSERT INTO events (project_id, position, challenge_id, version)
+            SELECT project_id, 1, challenge_id, 1 FROM consensus;
+        INSERT INTO scores (batch_id, respondent_id, answers, score, low, high)
+            SELECT b.id, r.id, 1, 0.8, 0.5, 0.9 FROM batches b, respondents r;
+        INSERT INTO api_keys (tenant_id, name, prefix, digest, scopes)
+            SELECT id, 'gold', 'ts_ghijkl', '\\x03', '{gold}' FROM tenants;
+    """,
 }

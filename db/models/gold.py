@@ -1,0 +1,33 @@
+"""Challenges whose right answer is known."""
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Double, ForeignKey, Index, SmallInteger, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base, Now
+
+
+class Gold(Base):
+    """What is said to be the right answer to a challenge. Disputed and retired gold is graded like any challenge."""
+
+    __tablename__ = "gold"
+    __table_args__ = (
+        CheckConstraint("state IN ('active', 'disputed', 'retired')", "state"),
+        Index("ix_gold_project_id_challenge_id", "project_id", "challenge_id"),
+        Index("ix_gold_pending", "project_id", "challenge_id", postgresql_where=text("NOT applied")),
+    )
+
+    challenge_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("challenges.id"), primary_key=True, autoincrement=False
+    )
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    answer: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[str] = mapped_column(server_default="active")
+    applied: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    """Whether statistics and verdicts follow this row as it stands."""
+    bad_odds: Mapped[float | None] = mapped_column(Double)
+    """Odds that the answer is wrong, by what reliable respondents say."""
+    leaked_odds: Mapped[float | None] = mapped_column(Double)
+    """Odds that respondents know it from elsewhere."""
+    note: Mapped[str | None]
+    added_at: Mapped[Now]
+    changed_at: Mapped[Now]
