@@ -18,6 +18,10 @@ Model = Annotated[str | None, typer.Option(help="Consensus model.")]
 Counting = Annotated[Repeats | None, typer.Option(help="Which of several answers of one respondent counts.")]
 Pass = Annotated[float | None, typer.Option(min=0, max=1, help="An answer graded this or more passes.")]
 Fail = Annotated[float | None, typer.Option(min=0, max=1, help="An answer graded this or less fails.")]
+Target = Annotated[float | None, typer.Option(help="A verdict is settled once its expected cost is below this.")]
+Least = Annotated[int | None, typer.Option(min=1, help="Answers below which no verdict is settled.")]
+Most = Annotated[int | None, typer.Option(min=1, help="Answers at which an open verdict becomes ambiguous.")]
+Step = Annotated[float | None, typer.Option(help="How far a confidence moves before it makes a version of its own.")]
 
 
 @app.command()
@@ -33,6 +37,10 @@ def create(
     repeats: Counting = None,
     pass_threshold: Pass = None,
     fail_threshold: Fail = None,
+    target_error: Target = None,
+    min_answers: Least = None,
+    max_answers: Most = None,
+    report_step: Step = None,
     json: Json = False,
 ) -> None:
     """Make a project: its classes are declared, each with --class, or --open."""
@@ -49,6 +57,10 @@ def create(
         repeats=repeats,
         pass_threshold=pass_threshold,
         fail_threshold=fail_threshold,
+        target_error=target_error,
+        min_answers=min_answers,
+        max_answers=max_answers,
+        report_step=report_step,
     )
     with connect(load()) as client:
         show_fields(client.post("projects", body), json=json)
@@ -76,12 +88,25 @@ def set_(
     repeats: Counting = None,
     pass_threshold: Pass = None,
     fail_threshold: Fail = None,
+    target_error: Target = None,
+    min_answers: Least = None,
+    max_answers: Most = None,
+    report_step: Step = None,
     json: Json = False,
 ) -> None:
     """Change a project. How repeats count can change only before its first batch."""
-    body = _given(model=model, repeats=repeats, pass_threshold=pass_threshold, fail_threshold=fail_threshold)
+    body = _given(
+        model=model,
+        repeats=repeats,
+        pass_threshold=pass_threshold,
+        fail_threshold=fail_threshold,
+        target_error=target_error,
+        min_answers=min_answers,
+        max_answers=max_answers,
+        report_step=report_step,
+    )
     if not body:
-        raise CliError("nothing to change: give --model, --repeats, --pass-threshold or --fail-threshold")
+        raise CliError("nothing to change: see `touchstone project set --help`")
     with connect(load()) as client:
         show_fields(client.patch(project_path(name), body), json=json)
 

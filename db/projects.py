@@ -1,13 +1,34 @@
 """Queries on projects and their classes."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from db.errors import ConflictError, NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a verdict is settled and told, and what gold must stand."""
+
+    target_error: float = 0.05
+    min_answers: int = 2
+    max_answers: int = 20
+    cost_matrix: dict[str, dict[str, float]] | None = None
+    """Cost of a verdict, by class key of the truth and of the verdict; None: 1 for a wrong one."""
+    answer_cost: float = 0.0
+    report_step: float = 0.05
+    score_answers: int = 20
+    bad_gold_odds: float = 20.0
+    leaked_gold_odds: float = 100.0
+
+
+RULES = tuple(field.name for field in fields(Rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,7 @@ class ProjectRow:
     created_at: datetime
     updated_at: datetime
     classes: list[str]
+    rules: Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +67,16 @@ class NewProject:
     repeats: str
     pass_threshold: float
     fail_threshold: float
+    rules: Rules = Rules()
 
 
-_SELECT = """
+_RULES = ", ".join(f"p.{name}" for name in RULES)
+
+_SELECT = f"""
 SELECT p.id, p.name, p.kind, p.classes_open, p.max_classes, p.options_shared, p.form, p.model, p.repeats,
        p.pass_threshold, p.fail_threshold, r.uid::text, p.created_at, p.updated_at,
-       ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes
+       ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes,
+       {_RULES}
 FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id
 """
 
@@ -62,11 +88,11 @@ def create(connection: Connection, tenant_id: int, new: NewProject) -> None:
         ConflictError: the tenant has one of that name.
     """
     project_id = connection.execute(
-        text("""
+        text(f"""
             INSERT INTO projects (tenant_id, name, classes_open, max_classes, options_shared, form, model, repeats,
-                                  pass_threshold, fail_threshold)
+                                  pass_threshold, fail_threshold, {", ".join(RULES)})
             VALUES (:tenant, :name, :classes_open, :max_classes, :options_shared, :form, :model, :repeats,
-                    :pass_threshold, :fail_threshold)
+                    :pass_threshold, :fail_threshold, {", ".join(map(_placeholder, RULES))})
             ON CONFLICT (tenant_id, name) DO NOTHING RETURNING id
         """),
         {
@@ -80,11 +106,13 @@ def create(connection: Connection, tenant_id: int, new: NewProject) -> None:
             "repeats": new.repeats,
             "pass_threshold": new.pass_threshold,
             "fail_threshold": new.fail_threshold,
+            **_values({name: getattr(new.rules, name) for name in RULES}),
         },
     ).scalar_one_or_none()
     if project_id is None:
         raise ConflictError(f"a project named {new.name!r} exists")
     _append_classes(connection, project_id, 0, new.classes)
+    _configure(connection, project_id)
 
 
 def get(connection: Connection, tenant_id: int, name: str) -> ProjectRow:
@@ -106,7 +134,7 @@ def page(connection: Connection, tenant_id: int, *, after: str, limit: int) -> l
     return [_project(row) for row in connection.execute(query, {"tenant": tenant_id, "after": after, "limit": limit})]
 
 
-CHANGEABLE = ("model", "repeats", "pass_threshold", "fail_threshold")
+CHANGEABLE = ("model", "repeats", "pass_threshold", "fail_threshold", *RULES)
 
 
 def change(connection: Connection, tenant_id: int, name: str, changes: Mapping[str, Any]) -> None:
@@ -129,10 +157,43 @@ def change(connection: Connection, tenant_id: int, name: str, changes: Mapping[s
         started = text("SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :id)")
         if connection.execute(started, {"id": project.id}).scalar_one():
             raise ConflictError("repeats: cannot change once a project has batches")
-    assignments = ", ".join(f"{column} = :{column}" for column in changes)
+    assignments = ", ".join(f"{column} = {_placeholder(column)}" for column in changes)
     if assignments:
         statement = text(f"UPDATE projects SET {assignments}, updated_at = now() WHERE id = :id")
-        connection.execute(statement, {**changes, "id": project.id})
+        connection.execute(statement, {**_values(changes), "id": project.id})
+        _configure(connection, project.id)
+
+
+def _placeholder(column: str) -> str:
+    return f"CAST(:{column} AS jsonb)" if column == "cost_matrix" else f":{column}"
+
+
+def _values(settings: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(settings)
+    if values.get("cost_matrix") is not None:
+        values["cost_matrix"] = json.dumps(values["cost_matrix"])
+    return values
+
+
+def _configure(connection: Connection, project_id: int) -> None:
+    """Note the project's settings as they stand, for the versions of verdicts that will be made under them."""
+    query = text(f"""
+        SELECT to_jsonb(t)::text FROM (
+            SELECT p.model, p.form, p.repeats, p.pass_threshold, p.fail_threshold, {_RULES} FROM projects p
+            WHERE p.id = :id
+        ) t
+    """)
+    content = connection.execute(query, {"id": project_id}).scalar_one()  # jsonb prints its keys in one order
+    connection.execute(
+        text("""
+            WITH added AS (
+                INSERT INTO configurations (project_id, hash, content) VALUES (:id, :hash, CAST(:content AS jsonb))
+                ON CONFLICT (project_id, hash) DO UPDATE SET hash = excluded.hash RETURNING id
+            )
+            UPDATE projects SET configuration_id = added.id FROM added WHERE projects.id = :id
+        """),
+        {"id": project_id, "hash": hashlib.sha256(content.encode()).hexdigest(), "content": content},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +210,8 @@ class Grading:
     run_id: int | None
     prior: Any | None
     """The current model run's prior, as its model wrote it, unless another model has been chosen since."""
+    configuration_id: int | None = None
+    rules: Rules = Rules()
 
 
 def grading(connection: Connection, project_id: int) -> Grading:
@@ -157,16 +220,17 @@ def grading(connection: Connection, project_id: int) -> Grading:
     Raises:
         NotFoundError: there is no such project.
     """
-    query = text("""
+    query = text(f"""
         SELECT p.id, ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes,
-               p.classes_open, p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior
+               p.classes_open, p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior, p.configuration_id,
+               {_RULES}
         FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
         WHERE p.id = :id
     """)
     row = connection.execute(query, {"id": project_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"no project has the id {project_id}")
-    return Grading(row.id, tuple(row.classes), *row[2:])
+    return Grading(row.id, tuple(row.classes), *row[2 : -len(RULES)], rules=Rules(*row[-len(RULES) :]))
 
 
 def append_classes(connection: Connection, project_id: int, keys: Sequence[str]) -> tuple[str, ...]:
@@ -192,4 +256,4 @@ def _append_classes(connection: Connection, project_id: int, first: int, keys: S
 
 
 def _project(row: Row[*tuple[Any, ...]]) -> ProjectRow:
-    return ProjectRow(*row)
+    return ProjectRow(*row[: -len(RULES)], rules=Rules(*row[-len(RULES) :]))

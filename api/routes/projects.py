@@ -1,5 +1,7 @@
 """Projects."""
 
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from api.access import Admin, Reader
@@ -8,9 +10,18 @@ from api.doors import find_project
 from api.problems import Fault, ProblemError
 from api.schemas.page import Page
 from api.schemas.problem import problems
-from api.schemas.project import Project, ProjectChange, ProjectCreation, check_model, check_thresholds
+from api.schemas.project import (
+    Project,
+    ProjectChange,
+    ProjectCreation,
+    check_bounds,
+    check_costs,
+    check_model,
+    check_thresholds,
+)
 from api.services import Here
 from db import projects
+from db.projects import ProjectRow
 
 router = APIRouter(prefix="/v1/projects", tags=["projects"])
 
@@ -48,15 +59,23 @@ def change_project(services: Here, caller: Admin, project: str, change: ProjectC
     with services.engine.begin() as connection:
         present = find_project(connection, caller.tenant_id, project)
         try:
-            check_thresholds(
-                changes.get("fail_threshold", present.fail_threshold),
-                changes.get("pass_threshold", present.pass_threshold),
-            )
+            _check(present, changes)
         except ValueError as error:
-            raise ProblemError(422, "The request is not valid.", [Fault("/fail_threshold", str(error))]) from None
-        try:
-            check_model(changes.get("model", present.model), len(present.classes) or present.max_classes)
-        except ValueError as error:
-            raise ProblemError(422, "The request is not valid.", [Fault("/model", str(error))]) from None
+            field, _, _ = str(error).partition(":")
+            raise ProblemError(422, "The request is not valid.", [Fault(f"/{field}", str(error))]) from None
+        if changes.get("cost_matrix") == {}:
+            changes["cost_matrix"] = None
         projects.change(connection, caller.tenant_id, project, changes)
         return Project.of(projects.get(connection, caller.tenant_id, project))
+
+
+def _check(present: ProjectRow, changes: dict[str, Any]) -> None:
+    """Raise ValueError, its text beginning with the field, unless the project is consistent with these changes."""
+    check_thresholds(
+        changes.get("fail_threshold", present.fail_threshold), changes.get("pass_threshold", present.pass_threshold)
+    )
+    check_bounds(
+        changes.get("min_answers", present.rules.min_answers), changes.get("max_answers", present.rules.max_answers)
+    )
+    check_costs(changes.get("cost_matrix"), present.classes)
+    check_model(changes.get("model", present.model), len(present.classes) or present.max_classes)

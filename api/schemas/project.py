@@ -15,7 +15,7 @@ from pydantic import (
 
 from api.doors import NAME
 from db.bodies import MAX_KEY
-from db.projects import NewProject, ProjectRow
+from db.projects import RULES, NewProject, ProjectRow, Rules
 
 Model = Literal[
     "majority",
@@ -33,6 +33,10 @@ Model = Literal[
 ]
 Repeats = Literal["first", "last", "all"]
 Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Cost = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Odds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Costs = dict[str, dict[str, Cost]]
 
 MAX_CLASSES = 1000
 FULL_FORM = 16
@@ -79,6 +83,17 @@ class Project(BaseModel):
     repeats: str
     pass_threshold: float
     fail_threshold: float
+    target_error: float = Field(description="A verdict is settled once its expected cost is below this.")
+    min_answers: int = Field(description="Answers below which no verdict is settled.")
+    max_answers: int = Field(description="Answers at which an open verdict becomes ambiguous.")
+    cost_matrix: Costs | None = Field(description="Cost by true class and verdict; null: 1 for every wrong verdict.")
+    answer_cost: float = Field(description="Cost of one more answer, in the same unit.")
+    report_step: float = Field(description="How far a confidence moves before it makes a version of its own.")
+    score_answers: int = Field(
+        description="Answers below which a respondent's score is told to holders of `gold` only."
+    )
+    bad_gold_odds: float = Field(description="Odds against its answer from which gold is flagged as bad.")
+    leaked_gold_odds: float = Field(description="Odds from which gold is flagged as leaked.")
     model_run: str | None = Field(description="The current model run.")
     created_at: datetime
     updated_at: datetime
@@ -96,6 +111,7 @@ class Project(BaseModel):
             repeats=row.repeats,
             pass_threshold=row.pass_threshold,
             fail_threshold=row.fail_threshold,
+            **{name: getattr(row.rules, name) for name in RULES},
             model_run=row.model_run,
             created_at=row.created_at,
             updated_at=row.updated_at,
@@ -117,11 +133,22 @@ class ProjectCreation(BaseModel):
     repeats: Repeats = Field("first", description="Which of a respondent's answers to one challenge count.")
     pass_threshold: Threshold = 0.7
     fail_threshold: Threshold = 0.3
+    target_error: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    min_answers: Count = 2
+    max_answers: Count = 20
+    cost_matrix: Costs | None = None
+    answer_cost: Cost = 0.0
+    report_step: Annotated[float, Field(gt=0, le=1)] = 0.05
+    score_answers: Count = 20
+    bad_gold_odds: Odds = 20.0
+    leaked_gold_odds: Odds = 100.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_model(self.model, len(self.classes) or self.max_classes)
         check_thresholds(self.fail_threshold, self.pass_threshold)
+        check_bounds(self.min_answers, self.max_answers)
+        check_costs(self.cost_matrix, self.classes)
         return self
 
     def new(self) -> NewProject:
@@ -138,6 +165,7 @@ class ProjectCreation(BaseModel):
             repeats=self.repeats,
             pass_threshold=self.pass_threshold,
             fail_threshold=self.fail_threshold,
+            rules=Rules(**{name: getattr(self, name) for name in RULES}),
         )
 
 
@@ -150,12 +178,40 @@ class ProjectChange(BaseModel):
     fail_threshold: Threshold | None = None
     model: Model | None = None
     repeats: Repeats | None = Field(None, description="Only before the first batch.")
+    target_error: Annotated[float, Field(gt=0, lt=1)] | None = None
+    min_answers: Count | None = None
+    max_answers: Count | None = None
+    cost_matrix: Costs | None = Field(None, description="An empty object: back to 1 for every wrong verdict.")
+    answer_cost: Cost | None = None
+    report_step: Annotated[float, Field(gt=0, le=1)] | None = None
+    score_answers: Count | None = None
+    bad_gold_odds: Odds | None = None
+    leaked_gold_odds: Odds | None = None
 
 
 def check_thresholds(fail: float, passing: float) -> None:
     """Raise ValueError unless the thresholds are in order."""
     if fail > passing:
         raise ValueError("fail_threshold: must not be above pass_threshold")
+
+
+def check_bounds(least: int, most: int) -> None:
+    """Raise ValueError unless the bounds of the number of answers are in order."""
+    if least > most:
+        raise ValueError("min_answers: must not be above max_answers")
+
+
+def check_costs(costs: Costs | None, classes: list[str]) -> None:
+    """Raise ValueError unless every verdict on every declared class has a cost, and a right one the lowest."""
+    if not costs:
+        return
+    for true_class in classes:
+        row = costs.get(true_class, {})
+        missing = [verdict for verdict in classes if verdict not in row]
+        if missing:
+            raise ValueError(f"cost_matrix: {true_class}: no cost of the verdict {missing[0]!r}")
+        if row[true_class] > min(row.values()):
+            raise ValueError(f"cost_matrix: {true_class}: a wrong verdict costs less than the right one")
 
 
 def check_model(model: str, classes: int) -> None:

@@ -24,6 +24,15 @@ def test_a_project_is_made_with_defaults(client: httpx.Client) -> None:
         "repeats": "first",
         "pass_threshold": 0.7,
         "fail_threshold": 0.3,
+        "target_error": 0.05,
+        "min_answers": 2,
+        "max_answers": 20,
+        "cost_matrix": None,
+        "answer_cost": 0.0,
+        "report_step": 0.05,
+        "score_answers": 20,
+        "bad_gold_odds": 20.0,
+        "leaked_gold_odds": 100.0,
         "model_run": None,
     }
     assert client.get("/v1/projects/cats").json() == project
@@ -61,6 +70,10 @@ def test_the_form_follows_from_the_classes(
         ({"pass_threshold": 0.2}, ""),
         ({"classes": ["a", "a"]}, "/classes"),
         ({"colour": "red"}, "/colour"),
+        ({"target_error": 0}, "/target_error"),
+        ({"min_answers": 5, "max_answers": 4}, ""),
+        ({"cost_matrix": {"a": {"a": 0}, "b": {"a": 1, "b": 0}}}, ""),
+        ({"cost_matrix": {"a": {"a": 2, "b": 1}, "b": {"a": 1, "b": 0}}}, ""),
     ],
 )
 def test_what_cannot_be_a_project_is_refused(client: httpx.Client, creation: dict[str, Any], pointer: str) -> None:
@@ -101,3 +114,27 @@ def test_repeats_are_fixed_by_the_first_batch(client: httpx.Client, project: str
     assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
     assert client.patch(project, json={"repeats": "last"}).status_code == 409
     assert client.patch(project, json={"repeats": "first", "fail_threshold": 0.1}).status_code == 200
+
+
+def test_the_rules_of_verdicts_can_change(client: httpx.Client, project: str, engine: Engine) -> None:
+    costs = {"a": {"a": 0, "b": 1}, "b": {"a": 5, "b": 0}}
+    changed = client.patch(project, json={"target_error": 0.01, "max_answers": 9, "cost_matrix": costs})
+    assert changed.status_code == 200
+    assert {name: changed.json()[name] for name in ("target_error", "max_answers", "cost_matrix")} == {
+        "target_error": 0.01,
+        "max_answers": 9,
+        "cost_matrix": costs,
+    }
+    assert client.patch(project, json={"cost_matrix": {}}).json()["cost_matrix"] is None
+    refused = client.patch(project, json={"min_answers": 10})
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/min_answers")
+
+
+def test_each_configuration_is_noted_once(client: httpx.Client, project: str, engine: Engine) -> None:
+    for error in (0.01, 0.05, 0.01):
+        assert client.patch(project, json={"target_error": error}).status_code == 200
+    with engine.begin() as connection:
+        contents = connection.execute(text("SELECT content FROM configurations ORDER BY id")).scalars().all()
+        current = connection.execute(text("SELECT configuration_id FROM projects")).scalar_one()
+    assert [content["target_error"] for content in contents] == [0.05, 0.01]
+    assert current is not None
