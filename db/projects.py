@@ -230,7 +230,8 @@ def grading(connection: Connection, project_id: int) -> Grading:
     row = connection.execute(query, {"id": project_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"no project has the id {project_id}")
-    return Grading(row.id, tuple(row.classes), *row[2 : -len(RULES)], rules=Rules(*row[-len(RULES) :]))
+    columns: tuple[Any, ...] = tuple(row)
+    return Grading(row.id, tuple(row.classes), *columns[2 : -len(RULES)], Rules(*columns[-len(RULES) :]))
 
 
 def append_classes(connection: Connection, project_id: int, keys: Sequence[str]) -> tuple[str, ...]:
@@ -256,4 +257,5 @@ def _append_classes(connection: Connection, project_id: int, first: int, keys: S
 
 
 def _project(row: Row[*tuple[Any, ...]]) -> ProjectRow:
-    return ProjectRow(*row[: -len(RULES)], rules=Rules(*row[-len(RULES) :]))
+    columns: tuple[Any, ...] = tuple(row)
+    return ProjectRow(*columns[: -len(RULES)], Rules(*columns[-len(RULES) :]))
