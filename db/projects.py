@@ -74,7 +74,7 @@ _RULES = ", ".join(f"p.{name}" for name in RULES)
 
 _SELECT = f"""
 SELECT p.id, p.name, p.kind, p.classes_open, p.max_classes, p.options_shared, p.form, p.model, p.repeats,
-       p.pass_threshold, p.fail_threshold, r.uid::text, p.created_at, p.updated_at,
+       p.pass_threshold, p.fail_threshold, r.uid::text AS model_run, p.created_at, p.updated_at,
        ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes,
        {_RULES}
 FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id
@@ -221,8 +221,9 @@ def grading(connection: Connection, project_id: int) -> Grading:
         NotFoundError: there is no such project.
     """
     query = text(f"""
-        SELECT p.id, ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes,
-               p.classes_open, p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior, p.configuration_id,
+        SELECT p.id AS project_id,
+               ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes, p.classes_open,
+               p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior, p.configuration_id,
                {_RULES}
         FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
         WHERE p.id = :id
@@ -230,8 +231,9 @@ def grading(connection: Connection, project_id: int) -> Grading:
     row = connection.execute(query, {"id": project_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"no project has the id {project_id}")
-    columns: tuple[Any, ...] = tuple(row)
-    return Grading(row.id, tuple(row.classes), *columns[2 : -len(RULES)], Rules(*columns[-len(RULES) :]))
+    columns = row._asdict()
+    rules = Rules(**{name: columns.pop(name) for name in RULES})
+    return Grading(**columns | {"classes": tuple(row.classes)}, rules=rules)
 
 
 def append_classes(connection: Connection, project_id: int, keys: Sequence[str]) -> tuple[str, ...]:
@@ -257,5 +259,6 @@ def _append_classes(connection: Connection, project_id: int, first: int, keys: S
 
 
 def _project(row: Row[*tuple[Any, ...]]) -> ProjectRow:
-    columns: tuple[Any, ...] = tuple(row)
-    return ProjectRow(*columns[: -len(RULES)], Rules(*columns[-len(RULES) :]))
+    columns = row._asdict()
+    rules = Rules(**{name: columns.pop(name) for name in RULES})
+    return ProjectRow(**columns, rules=rules)
