@@ -43,6 +43,7 @@ from consensus.reliability import Reliability, interval, matched_beta
 from consensus.segment import block_sum
 from consensus.statistics import GRID, count, quantise, tally
 from consensus.tables import evidence, spread, tables
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import clamp, shares
 
 COMMUNITIES = 4
@@ -54,7 +55,7 @@ SLACK = 1e-13
 
 
 @dataclass(frozen=True, slots=True)
-class Communities:
+class Communities(Uncalibrated):
     """Prior: `communities` (C, R, L), the rows Φ; `members` (C,), the shares h; `classes` (K,), the shares π."""
 
     name: str = "cbcc"
@@ -91,11 +92,13 @@ class Communities:
             return joint.softmax(1), prior, bound + (beta * prior["communities"].log()).sum()
 
         ascent = ascend(step, votes, self._start(form, K).to(votes.device))
-        posterior = quantise(ascent.posterior)
+        posterior, prior = quantise(ascent.posterior), ascent.state
+        statistics = count(form, answers, posterior)
         return Fit(
             posterior=posterior,
-            statistics=count(form, answers, posterior),
-            prior=ascent.state,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
+            statistics=statistics,
+            prior=prior,
             objective=ascent.trace,
             iterations=len(ascent.trace),
             converged=ascent.converged,

@@ -33,6 +33,8 @@ from consensus.segment import block_sum
 POWER = 0.8
 TOGETHER_WRONG = 0.02
 BISECTIONS = 30
+STEP = 2.0**-44
+"""Published probabilities are multiples of it: finer than anybody reads, coarser than the last bits of a sum."""
 RANGE = (-5.0, 5.0)
 
 
@@ -44,6 +46,11 @@ def temper(joint: Tensor, worth: Tensor, level: Tensor) -> Tensor:
 def doubt(tempered: Tensor) -> Tensor:
     """(I, K) the published probabilities."""
     return (1 - TOGETHER_WRONG) * tempered.softmax(1) + TOGETHER_WRONG / tempered.shape[1]
+
+
+def rounded(published: Tensor) -> Tensor:
+    """(I, K) on the grid of `STEP`, so that what depends on the same answers is written with the same bits."""
+    return (published / STEP).round_().mul_(STEP)
 
 
 def implied(layout: Layout, shared: bool) -> float:

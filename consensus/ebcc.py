@@ -44,6 +44,7 @@ from consensus.reliability import Reliability
 from consensus.segment import block_sum
 from consensus.statistics import coin, count, quantise, tally
 from consensus.tables import stacked_counts, stacked_evidence
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import shares
 
 SUBTYPES = 10
@@ -116,7 +117,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Ebcc:
+class Ebcc(Uncalibrated):
     """Prior: that of iBCC."""
 
     name: str = "ebcc"
@@ -137,11 +138,14 @@ class Ebcc:
         ascent = ascend(step, joint.sum(3)[:, 0], joint)
         posterior = quantise(ascent.posterior)
         weights = problem.classes + block_sum(posterior * problem.answered)
+        statistics = count(form, answers, posterior)
+        prior = Prior({**ibcc.MODEL.prior(answers.K, form).to(posterior.device), "classes": weights / weights.sum()})
         trace += ascent.trace
         return Fit(
             posterior=posterior,
-            statistics=count(form, answers, posterior),
-            prior=Prior({**ibcc.MODEL.prior(answers.K, form).to(posterior.device), "classes": weights / weights.sum()}),
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
+            statistics=statistics,
+            prior=prior,
             objective=trace,
             iterations=len(trace),
             converged=ascent.converged,

@@ -30,6 +30,7 @@ from consensus.reliability import Reliability
 from consensus.statistics import coin, count, tally
 from consensus.tables import evidence
 from consensus.threads import crew, each
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import clamp
 
 BLOCK = 10
@@ -55,7 +56,7 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class EM:
+class EM(Uncalibrated):
     """A model: a name and how annotators err, for either form of statistics."""
 
     name: str
@@ -117,8 +118,13 @@ class EM:
         posterior = ranks.gather(posterior.to(torch.float64), I, K)
         if way.dtype != torch.float64 or rows.form != form:
             statistics = ranks.total(count(form, own, posterior[ranks.span(I, K)]))
+        published = posterior
+        if own.gold is not None:
+            mine = self.unclamped(own, posterior[ranks.span(I, K)], statistics, prior, form=form)
+            published = ranks.gather(mine, I, K)
         return Fit(
             posterior=posterior,
+            published=published,
             statistics=statistics,
             prior=prior,
             objective=tuple(objective),

@@ -39,6 +39,7 @@ from consensus.prior import Prior
 from consensus.reliability import Reliability
 from consensus.segment import block_sum
 from consensus.statistics import coin, count, quantise
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import clamp, shares
 from consensus.wawa import even_prior
 
@@ -51,7 +52,7 @@ Parameters = tuple[Tensor, Tensor]  # α (J,), log β (I,)
 
 
 @dataclass(frozen=True, slots=True)
-class Glad:
+class Glad(Uncalibrated):
     """Prior: `coin` (2,), as in :mod:`consensus.one_coin`, and `easiness` (), the log of a typical β."""
 
     name: str = "glad"
@@ -82,10 +83,12 @@ class Glad:
         posterior = quantise(ascent.posterior)
         statistics = count(form, answers, posterior)
         easiness = (block_sum(ascent.state[1][edges.item][:, None]).squeeze() + MEAN) / (answers.N + 1)
+        prior = _with_easiness(even_prior(answers.K, coin(form, answers.K, statistics)), easiness)
         return Fit(
             posterior=posterior,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
             statistics=statistics,
-            prior=_with_easiness(even_prior(answers.K, coin(form, answers.K, statistics)), easiness),
+            prior=prior,
             objective=ascent.trace,
             iterations=len(ascent.trace),
             converged=ascent.converged,

@@ -36,6 +36,7 @@ from consensus.prior import Prior
 from consensus.reliability import Reliability
 from consensus.segment import block_sum
 from consensus.statistics import coin, count, quantise
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import shares
 from consensus.wawa import even_prior
 
@@ -46,7 +47,7 @@ NOTHING = 1e-200
 
 
 @dataclass(frozen=True, slots=True)
-class Kos:
+class Kos(Uncalibrated):
     """Prior: `coin` (2,), as in :mod:`consensus.one_coin`. More than two classes are a TooManyClassesError."""
 
     name: str = "kos"
@@ -80,10 +81,12 @@ class Kos:
             converged = residuals[-1] <= TOLERANCE
         posterior = quantise(_weighed(answers, edges, message))
         statistics = count(form, answers, posterior)
+        prior = even_prior(answers.K, coin(form, answers.K, statistics))
         return Fit(
             posterior=posterior,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
             statistics=statistics,
-            prior=even_prior(answers.K, coin(form, answers.K, statistics)),
+            prior=prior,
             objective=(),
             residuals=tuple(residuals),
             iterations=len(residuals),

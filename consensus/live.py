@@ -21,7 +21,8 @@ from consensus.statistics import count
 class Revision:
     """The touched items' new posteriors and their annotators' new statistics."""
 
-    posterior: Tensor  # (I, K)
+    posterior: Tensor  # (I, K), to be stored: the statistics count it
+    published: Tensor  # (I, K), to be shown
     statistics: Tensor  # (J, width)
 
 
@@ -37,12 +38,6 @@ def revise(
         statistics: (J, width) current statistics of the annotators, from all items.
         prior: the project's, from its latest fit or from `Model.prior`.
     """
-    posterior = model.update(after, statistics, prior, form=form)
-    return replace(before, stored, after, statistics, posterior, form=form)
-
-
-def replace(
-    before: Answers, stored: Tensor, after: Answers, statistics: Tensor, posterior: Tensor, *, form: Form
-) -> Revision:
-    """As :func:`revise`, with posteriors (I, K) that are already known, on the grid."""
-    return Revision(posterior, statistics - count(form, before, stored) + count(form, after, posterior))
+    found = model.infer(after, statistics, prior, form=form)
+    statistics = statistics - count(form, before, stored) + count(form, after, found.posterior)
+    return Revision(found.posterior, found.published, statistics)

@@ -13,11 +13,12 @@ from consensus.one_coin import Coin
 from consensus.prior import Prior
 from consensus.reliability import Reliability
 from consensus.statistics import coin, count, quantise
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import shares
 
 
 @dataclass(frozen=True, slots=True)
-class Majority:
+class Majority(Uncalibrated):
     """The posterior is the share of votes: uniform without answers, one-hot for gold.
 
     Statistics change nothing in it; respondents are rated by how often they side with the vote.
@@ -33,10 +34,12 @@ class Majority:
         form = form or form_for(answers.K)
         posterior = quantise(shares(arrange(answers, Form.COIN)))
         statistics = count(form, answers, posterior)
+        prior = _prior(Coin().pseudo_counts(answers.K, coin(form, answers.K, statistics)), answers.K)
         return Fit(
             posterior=posterior,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
             statistics=statistics,
-            prior=_prior(Coin().pseudo_counts(answers.K, coin(form, answers.K, statistics)), answers.K),
+            prior=prior,
             objective=(),
             iterations=0,
             converged=True,

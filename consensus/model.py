@@ -7,6 +7,7 @@ from torch import Tensor
 from consensus.answers import Answers
 from consensus.fit import Fit
 from consensus.form import Form
+from consensus.inference import Inference
 from consensus.prior import Prior
 from consensus.reliability import Reliability
 
@@ -35,6 +36,15 @@ class Model(Protocol):
 
         Gold is clamped; the result is on the grid of `statistics.quantise`.
         """
+
+    def publish(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        """The probabilities to publish of these items, given as much: (I, K) float64.
+
+        What is gold leaves no trace in them. The class that leads is the one that leads the unclamped posterior.
+        """
+
+    def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
+        """Both of :meth:`update` and :meth:`publish`, in one pass."""
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         """What the statistics say of their respondents. Statistics of zero give the population's."""

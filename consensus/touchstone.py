@@ -29,6 +29,7 @@ from consensus.correlation import Tables
 from consensus.fit import Fit
 from consensus.fixed_point import change, settle
 from consensus.form import Form, form_for
+from consensus.inference import Inference
 from consensus.layout import Layout, arrange
 from consensus.prior import Prior
 from consensus.reliability import Reliability, interval, matched_beta
@@ -74,9 +75,11 @@ class Touchstone:
             target = confidence.mean_confidence((plain + tempered.softmax(1))[open_] / 2)
             prior = Prior({**prior, "level": confidence.matched_level(tempered[open_], target)})
         posterior = quantise(posterior)
+        statistics = count(form, answers, posterior)
         return Fit(
             posterior=posterior,
-            statistics=count(form, answers, posterior),
+            published=_published(layout, _tables(statistics, prior), prior),
+            statistics=statistics,
             prior=prior,
             objective=(),
             iterations=len(residuals),
@@ -87,14 +90,14 @@ class Touchstone:
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        layout = arrange(answers, form)
-        return quantise(_posterior(layout, _tables(statistics, prior), prior))
+        return self.infer(answers, statistics, prior, form=form).posterior
 
-    def confidence(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        """The probabilities to publish of these items, given all their answers: (I, K), one-hot for gold."""
-        layout = arrange(answers, form)
-        published = confidence.doubt(_tempered(layout, _tables(statistics, prior), prior))
-        return clamp(published.log(), layout.gold).softmax(1)
+    def publish(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        return self.infer(answers, statistics, prior, form=form).published
+
+    def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
+        layout, tables = arrange(answers, form), _tables(statistics, prior)
+        return Inference(quantise(_posterior(layout, tables, prior)), _published(layout, tables, prior))
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         t = knowing.knowing(statistics, prior)
@@ -164,6 +167,10 @@ def _posterior(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
 
 def _tempered(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
     return confidence.temper(_joint(layout, tables, prior), correlation.worth(layout, tables), prior["level"])
+
+
+def _published(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
+    return confidence.rounded(confidence.doubt(_tempered(layout, tables, prior)))
 
 
 def _open(layout: Layout) -> Tensor:

@@ -12,10 +12,15 @@ def shares(layout: Items) -> Tensor:
     votes = layout.votes
     total = votes.sum(1, keepdim=True)
     voted = torch.where(total > 0, votes / total.clamp(min=1), 1 / layout.K)
-    if layout.gold is None:
-        return voted
-    known = one_hot(layout.gold.clamp(min=0), layout.K).to(voted.dtype)
-    return torch.where(layout.gold[:, None] >= 0, known, voted)
+    return pin(voted, layout.gold)
+
+
+def pin(posterior: Tensor, gold: Tensor | None) -> Tensor:
+    """(I, K) with the rows of gold items one-hot."""
+    if gold is None:
+        return posterior
+    known = one_hot(gold.clamp(min=0), posterior.shape[1]).to(posterior.dtype)
+    return torch.where(gold[:, None] >= 0, known, posterior)
 
 
 def clamp(joint: Tensor, gold: Tensor | None) -> Tensor:

@@ -25,11 +25,12 @@ from consensus.one_coin import Coin
 from consensus.prior import Prior
 from consensus.reliability import Reliability
 from consensus.statistics import coin, count, quantise, tally
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import shares
 
 
 @dataclass(frozen=True, slots=True)
-class Wawa:
+class Wawa(Uncalibrated):
     """Prior: `coin` (2,), as in :mod:`consensus.one_coin`."""
 
     name: str = "wawa"
@@ -44,10 +45,12 @@ class Wawa:
         votes = shares(layout)
         posterior = quantise(weighted_shares(layout, votes, agreement(layout, votes)))
         statistics = count(form, answers, posterior)
+        prior = even_prior(answers.K, coin(form, answers.K, statistics))
         return Fit(
             posterior=posterior,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
             statistics=statistics,
-            prior=even_prior(answers.K, coin(form, answers.K, statistics)),
+            prior=prior,
             objective=(),
             iterations=1,
             converged=True,

@@ -25,6 +25,7 @@ from consensus.one_coin import Coin
 from consensus.prior import Prior
 from consensus.reliability import Reliability
 from consensus.statistics import coin, count, quantise
+from consensus.uncalibrated import Uncalibrated
 from consensus.votes import shares
 from consensus.wawa import agreement, even_prior, expected_skill, weighted_shares
 
@@ -34,7 +35,7 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class ZeroBasedSkill:
+class ZeroBasedSkill(Uncalibrated):
     """Prior: `coin` (2,), as in :mod:`consensus.one_coin`."""
 
     name: str = "zero-based-skill"
@@ -61,10 +62,12 @@ class ZeroBasedSkill:
             converged = rate * residuals[-1] <= TOLERANCE
         posterior = quantise(weighted_shares(layout, votes, skill))
         statistics = count(form, answers, posterior)
+        prior = even_prior(answers.K, coin(form, answers.K, statistics))
         return Fit(
             posterior=posterior,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
             statistics=statistics,
-            prior=even_prior(answers.K, coin(form, answers.K, statistics)),
+            prior=prior,
             objective=(),
             residuals=tuple(residuals),
             iterations=len(residuals),

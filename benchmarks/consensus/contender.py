@@ -1,7 +1,7 @@
 """Touchstone in a process of its own: one JSON object per line.
 
 contender speed DIRECTORY ITERATIONS DTYPE    time, memory and accuracy of Dawid-Skene
-contender accuracy MODEL SET...               posteriors on folders of the same form, into MODEL.npy
+contender accuracy MODEL SET...               published probabilities on folders of the same form, into MODEL.npy
 """
 
 import json
@@ -93,7 +93,7 @@ def accuracy(name: str, directories: list[Path]) -> None:
         except Exception as error:  # noqa: BLE001 - a model that refuses a set is a result
             print(json.dumps({"set": directory.name, "failed": repr(error)[:100]}), flush=True)
             continue
-        np.save(directory / f"{name}.npy", fit.posterior.numpy())
+        np.save(directory / f"{name}.npy", fit.published.numpy())
         found = {"iterations": fit.iterations, "converged": fit.converged, "seconds": time.perf_counter() - start}
         print(json.dumps({"set": directory.name, **found}), flush=True)
 

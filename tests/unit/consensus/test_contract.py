@@ -1,10 +1,13 @@
 """What every model in the registry promises."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 
 from consensus.answers import Answers
+from consensus.fit import leading
 from consensus.model import Model
 from consensus.registry import MODELS
 from consensus.scores import score
@@ -21,6 +24,13 @@ APPROXIMATE = {"wawa", "zero-based-skill", "glad", "kos", "ebcc"}
 def most(model: Model, K: int) -> int:
     """K, or as many classes as the model takes."""
     return min(K, 2) if model.name == "kos" else K
+
+
+def with_gold(answers: Answers) -> Answers:
+    """The answers, every seventh item of them gold of class 1."""
+    gold = torch.full((answers.I,), -1, device=answers.device)
+    gold[::7] = 1
+    return replace(answers, gold=gold)
 
 
 def folded(model: Model, answers: Answers) -> Answers:
@@ -42,6 +52,10 @@ def test_any_crowd_gets_probabilities(model: Model, answers: Answers) -> None:
     torch.testing.assert_close(fit.posterior.sum(1), torch.ones(answers.I, dtype=torch.float64), rtol=0, atol=1e-8)
     assert torch.equal(fit.posterior, quantise(fit.posterior))
     assert torch.equal(fit.statistics, count(form_for(answers.K), answers, fit.posterior))
+    assert fit.published.shape == fit.posterior.shape
+    assert fit.published.dtype == torch.float64
+    assert bool((fit.published >= 0).all())
+    torch.testing.assert_close(fit.published.sum(1), torch.ones(answers.I, dtype=torch.float64), rtol=0, atol=1e-8)
     assert (fit.model, fit.version) == (model.name, model.version)
 
 
@@ -64,6 +78,8 @@ def test_a_live_update_from_the_end_of_a_fit_stays_there(model: Model, answers: 
     again = model.update(answers, fit.statistics, fit.prior, form=form_for(answers.K))
 
     torch.testing.assert_close(again, fit.posterior, rtol=0, atol=1e-6 if fit.converged else 1e-2)
+    shown = model.publish(answers, fit.statistics, fit.prior, form=form_for(answers.K))
+    torch.testing.assert_close(shown, fit.published, rtol=0, atol=1e-6 if fit.converged else 1e-2)
 
 
 @pytest.mark.parametrize("form", Form)
@@ -105,12 +121,45 @@ def test_gold_is_clamped(model: Model, answers: Answers) -> None:
                 assert row == [1.0 if k == gold else 0.0 for k in range(answers.K)]
 
 
+@given(answers=crowds())
+@PROPERTY
+def test_one_pass_infers_both_posteriors(model: Model, answers: Answers) -> None:
+    answers = folded(model, answers)
+    form = form_for(answers.K)
+    fit = model.fit(answers)
+    known = fit.statistics, fit.prior
+
+    found = model.infer(answers, *known, form=form)
+
+    assert torch.equal(found.posterior, model.update(answers, *known, form=form))
+    assert torch.equal(found.published, model.publish(answers, *known, form=form))
+
+
+@given(answers=crowds())
+@PROPERTY
+def test_what_is_gold_leaves_no_trace_in_what_is_published(model: Model, answers: Answers) -> None:
+    answers = folded(model, answers)
+    form = form_for(answers.K)
+    fit = model.fit(answers)
+    plain = replace(answers, gold=None)
+
+    published = model.publish(answers, fit.statistics, fit.prior, form=form)
+
+    assert torch.equal(published, model.publish(plain, fit.statistics, fit.prior, form=form))
+    raw = model.update(plain, fit.statistics, fit.prior, form=form)
+    assert bool(leading(published).logical_and(leading(raw)).any(1).all())
+    if answers.gold is not None:
+        gold = answers.gold >= 0
+        torch.testing.assert_close(fit.published[gold], published[gold], rtol=0, atol=0)
+
+
 def test_the_order_of_answers_leaves_no_trace(model: Model, device: torch.device) -> None:
-    answers = folded(model, small_crowd()).to(device)
+    answers = with_gold(folded(model, small_crowd())).to(device)
     fit = model.fit(answers)
     for seed in range(3):
         other = model.fit(shuffled(answers, seed))
         assert torch.equal(other.posterior, fit.posterior)
+        assert torch.equal(other.published, fit.published)
         assert torch.equal(other.statistics, fit.statistics)
         assert other.objective == fit.objective
         assert other.prior.to_json() == fit.prior.to_json()
@@ -125,6 +174,7 @@ def test_another_number_of_threads_gives_the_same_bits(model: Model) -> None:
         fits.append(model.fit(answers))
 
     assert torch.equal(fits[0].posterior, fits[1].posterior)
+    assert torch.equal(fits[0].published, fits[1].published)
     assert fits[0].prior.to_json() == fits[1].prior.to_json()
 
 
@@ -138,6 +188,7 @@ def test_names_change_nothing_but_the_last_bits(model: Model) -> None:
     fit, other = model.fit(answers), model.fit(renamed)
 
     torch.testing.assert_close(other.posterior[item][:, label], fit.posterior, rtol=0, atol=1e-8)
+    torch.testing.assert_close(other.published[item][:, label], fit.published, rtol=0, atol=1e-8)
 
 
 def test_devices_agree(model: Model, device: torch.device) -> None:
@@ -171,7 +222,8 @@ def test_unanimous_answers_are_right(model: Model) -> None:
     fit = model.fit(answers_of([(i, j, 0) for i in range(30) for j in range(4)], 30, 4, most(model, 3)))
 
     assert fit.answer.tolist() == [0] * 30
-    assert float(fit.confidence.min()) > 0.99
+    assert float(fit.posterior.amax(1).min()) > 0.99
+    assert float(fit.confidence.min()) > 0.8
 
 
 def test_a_class_that_nobody_chose_is_never_the_answer(model: Model) -> None:
@@ -187,7 +239,7 @@ def test_a_class_that_nobody_chose_is_never_the_answer(model: Model) -> None:
 def test_one_class_is_certain(model: Model) -> None:
     fit = model.fit(answers_of([(0, 0, 0), (1, 0, 0)], 3, 2, 1))
 
-    assert fit.posterior.tolist() == [[1.0]] * 3
+    assert fit.posterior.tolist() == fit.published.tolist() == [[1.0]] * 3
     reliability = model.reliability(fit.statistics, fit.prior, form=Form.FULL)
     assert bool(reliability.low.le(reliability.accuracy).all())
     assert bool(reliability.high.isfinite().all())
@@ -196,7 +248,7 @@ def test_one_class_is_certain(model: Model) -> None:
 def test_no_answers_at_all(model: Model) -> None:
     fit = model.fit(answers_of([], 2, 0, 2))
 
-    assert fit.posterior.tolist() == [[0.5, 0.5]] * 2
+    assert fit.posterior.tolist() == fit.published.tolist() == [[0.5, 0.5]] * 2
     assert fit.statistics.shape == (0, 4)
 
 
@@ -259,6 +311,6 @@ def test_accuracy_on_a_simulated_crowd(model: Model) -> None:
     crowd = simulate(7, classes=most(model, 4))
     votes = score(MODELS["majority"].fit(crowd.answers).posterior, crowd.truth).accuracy
 
-    accuracy = score(model.fit(crowd.answers).posterior, crowd.truth).accuracy
+    accuracy = score(model.fit(crowd.answers).published, crowd.truth).accuracy
 
     assert accuracy >= (votes if model.name == "majority" else votes + 0.05)

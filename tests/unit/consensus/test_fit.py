@@ -5,9 +5,10 @@ from consensus.prior import Prior
 from tests.unit.consensus.crowds import answers_of
 
 
-def fit_with(posterior: list[list[float]]) -> Fit:
+def fit_with(published: list[list[float]]) -> Fit:
     return Fit(
-        posterior=torch.tensor(posterior, dtype=torch.float64),
+        posterior=torch.full((len(published), len(published[0])), torch.nan, dtype=torch.float64),
+        published=torch.tensor(published, dtype=torch.float64),
         statistics=torch.zeros(1, 4, dtype=torch.float64),
         prior=Prior({}),
         objective=(),

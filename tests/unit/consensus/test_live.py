@@ -60,15 +60,3 @@ def test_an_answer_that_no_longer_counts_is_taken_out_to_the_bit(model: Model) -
     revision = live.revise(model, answers, fit.posterior, fewer, fit.statistics, fit.prior, form=Form.FULL)
 
     assert torch.equal(revision.statistics, count(Form.FULL, fewer, revision.posterior))
-
-
-@FORMS
-def test_known_posteriors_replace_stored_ones(form: Form) -> None:
-    crowd = simulate(10, challenges=100, answers=500, respondents=20)
-    answers, model = crowd.answers, MODELS["dawid-skene"]
-    votes, fit = MODELS["majority"].fit(answers, form=form), model.fit(answers, form=form)
-
-    revision = live.replace(answers, votes.posterior, answers, votes.statistics, fit.posterior, form=form)
-
-    assert revision.posterior is fit.posterior
-    assert torch.equal(revision.statistics, fit.statistics)

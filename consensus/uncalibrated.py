@@ -1,0 +1,50 @@
+"""Models that publish what they infer.
+
+What is gold must not be learnable from what is published: the published posterior of a gold item is what its answers
+alone say, like that of any other item.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+
+from torch import Tensor
+
+from consensus.answers import Answers
+from consensus.form import Form
+from consensus.inference import Inference
+from consensus.prior import Prior
+from consensus.votes import pin
+
+
+class Uncalibrated(ABC):
+    """Publishing for models whose `update` says all they know. Given the statistics, items are independent there."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        """As :class:`consensus.model.Model` has it."""
+
+    def publish(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        return self.update(replace(answers, gold=None), statistics, prior, form=form)
+
+    def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
+        published = self.publish(answers, statistics, prior, form=form)
+        return Inference(pin(published, answers.gold), published)
+
+    def unclamped(self, answers: Answers, posterior: Tensor, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        """A fit's posterior (I, K) with the rows of gold items as :meth:`publish` has them."""
+        if answers.gold is None:
+            return posterior
+        gold = answers.gold >= 0
+        mine = gold[answers.item]
+        place = gold.cumsum(0) - 1
+        some = Answers(
+            place[answers.item[mine]],
+            answers.annotator[mine],
+            answers.label[mine],
+            int(gold.sum()),
+            answers.J,
+            answers.K,
+        )
+        return posterior.index_copy(0, gold.nonzero().squeeze(1), self.publish(some, statistics, prior, form=form))
