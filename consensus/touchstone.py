@@ -76,6 +76,7 @@ class Touchstone:
             prior = Prior({**prior, "level": confidence.matched_level(tempered[open_], target)})
         posterior = quantise(posterior)
         statistics = count(form, answers, posterior)
+        shape, reason = _shape(prior)
         return Fit(
             posterior=posterior,
             published=_published(layout, _tables(statistics, prior), prior),
@@ -87,6 +88,8 @@ class Touchstone:
             model=self.name,
             version=self.version,
             residuals=residuals,
+            shape=shape,
+            reason=reason,
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
@@ -120,6 +123,14 @@ class Touchstone:
         bounded = accuracy.clamp(GRID, 1 - GRID)  # with one class there is no doubt, and no Beta distribution either
         low, high = interval(*matched_beta(bounded, variance.clamp(GRID**2, None).minimum(bounded * (1 - bounded) / 2)))
         return Reliability(accuracy, low, high, confusion)
+
+
+def _shape(prior: Prior) -> tuple[str, str]:
+    """What was taken of the answers to one item, given its class, and why."""
+    found = f"the residual agreement of answers to one challenge is {float(prior['agreement']):.4f}"
+    if float(prior["discount"]):
+        return "correlated", f"{found}, above {CORRELATED}"
+    return "independent", f"{found}, not above {CORRELATED}"
 
 
 def _settle(layout: Layout, prior: Prior) -> tuple[Tensor, Prior, tuple[float, ...], bool]:
