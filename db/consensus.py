@@ -22,20 +22,24 @@ class Locked:
     ids: Ints
     """(I,) ascending."""
     revisions: Ints
+    raw: list[list[float]]
+    """What statistics hold of each, by class code; shorter than K before classes were added, empty before the first
+    answer."""
     posteriors: list[list[float]]
-    """Raw q of each, by class code; shorter than K before classes were added, empty before the first answer."""
+    """What is published of each, likewise."""
 
 
 def lock(connection: Connection, ids: Sequence[int]) -> Locked:
     """Lock challenges in id order and read their stored posteriors. Their answers must be read after this."""
     query = text(
-        "SELECT challenge_id, revision, posterior FROM consensus WHERE challenge_id = ANY(CAST(:ids AS bigint[]))"
-        " ORDER BY challenge_id FOR UPDATE"
+        "SELECT challenge_id, revision, raw, posterior FROM consensus"
+        " WHERE challenge_id = ANY(CAST(:ids AS bigint[])) ORDER BY challenge_id FOR UPDATE"
     )
     rows = connection.execute(query, {"ids": sorted(ids)}).all()
     return Locked(
         np.array([row.challenge_id for row in rows], dtype=np.int64),
         np.array([row.revision for row in rows], dtype=np.int64),
+        [row.raw for row in rows],
         [row.posterior for row in rows],
     )
 
@@ -51,10 +55,11 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
 
 _WRITE = text("""
 UPDATE consensus c SET
-    posterior = t.posterior, confidence = t.confidence, answer = t.answer, answers = t.answers,
+    raw = t.raw, posterior = t.posterior, confidence = t.confidence, answer = t.answer, answers = t.answers,
     revision = c.revision + t.changed, final = t.final, model_run_id = :run, updated_at = now()
 FROM (
     SELECT id, confidence, answer, answers, changed, final,
+           (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS raw,
            (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS posterior
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:confidences AS float8[]), CAST(:answer AS smallint[]), CAST(:answers AS int[]),
@@ -67,6 +72,7 @@ FROM (
 def write(
     connection: Connection,
     ids: Ints,
+    raw: Floats,
     posterior: Floats,
     *,
     confidence: Floats,
@@ -80,18 +86,20 @@ def write(
 
     Args:
         ids: (I,) challenges whose locks are held.
-        posterior: (I, K) raw q, on the grid.
+        raw: (I, K) what statistics hold of them from now on.
+        posterior: (I, K) what is published.
         confidence: (I,).
         answer: (I,) class code.
         answers: (I,) counted answers.
         changed: (I,) whether the counted answers are others than before.
-        final: (I,) whether the posterior is a refit's.
-        run_id: the model run whose fit or prior made the posterior.
+        final: (I,) whether the posteriors are a refit's.
+        run_id: the model run whose fit or prior made the posteriors.
     """
     written = connection.execute(
         _WRITE,
         {
             "ids": ids.tolist(),
+            "raw": raw.ravel().tolist(),
             "posteriors": posterior.ravel().tolist(),
             "classes": posterior.shape[1],
             "confidences": confidence.tolist(),

@@ -106,12 +106,12 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> No
         position=answers.position,
     )
     changed = np.bincount(locked.item, counted != answers.counted, minlength=len(locked.ids)) > 0
-    posterior = revision.revise(connection, plan, locked, counted, changed, runtime.device)
+    revised = revision.revise(connection, plan, locked, counted, changed, runtime.device)
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
     if len(flipped):
         answer_rows.recount(connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
     fresh = answer_rows.select(answers, slice(stored, None), counted=counted[stored:])
-    grades = posterior[locked.item[stored:], plan.place[fresh.choice]]
+    grades = revised.posterior[locked.item[stored:], plan.place[fresh.choice]]
     answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms)
 
 

@@ -103,6 +103,8 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
         prior={"classes": plan.classes, "tensors": fit.prior.to_json()},
         metrics={
             "objective": fit.objective[-1] if fit.objective else None,
+            "shape": fit.shape,
+            "reason": fit.reason,
             "mean_confidence": float(fit.confidence.mean()),
             "fit_seconds": round(fitted - began, 3),
             "publish_seconds": round(time.monotonic() - fitted, 3),
@@ -150,7 +152,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
         How many challenges got a final posterior.
     """
     after = Scheme(plan.model, plan.form, fit.prior, claim.id, plan.order, plan.place)
-    posterior = fit.posterior.cpu().numpy()
+    raw, posterior = fit.posterior.cpu().numpy(), fit.published.cpu().numpy()
     by_id = np.argsort(snapshot.challenge_ids)  # locks are taken in id order, also across chunks
     final = 0
     for start in range(0, len(by_id), CHUNK):
@@ -167,7 +169,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
                 locked.answers.counted,
                 np.ones(len(chunk), dtype=bool),
                 runtime.device,
-                revision.Fixed(posterior[chunk], known),
+                revision.Fixed(raw[chunk], posterior[chunk], known),
             )
             final += int(known.sum())
     return final

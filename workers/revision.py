@@ -1,7 +1,8 @@
 """Replacing the posteriors of locked challenges, and moving their respondents' statistics by exactly the difference.
 
-The invariant at every commit: S_j is the sum over the stored posteriors of j's counted answers. Live grading and the
-publishing of a refit both go through here, so there is one place that could break it.
+The invariant at every commit: S_j is the sum over the stored raw posteriors of j's counted answers. Live grading and
+the publishing of a refit both go through here, so there is one place that could break it. What is published is stored
+beside the raw posterior and feeds nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -33,8 +34,10 @@ class Locked:
     """(I,) challenges, ascending."""
     revisions: Ints
     """(I,)"""
-    stored: Floats
-    """(I, K) posteriors in canonical order."""
+    raw: Floats
+    """(I, K) what statistics hold, in canonical order."""
+    posterior: Floats
+    """(I, K) what is published, in canonical order."""
     answers: AnswerColumns
     """All answers to these challenges."""
 
@@ -48,7 +51,11 @@ def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
     """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends."""
     rows = consensus_rows.lock(connection, challenge_ids.tolist())
     return Locked(
-        rows.ids, rows.revisions, scheme.posteriors(rows.posteriors), answer_rows.of_challenges(connection, rows.ids)
+        rows.ids,
+        rows.revisions,
+        scheme.posteriors(rows.raw),
+        scheme.posteriors(rows.posteriors),
+        answer_rows.of_challenges(connection, rows.ids),
     )
 
 
@@ -56,10 +63,21 @@ def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
 class Fixed:
     """Posteriors that a refit found; where there is none, the challenge is revised live."""
 
+    raw: Floats
+    """(I, K) in canonical order; so is the other."""
     posterior: Floats
-    """(I, K) in canonical order."""
     known: Bools
     """(I,)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """What became of locked challenges."""
+
+    posterior: Floats
+    """(I, K) what is published from now on, in canonical order."""
+    moved: Bools
+    """(I,) which were written."""
 
 
 def revise(
@@ -71,7 +89,7 @@ def revise(
     device: torch.device,
     fixed: Fixed | None = None,
     tolerance: float | None = None,
-) -> Floats:
+) -> Revised:
     """Give the changed ones among the locked challenges new posteriors, and write everything that follows from them.
 
     Args:
@@ -79,9 +97,6 @@ def revise(
         changed: (I,) which challenges get a new posterior.
         fixed: posteriors to take instead of live ones.
         tolerance: leave challenges alone of which no probability moves by more; for those whose answers are the same.
-
-    Returns:
-        (I, K) posteriors in canonical order; those of unchanged challenges as stored.
     """
     changed_ids = np.flatnonzero(changed)
     touched = changed[locked.item] & (counted | locked.answers.counted)
@@ -101,24 +116,29 @@ def revise(
         )
 
     before, after = subset(before_mask), subset(after_mask)
-    stored = tensor(locked.stored[changed_ids], device)
+    stored = tensor(locked.raw[changed_ids], device)
     current = statistics_rows.read(connection, respondents.tolist())
     seen = tensor(scheme.statistics(current.packed), device)
-    posterior = scheme.model.update(after, seen, scheme.prior, form=scheme.form)
+    found = scheme.model.infer(after, seen, scheme.prior, form=scheme.form)
+    raw, posterior = found.posterior, found.published
     if fixed is not None:
         known = tensor(fixed.known[changed_ids], device)[:, None]
+        raw = torch.where(known, tensor(fixed.raw[changed_ids], device), raw)
         posterior = torch.where(known, tensor(fixed.posterior[changed_ids], device), posterior)
     moved = np.ones(len(changed_ids), dtype=bool)
     if tolerance is not None:
-        still = ((posterior - stored).abs() <= tolerance).all(1, keepdim=True)
-        posterior = torch.where(still, stored, posterior)
+        shown = tensor(locked.posterior[changed_ids], device)
+        change = (raw - stored).abs().maximum((posterior - shown).abs())
+        still = (change <= tolerance).all(1, keepdim=True)
+        raw, posterior = torch.where(still, stored, raw), torch.where(still, shown, posterior)
         moved = ~still.squeeze(1).cpu().numpy()
-    difference = count(scheme.form, after, posterior) - count(scheme.form, before, stored)
+    difference = count(scheme.form, after, raw) - count(scheme.form, before, stored)
     table = posterior.cpu().numpy()
 
     consensus_rows.write(
         connection,
         locked.ids[changed_ids][moved],
+        scheme.coded_posteriors(raw.cpu().numpy())[moved],
         scheme.coded_posteriors(table)[moved],
         confidence=table.max(1)[moved],
         answer=scheme.order[(table >= table.max(1, keepdims=True) - TIE).argmax(1)][moved],
@@ -127,19 +147,19 @@ def revise(
         final=(np.zeros(len(changed_ids), dtype=bool) if fixed is None else fixed.known[changed_ids])[moved],
         run_id=scheme.run_id,
     )
-    change = np.bincount(annotator, after_mask.astype(np.int64) - before_mask, minlength=len(respondents))
+    more = np.bincount(annotator, after_mask.astype(np.int64) - before_mask, minlength=len(respondents))
     reached = np.bincount(annotator, moved[item], minlength=len(respondents)) > 0
     _move(
         connection,
         scheme,
         respondents[reached],
         difference.cpu().numpy()[reached],
-        change[reached].astype(np.int64),
+        more[reached].astype(np.int64),
         device,
     )
-    result = locked.stored.copy()
-    result[changed_ids] = table
-    return result
+    result, written = locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
+    result[changed_ids], written[changed_ids] = table, moved
+    return Revised(result, written)
 
 
 def _move(

@@ -65,7 +65,7 @@ def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int
         plan = scheme.make(projects.grading(connection, project_id), runtime.device)
         locked = revision.lock(connection, plan, np.array(ids, dtype=np.int64))
         everything = np.ones(len(locked.ids), dtype=bool)
-        posterior = revision.revise(
+        revised = revision.revise(
             connection, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE
         )
-        return len(ids), int((posterior != locked.stored).any(1).sum()), ids[-1]
+        return len(ids), int(revised.moved.sum()), ids[-1]

@@ -57,7 +57,9 @@ class Consensus(Base):
     answer: Mapped[int | None] = mapped_column(SmallInteger)
     final: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
     posterior: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
-    """Raw q by class code, on the grid of `consensus.statistics.quantise`; shorter than K before classes were added."""
+    """What is published, by class code; shorter than K before classes were added. It feeds nothing."""
+    raw: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
+    """What respondents' statistics hold of this challenge: q by class code, gold clamped, on a grid of 2^-32."""
     status: Mapped[str] = mapped_column(server_default="open")
     version: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     """The latest row of `verdicts`; 0 before the first."""

@@ -19,7 +19,7 @@ class Respondent(Base):
 
 
 class RespondentStatistics(Base):
-    """Expected counts S_j: at every commit the sum over the stored posteriors of j's counted answers."""
+    """Expected counts S_j: at every commit the sum over the stored raw posteriors of j's counted answers."""
 
     __tablename__ = "respondent_statistics"
     __table_args__ = {"postgresql_with": {"fillfactor": 70}}

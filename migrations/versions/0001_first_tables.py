@@ -272,6 +272,7 @@ def upgrade() -> None:
         sa.Column("answer", sa.SmallInteger(), nullable=True),
         sa.Column("final", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("posterior", postgresql.ARRAY(sa.Double()), server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("raw", postgresql.ARRAY(sa.Double()), server_default=sa.text("'{}'"), nullable=False),
         sa.ForeignKeyConstraint(["challenge_id"], ["challenges.id"], name="fk_consensus_challenge_id_challenges"),
         sa.PrimaryKeyConstraint("challenge_id", name="pk_consensus"),
         postgresql_with={"fillfactor": 70},

@@ -32,3 +32,4 @@ class ConsensusFactory(Factory):
     answer = 0
     confidence = 0.75
     posterior = LazyFunction(lambda: [0.75, 0.25])
+    raw = LazyFunction(lambda: [0.9375, 0.0625])

@@ -33,7 +33,7 @@ def twice(engine: Engine) -> int:
 
 _DEVIATION = text("""
 WITH expected AS (
-    SELECT a.respondent_id, a.choice, k - 1 AS truth, sum(c.posterior[k]) AS counts
+    SELECT a.respondent_id, a.choice, k - 1 AS truth, sum(c.raw[k]) AS counts
     FROM answers a
     JOIN consensus c ON c.challenge_id = a.challenge_id
     CROSS JOIN generate_series(1, :classes) k
@@ -49,7 +49,7 @@ FROM expected e FULL JOIN respondent_statistics s USING (respondent_id)
 
 
 def deviation(engine: Engine, classes: int) -> float:
-    """The largest difference between stored statistics and their recomputation from posteriors and counted answers."""
+    """The largest difference between stored statistics and a recount from raw posteriors and counted answers."""
     with engine.connect() as connection:
         counts, answers = connection.execute(_DEVIATION, {"classes": classes}).one()
     return max(float(counts), float(answers))

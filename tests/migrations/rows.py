@@ -24,8 +24,8 @@ ROWS: dict[str, str] = {
         UPDATE projects SET current_run_id = (SELECT id FROM model_runs);
         INSERT INTO answers (batch_id, challenge_id, respondent_id, answered_at, position, grade, choice, counted)
             SELECT b.id, c.id, r.id, now(), 0, 0.9, 0, true FROM batches b, challenges c, respondents r;
-        INSERT INTO consensus (challenge_id, project_id, model_run_id, confidence, answers, answer, posterior)
-            SELECT c.id, c.project_id, m.id, 0.9, 1, 0, '{0.9,0.1}' FROM challenges c, model_runs m;
+        INSERT INTO consensus (challenge_id, project_id, model_run_id, confidence, answers, answer, posterior, raw)
+            SELECT c.id, c.project_id, m.id, 0.8, 1, 0, '{0.8,0.2}', '{0.9,0.1}' FROM challenges c, model_runs m;
         INSERT INTO respondent_statistics (respondent_id, project_id, answers, accuracy, counts)
             SELECT id, project_id, 1, 0.8, '{0.9,0.1,0,0}' FROM respondents;
     """,

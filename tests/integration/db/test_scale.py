@@ -13,8 +13,8 @@ LARGE = ("answers", "batches", "challenges", "consensus", "respondents", "respon
 
 FILL = """
 INSERT INTO challenges (project_id, key) SELECT :project, 'c' || n FROM generate_series(1, 20000) n;
-INSERT INTO consensus (challenge_id, project_id, posterior, answers)
-    SELECT id, project_id, '{1,0,0}', 5 FROM challenges;
+INSERT INTO consensus (challenge_id, project_id, posterior, raw, answers)
+    SELECT id, project_id, '{0.9,0.05,0.05}', '{1,0,0}', 5 FROM challenges;
 INSERT INTO respondents (project_id, key) SELECT :project, 'r' || n FROM generate_series(1, 20000) n;
 INSERT INTO respondent_statistics (respondent_id, project_id) SELECT id, project_id FROM respondents;
 INSERT INTO batches (uid, project_id, answers, lane, state, idempotency_key, digest, reply, finished_at)
@@ -58,7 +58,7 @@ def write_consensus(connection: Connection, project: int) -> None:
     consensus.lock(connection, IDS.tolist())
     flags = np.zeros(len(IDS), dtype=bool)
     columns = {"confidence": FLAT, "answer": IDS * 0, "answers": IDS, "changed": flags, "final": flags}
-    consensus.write(connection, IDS, TABLE, run_id=None, **columns)
+    consensus.write(connection, IDS, TABLE, TABLE, run_id=None, **columns)
 
 
 def write_statistics(connection: Connection, project: int) -> None:

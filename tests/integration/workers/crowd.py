@@ -204,7 +204,7 @@ def books(engine: Engine, project_id: int) -> LedgerRow:
 
 
 def _check_statistics(connection: Connection, project_id: int) -> None:
-    """S_j is the sum over the stored posteriors of j's counted answers, to the bit."""
+    """S_j is the sum over the stored raw posteriors of j's counted answers, to the bit."""
     project = projects.grading(connection, project_id)
     classes = len(project.classes)
     stored = connection.execute(
@@ -216,7 +216,7 @@ def _check_statistics(connection: Connection, project_id: int) -> None:
         respondent: (np.zeros((classes, classes) if project.form == "full" else 1 + classes), 0) for respondent in found
     }
     cells = text("""
-        SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.posterior[t.k + 1], 0)) AS mass, count(*) AS answers
+        SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.raw[t.k + 1], 0)) AS mass, count(*) AS answers
         FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id CROSS JOIN generate_series(0, :k - 1) AS t(k)
         WHERE a.counted AND c.project_id = :p GROUP BY 1, 2, 3
     """)
@@ -246,7 +246,7 @@ def _check_consensus(connection: Connection, project_id: int) -> None:
     """Answers are counted once, in the challenge's own row too; posteriors are probabilities."""
     rows = connection.execute(
         text("""
-            SELECT c.answers, c.posterior, c.confidence, count(a) FILTER (WHERE a.counted) AS counted
+            SELECT c.answers, c.posterior, c.raw, c.confidence, count(a) FILTER (WHERE a.counted) AS counted
             FROM consensus c LEFT JOIN answers a ON a.challenge_id = c.challenge_id
             WHERE c.project_id = :p GROUP BY c.challenge_id
         """),
@@ -256,4 +256,5 @@ def _check_consensus(connection: Connection, project_id: int) -> None:
         assert row.answers == row.counted
         if row.answers:
             assert abs(sum(row.posterior) - 1) < 1e-8
+            assert abs(sum(row.raw) - 1) < 1e-8
             assert row.confidence == max(row.posterior)

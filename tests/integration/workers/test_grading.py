@@ -61,7 +61,7 @@ def test_a_slice_that_ends_with_work_left_says_so(engine: Engine, settings: Sett
     runtime.close()
 
 
-@pytest.mark.parametrize("model", ["dawid-skene", "one-coin", "majority"])
+@pytest.mark.parametrize("model", ["touchstone", "dawid-skene", "majority"])
 @pytest.mark.parametrize(("classes", "form"), [("abc", "full"), ([f"k{n:02}" for n in range(40)], "coin")])
 def test_statistics_equal_a_recount(
     engine: Engine, runtime: Runtime, classes: list[str], form: str, model: str
@@ -167,7 +167,7 @@ def test_open_classes_are_appended(engine: Engine, runtime: Runtime) -> None:
         assert scalar(connection, classes) == ["z", "a", "m"]
 
 
-@pytest.mark.parametrize("model", ["dawid-skene", "one-coin", "majority"])
+@pytest.mark.parametrize("model", ["touchstone", "dawid-skene", "majority"])
 @pytest.mark.parametrize("form", ["full", "coin"])
 def test_one_class_alone_is_certain(engine: Engine, runtime: Runtime, model: str, form: str) -> None:
     project = make_project(engine, (), classes_open=True, model=model, form=form)

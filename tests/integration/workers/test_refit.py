@@ -50,7 +50,7 @@ def graded(engine: Engine, runtime: Runtime, project: int, seed: int = 1) -> int
     return len(answers)
 
 
-@pytest.mark.parametrize("model", ["dawid-skene", "one-coin", "majority"])
+@pytest.mark.parametrize("model", ["touchstone", "dawid-skene", "majority"])
 @pytest.mark.parametrize("open_", [False, True], ids=["declared", "open"])
 @pytest.mark.parametrize("form", ["full", "coin"])
 def test_the_same_answers_give_the_same_verdicts_bit_for_bit(
