@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from consensus.answers import Answers
     from consensus.fit import Fit
+    from consensus.form import Form
     from consensus.model import Model
     from consensus.scores import Scores
 
@@ -36,7 +37,10 @@ class _Crowd:
 def grade(
     file: Annotated[Path, typer.Argument(help="Answers: CSV or NDJSON, gzipped or not.")],
     truth: Annotated[Path | None, typer.Option(help="Right answers to score against.")] = None,
-    model: Annotated[str, typer.Option(help="Consensus model.")] = "dawid-skene",
+    model: Annotated[str, typer.Option(help="Consensus model.")] = "touchstone",
+    options_differ: Annotated[
+        bool, typer.Option("--options-differ", help="The same option means something else in every challenge.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the verdicts to this CSV file.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with plots to this HTML file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on the last line.")] = False,
@@ -47,6 +51,7 @@ def grade(
     """
     from consensus import registry  # torch takes seconds to load: no other command should wait for it
     from consensus.errors import ConsensusError
+    from consensus.form import Form, form_for
 
     for path in (out, report):
         _check_folder(path)
@@ -54,7 +59,8 @@ def grade(
         chosen = registry.get(model)
         crowd = _read(file)
         right = None if truth is None else _read_truth(truth, set(crowd.challenges))
-        fit = chosen.fit(crowd.answers)
+        form = Form.COIN if options_differ else form_for(crowd.answers.K)
+        fit = chosen.fit(crowd.answers, form=form)
     except ConsensusError as error:
         raise CliError(str(error)) from None
     known = None if right is None else _codes(crowd, right)
@@ -62,7 +68,7 @@ def grade(
     if out is not None:
         _write(out, crowd, fit)
     if report is not None:
-        _report(report, str(Path(*file.parts[-2:])), crowd, chosen, fit, known, scores)
+        _report(report, str(Path(*file.parts[-2:])), crowd, chosen, form, fit, known, scores)
     if json:
         typer.echo(dumps(_summary(crowd, fit, scores)))
     else:
@@ -132,7 +138,7 @@ def _score(crowd: _Crowd, fit: "Fit", truth: "Tensor") -> "Scores":
     from consensus.scores import score
 
     unseen = max(int(truth.max()) + 1 - len(crowd.classes), 0)
-    return score(pad(fit.posterior, (0, unseen)), truth)
+    return score(pad(fit.published, (0, unseen)), truth)
 
 
 def _check_folder(path: Path | None) -> None:
@@ -142,14 +148,14 @@ def _check_folder(path: Path | None) -> None:
 
 
 def _write(path: Path, crowd: _Crowd, fit: "Fit") -> None:
-    verdicts = zip(crowd.challenges, fit.answer.tolist(), fit.confidence.tolist(), fit.posterior.tolist(), strict=True)
+    verdicts = zip(crowd.challenges, fit.answer.tolist(), fit.confidence.tolist(), fit.published.tolist(), strict=True)
     try:
         with path.open("w", encoding="utf-8", newline="") as stream:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(["challenge", "answer", "confidence", *(f"p:{name}" for name in crowd.classes)])
             writer.writerows(
-                [challenge, crowd.classes[answer], confidence, *posterior]
-                for challenge, answer, confidence, posterior in verdicts
+                [challenge, crowd.classes[answer], confidence, *shares]
+                for challenge, answer, confidence, shares in verdicts
             )
     except OSError as error:
         raise CliError(f"{path}: {error.strerror}") from None
@@ -160,6 +166,7 @@ def _report(
     source: str,
     crowd: _Crowd,
     model: "Model",
+    form: "Form",
     fit: "Fit",
     truth: "Tensor | None",
     scores: "Scores | None",
@@ -168,7 +175,7 @@ def _report(
     from cli.report.study import Study
 
     keys = crowd.challenges, crowd.respondents, crowd.classes
-    write(path, Study(source, crowd.answers, *keys, model, fit, truth, scores))
+    write(path, Study(source, crowd.answers, *keys, model, form, fit, truth, scores))
 
 
 def _summary(crowd: _Crowd, fit: "Fit", scores: "Scores | None") -> dict[str, object]:
@@ -180,6 +187,8 @@ def _summary(crowd: _Crowd, fit: "Fit", scores: "Scores | None") -> dict[str, ob
         "challenges": crowd.answers.I,
         "answers": crowd.answers.N,
         "model": fit.model,
+        "shape": fit.shape,
+        "reason": fit.reason,
     }
 
 
@@ -193,6 +202,9 @@ def _print(crowd: _Crowd, fit: "Fit", scores: "Scores | None") -> None:
     ):
         table.add_row(name, f"{number:,}")
     table.add_row("model", fit.model)
+    for name, text in (("shape", fit.shape), ("reason", fit.reason)):
+        if text:
+            table.add_row(name, text)
     table.add_row("mean confidence", f"{float(fit.confidence.mean()):.4f}")
     if scores is not None:
         table.add_row("with truth", f"{scores.items:,}")

@@ -129,7 +129,7 @@ class ProjectCreation(BaseModel):
     )
     max_classes: int = Field(16, ge=2, le=MAX_CLASSES, description="Of an open project.")
     options_shared: bool = Field(True, description="Whether an option means the same in every challenge.")
-    model: Model = "dawid-skene"
+    model: Model = "touchstone"
     repeats: Repeats = Field("first", description="Which of a respondent's answers to one challenge count.")
     pass_threshold: Threshold = 0.7
     fail_threshold: Threshold = 0.3

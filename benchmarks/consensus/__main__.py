@@ -31,7 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder with datasets.json, for accuracy and live")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     parser.add_argument("--quick", action="store_true", help="small sets and sizes, one round, one peer")
-    parser.add_argument("--model", default=DEFAULT if DEFAULT in registry.MODELS else "dawid-skene")
+    parser.add_argument("--model", default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=3, help="alternating rounds of speed below 10^7 answers")
     parser.add_argument("--without", nargs="*", default=UNDECIDED, metavar="SET", help="sets left out of the means")
     parser.add_argument("--no-peers", action="store_true", help="accuracy of ours alone")

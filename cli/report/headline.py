@@ -49,7 +49,7 @@ def _measured(scores: Scores) -> list[tuple[str, str]]:
 
 def _expected(study: Study) -> list[tuple[str, str]]:
     surprise = study.entropy.mean() * torch.tensor(2.0).log()
-    squares = sum(float(part.square().sum()) for part in study.fit.posterior.split(CHUNK))
+    squares = sum(float(part.square().sum()) for part in study.fit.published.split(CHUNK))
     return [
         ("Expected accuracy", percent(float(study.confidence.mean()))),
         ("Expected log loss", f"{abs(float(surprise)):.4f}"),
@@ -61,7 +61,7 @@ def _expected(study: Study) -> list[tuple[str, str]]:
 def _fit(study: Study) -> list[tuple[str, str]]:
     fit = study.fit
     facts = [("Model", f"{fit.model}, version {fit.version}")]
-    facts += [(name.capitalize(), str(value)) for name in ("shape", "reason") if (value := getattr(fit, name, None))]
+    facts += [(name, text) for name, text in (("Shape", fit.shape), ("Reason", fit.reason)) if text]
     if fit.iterations:
         facts.append(("Iterations", f"{fit.iterations:,}, " + ("converged" if fit.converged else "not converged")))
     if fit.seed is not None:

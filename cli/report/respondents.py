@@ -7,7 +7,6 @@ import torch
 from cli.report.chart import Chart, logarithmic, shares
 from cli.report.figure import Figure, Table, percent, whole
 from cli.report.study import Study, clip
-from consensus.form import form_for
 
 SHOWN = 400
 SPREAD = 1.05
@@ -76,7 +75,7 @@ def _sample(study: Study) -> list[_Respondent]:
     size = min(answers.J, SHOWN)
     places = torch.arange(size) * (answers.J - 1) // max(size - 1, 1)
     chosen = volume.argsort(descending=True, stable=True)[places]
-    found = study.model.reliability(study.fit.statistics[chosen], study.fit.prior, form=form_for(answers.K))
+    found = study.model.reliability(study.fit.statistics[chosen], study.fit.prior, form=study.form)
     columns = (chosen, volume[chosen], found.accuracy, found.low, found.high)
     return [
         _Respondent(clip(study.respondents[j]), n, accuracy, low, high, n * SPREAD ** (2 * (place * GOLDEN % 1) - 1))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from consensus.answers import Answers
 from consensus.fit import Fit, leading
+from consensus.form import Form
 from consensus.model import Model
 from consensus.scores import Scores
 
@@ -26,6 +27,7 @@ class Study:
     respondents: Sequence[str]
     classes: Sequence[str]
     model: Model
+    form: Form
     fit: Fit
     truth: Tensor | None = None  # (I,) the true class or -1; a class that nobody chose has a code from K up
     scores: Scores | None = None  # with truth
@@ -38,7 +40,7 @@ class Study:
     @cached_property
     def entropy(self) -> Tensor:
         """(I,) in bits, at most log2 K."""
-        parts = self.fit.posterior.split(CHUNK)
+        parts = self.fit.published.split(CHUNK)
         return torch.cat([torch.special.entr(part).sum(1) for part in parts]) / torch.tensor(2.0).log()
 
     @cached_property
@@ -47,7 +49,7 @@ class Study:
         if self.truth is None:
             raise ValueError("truth: there is none")
         has = self.truth >= 0
-        q, truth = self.fit.posterior[has], self.truth[has][:, None]
+        q, truth = self.fit.published[has], self.truth[has][:, None]
         tied = leading(q)
         right = tied.gather(1, truth.clamp(max=self.answers.K - 1)) & (truth < self.answers.K)
         return q.amax(1), right.squeeze(1).to(q.dtype) / tied.sum(1)

@@ -20,7 +20,7 @@ def test_a_project_is_made_with_defaults(client: httpx.Client) -> None:
         "classes_open": False,
         "max_classes": 2,
         "options_shared": True,
-        "model": "dawid-skene",
+        "model": "touchstone",
         "repeats": "first",
         "pass_threshold": 0.7,
         "fail_threshold": 0.3,

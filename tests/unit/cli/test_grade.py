@@ -59,7 +59,10 @@ def truth(tmp_path: Path) -> Path:
 def test_json_is_the_last_line(answers: Path, truth: Path) -> None:
     summary = json.loads(run(answers, "--truth", truth, "--model", "majority", "--json").splitlines()[-1])
 
-    assert list(summary) == ["accuracy", "log_loss", "brier", "ece", "challenges", "answers", "model"]
+    assert list(summary) == [
+        *("accuracy", "log_loss", "brier", "ece"),
+        *("challenges", "answers", "model", "shape", "reason"),
+    ]
     assert summary["accuracy"] == (1 + 1 + 0 + 0.5) / 4
     assert (summary["challenges"], summary["answers"], summary["model"]) == (4, 11, "majority")
 
@@ -68,7 +71,18 @@ def test_scores_are_null_without_truth(answers: Path) -> None:
     summary = json.loads(run(answers, "--json"))
 
     assert [summary[name] for name in ("accuracy", "log_loss", "brier", "ece")] == [None] * 4
-    assert summary["model"] == "dawid-skene"
+    assert summary["model"] == "touchstone"
+
+
+def test_options_that_differ_are_graded_as_one_coin(answers: Path, tmp_path: Path) -> None:
+    """Respondent 2 says y whatever the challenge: only where options mean the same can that be held against y."""
+    outs = [tmp_path / "same.csv", tmp_path / "differ.csv"]
+    run(answers, "--out", outs[0])
+    summary = json.loads(run(answers, "--options-differ", "--out", outs[1], "--json"))
+
+    assert (summary["model"], summary["shape"]) == ("touchstone", "independent")
+    assert summary["reason"].startswith("the residual agreement of answers to one challenge is ")
+    assert outs[0].read_bytes() != outs[1].read_bytes()
 
 
 def test_a_table_for_people(answers: Path, truth: Path) -> None:

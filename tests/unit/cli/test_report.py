@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
@@ -26,6 +27,7 @@ from cli.report.page import render
 from cli.report.respondents import SHOWN, respondents
 from cli.report.study import LONGEST, Study, clip
 from consensus.answers import Answers
+from consensus.form import form_for
 from consensus.registry import MODELS, get
 from consensus.scores import score
 from consensus.simulation import simulate
@@ -51,8 +53,8 @@ def study_of(answers: Answers, truth: Tensor | None = None, model: str = "majori
     chosen = get(model)
     fit = chosen.fit(answers)
     I, J, K = ([f"{key}{number}" for number in range(size)] for size in (answers.I, answers.J, answers.K))
-    scores = None if truth is None else score(fit.posterior, truth)
-    return Study("crowd.csv", answers, I, J, K, chosen, fit, truth, scores)
+    scores = None if truth is None else score(fit.published, truth)
+    return Study("crowd.csv", answers, I, J, K, chosen, form_for(answers.K), fit, truth, scores)
 
 
 def simulated(model: str = "dawid-skene", classes: int = 3) -> Study:
@@ -194,7 +196,7 @@ def test_challenges_of_equal_confidence_enter_together() -> None:
 
 def test_a_true_class_that_nobody_chose_is_a_miss_and_a_tie_is_split() -> None:
     study = study_of(answers_of([(0, 0, 0), (1, 0, 0), (1, 1, 1)], 3, 2, 2))
-    with_truth = Study(study.source, study.answers, "abc", "jk", "xy", study.model, study.fit, torch.tensor([2, 1, -1]))
+    with_truth = replace(study, truth=torch.tensor([2, 1, -1]))
 
     assert with_truth.known[1].tolist() == [0, 0.5]
 
