@@ -16,7 +16,7 @@ from api.doors import Door
 from api.problems import Fault, ProblemError
 from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode
 
-_KEYS = ("challenge", "respondent", "answer")
+_KEYS = ("challenge", "respondent", "answer", "session")
 _PLACEHOLDER = AnswerBody("-", "-", "-")
 """Stands in a stored body where a rejected answer was, so that the others keep their positions."""
 
@@ -78,9 +78,18 @@ def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
 def _clean(body: bytes, answers: Sequence[AnswerBody], door: Door) -> bool:
     return (
         b"\\u0000" not in body
-        and (door.classes is None or door.classes.issuperset([answer.answer for answer in answers]))
+        and _in_classes(answers, door)
         and all(answer.answered_at is None or 1 < answer.answered_at.year < 9999 for answer in answers)
     )
+
+
+def _in_classes(answers: Sequence[AnswerBody], door: Door) -> bool:
+    given = {answer.answer for answer in answers}
+    if None in given or any(answer.skip for answer in answers):
+        given.discard(None)
+        if any((answer.answer is None) != answer.skip for answer in answers):
+            return False
+    return door.classes is None or given <= door.classes
 
 
 def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exception) -> Checked:
@@ -159,11 +168,17 @@ def _answer(value: Any, door: Door) -> Iterator[tuple[str, str]]:
         yield "", "must be an object"
         return
     for name in _KEYS:
-        found = _key(value[name]) if name in value else "is missing"
+        if value.get(name) is None and (name == "session" or (name == "answer" and value.get("skip") is True)):
+            continue
+        found = "is missing" if value.get(name) is None else _key(value[name])
         if found is None and name == "answer" and door.classes is not None and value[name] not in door.classes:
             found = f"{json.dumps(value[name], ensure_ascii=False)} is not one of {door.listed}"
         if found:
             yield f"/{name}", found
+    if not isinstance(value.get("skip", False), bool):
+        yield "/skip", "must be true or false"
+    elif value.get("skip") and value.get("answer") is not None:
+        yield "/skip", "is true, and there is an answer"
     if found := _moment(value.get("answered_at")):
         yield "/answered_at", found
     if found := _duration(value.get("duration_ms")):

@@ -36,9 +36,10 @@ class AnswerRow:
     line: int
     challenge: str
     respondent: str
-    answer: str
+    answer: str | None  # None: the respondent cannot tell, and the column `skip` says so
     answered_at: str | None = None  # ISO 8601, as it stands in the file
     duration_ms: int | None = None
+    session: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,10 @@ def read_answers(path: Path) -> Iterator[AnswerRow]:
     Raises:
         AnswerFileError: while iterating, at the first line that cannot be read.
     """
-    for row in _rows(path, (_CHALLENGE, _RESPONDENT, _ANSWER, _ANSWERED_AT, _DURATION)):
-        yield AnswerRow(row.line, row.key(0), row.key(1), row.key(2), row.time(3), row.milliseconds(4))
+    for row in _rows(path, (_CHALLENGE, _RESPONDENT, _ANSWER, _ANSWERED_AT, _DURATION, _SESSION, _SKIP)):
+        answer = None if row.yes(6) else row.key(2)
+        session = row.key(5) if row.values[5] else None
+        yield AnswerRow(row.line, row.key(0), row.key(1), answer, row.time(3), row.milliseconds(4), session)
 
 
 def read_truth(path: Path) -> Iterator[TruthRow]:
@@ -83,6 +86,8 @@ _RESPONDENT = _Column(("respondent", "worker", "annotator", "rater"))
 _ANSWER = _Column(("answer", "label", "judgment"))
 _ANSWERED_AT = _Column(("answered_at",), required=False)
 _DURATION = _Column(("duration_ms",), required=False)
+_SESSION = _Column(("session",), required=False)
+_SKIP = _Column(("skip",), required=False)
 
 
 class _Row(NamedTuple):
@@ -123,6 +128,14 @@ class _Row(NamedTuple):
         if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
             raise self._error(cell, f"{value!r} is not a whole number of milliseconds")
         return int(text)
+
+    def yes(self, cell: int) -> bool:
+        value = self.values[cell]
+        if value in (None, "", False, "false", "0"):
+            return False
+        if value in (True, "true", "1"):
+            return True
+        raise self._error(cell, f"{value!r} is neither true nor false")
 
     def _error(self, cell: int, problem: str) -> AnswerFileError:
         return AnswerFileError(self.path, problem, self.line, self.names[cell])

@@ -82,6 +82,8 @@ def _read(path: Path) -> _Crowd:
 
     item, annotator, label = _Codes(), _Codes(), _Codes()
     for row in read_answers(path):
+        if row.answer is None:
+            continue
         item.add(row.challenge)
         annotator.add(row.respondent)
         label.add(row.answer)

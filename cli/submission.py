@@ -95,5 +95,7 @@ def encode(row: AnswerRow) -> bytes:
     if row.answered_at is not None:
         answered_at = datetime.fromisoformat(row.answered_at)
         answered_at = answered_at if answered_at.tzinfo else answered_at.replace(tzinfo=UTC)
-    line = _Line(row.challenge, row.respondent, row.answer, answered_at, row.duration_ms)
+    line = _Line(
+        row.challenge, row.respondent, row.answer, answered_at, row.duration_ms, row.session, row.answer is None
+    )
     return msgspec.json.encode(line) + b"\n"

@@ -1,6 +1,6 @@
 """Graded answers as columns: read whole challenges at a time, appended by COPY."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from db import binary
+from db.models.answer import SKIP
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -55,13 +56,19 @@ def of_challenges(connection: Connection, challenge_ids: Ints) -> AnswerColumns:
 
 
 def append(
-    connection: Connection, answers: AnswerColumns, *, grade: npt.NDArray[np.float64], duration_ms: Ints
+    connection: Connection,
+    answers: AnswerColumns,
+    *,
+    grade: npt.NDArray[np.float64],
+    duration_ms: Ints,
+    sessions: Mapping[int, str],
 ) -> None:
     """Store new answers.
 
     Args:
-        grade: (N,) probability that the answer is right, as given now.
+        grade: (N,) probability that the answer is right, as given now; of skips it is not stored.
         duration_ms: (N,), -1 where the client did not say.
+        sessions: by index of the answer, where the client named one.
     """
     data = binary.dump(
         [
@@ -72,15 +79,28 @@ def append(
             (binary.SMALLINT, answers.choice),
             (binary.BIGINT, answers.answered_at - _EPOCH_2000),
             (binary.BOOLEAN, answers.counted),
-            (binary.REAL, grade),
         ],
-        (duration_ms, duration_ms >= 0),
+        [(binary.REAL, grade, answers.choice != SKIP), (binary.INTEGER, duration_ms, duration_ms >= 0)],
     )
     binary.copy_in(
         connection,
         "answers (batch_id, position, challenge_id, respondent_id, choice, answered_at, counted, grade, duration_ms)",
         data,
     )
+    if sessions:
+        places = list(sessions)
+        connection.execute(
+            text(
+                "UPDATE answers a SET session = t.session"
+                " FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:sessions AS text[]))"
+                " AS t(batch_id, position, session) WHERE a.batch_id = t.batch_id AND a.position = t.position"
+            ),
+            {
+                "batches": answers.batch_id[places].tolist(),
+                "positions": answers.position[places].tolist(),
+                "sessions": list(sessions.values()),
+            },
+        )
 
 
 def recount(connection: Connection, batch_ids: Ints, positions: Ints, counted: Bools) -> None:
@@ -108,11 +128,11 @@ _SNAPSHOT = {"challenge_id": binary.BIGINT, "respondent_id": binary.BIGINT, "cho
 
 
 def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
-    """Challenge, respondent and class code of every answer of a project that counts; each (N,)."""
+    """Challenge, respondent and class code of every answer of a project that counts, skips left out; each (N,)."""
     columns = binary.copy_out(
         connection,
-        "SELECT a.challenge_id, a.respondent_id, a.choice FROM challenges c"
-        f" JOIN answers a ON a.challenge_id = c.id WHERE c.project_id = {project_id:d} AND a.counted",
+        "SELECT a.challenge_id, a.respondent_id, a.choice FROM challenges c JOIN answers a ON a.challenge_id = c.id"
+        f" WHERE c.project_id = {project_id:d} AND a.counted AND a.choice <> {SKIP}",
         _SNAPSHOT,
     )
     return columns["challenge_id"], columns["respondent_id"], columns["choice"].astype(np.int64)

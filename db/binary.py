@@ -19,6 +19,7 @@ _TRAILER = b"\xff\xff"
 _BLOCK = 1 << 22
 
 Column = npt.NDArray[Any]
+Present = npt.NDArray[np.bool_]
 
 BIGINT, INTEGER, SMALLINT, REAL, BOOLEAN = ">i8", ">i4", ">i2", ">f4", "?"
 
@@ -30,29 +31,27 @@ def _row(types: Mapping[str, str]) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-def dump(columns: Sequence[tuple[str, Column]], optional: tuple[Column, npt.NDArray[np.bool_]] | None = None) -> bytes:
+def dump(columns: Sequence[tuple[str, Column]], optional: Sequence[tuple[str, Column, Present]] = ()) -> bytes:
     """Encode columns as COPY BINARY.
 
     Args:
         columns: big-endian type code and values (N,) of each column, none of them NULL.
-        optional: int32 values (N,) of one last column and where it is present.
+        optional: the same of the columns behind them, and where each is present; elsewhere it is NULL.
     """
-    types = {str(index): code for index, (code, _) in enumerate(columns)}
-    if optional is not None:
-        types["optional"] = INTEGER
-    rows = np.zeros(len(columns[0][1]), _row(types))
-    rows["fields"] = len(types)
-    for index, (code, values) in enumerate(columns):
+    fields = [*columns, *((code, values) for code, values, _ in optional)]
+    rows = np.zeros(len(fields[0][1]), _row({str(index): code for index, (code, _) in enumerate(fields)}))
+    rows["fields"] = len(fields)
+    for index, (code, values) in enumerate(fields):
         rows[f"{index} length"] = np.dtype(code).itemsize
         rows[str(index)] = values
-    if optional is None:
+    if all(present.all() for _, _, present in optional):
         return b"".join((_HEADER, rows.tobytes(), _TRAILER))
-    values, present = optional
-    rows["optional length"] = np.where(present, 4, -1)
-    rows["optional"] = values
     octets = rows.view(np.uint8).reshape(len(rows), rows.dtype.itemsize)
     kept = np.ones(octets.shape, dtype=bool)
-    kept[:, -4:] = present[:, None]  # a NULL has a length and no bytes
+    for index, (code, _, present) in enumerate(optional, start=len(columns)):
+        rows[f"{index} length"] = np.where(present, np.dtype(code).itemsize, -1)
+        start = rows.dtype.fields[str(index)][1]
+        kept[:, start : start + np.dtype(code).itemsize] = present[:, None]  # a NULL has a length and no bytes
     return b"".join((_HEADER, octets[kept].tobytes(), _TRAILER))
 
 

@@ -19,9 +19,14 @@ class AnswerBody(msgspec.Struct, gc=False, frozen=True):
 
     challenge: Key
     respondent: Key
-    answer: Key
+    answer: Key | None = None
+    """None goes with `skip` alone."""
     answered_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     duration_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION)] | None = None
+    session: Key | None = None
+    """What the client calls the sitting; the respondent gets a score for it."""
+    skip: bool = False
+    """The respondent cannot tell; there is no answer then."""
 
 
 class BatchBody(msgspec.Struct, gc=False, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from db import bodies, identities, projects
 from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
+from db.models.answer import SKIP
 from db.projects import Grading
 
 Ints = npt.NDArray[np.int64]
@@ -36,6 +37,8 @@ class Intake:
 
     columns: AnswerColumns
     duration_ms: Ints
+    sessions: dict[int, str]
+    """By index of the answer, where the client named one."""
     rejected: dict[int, list[tuple[int, str]]]
     """By batch id: position and reason of answers that no class can be found for."""
     grading: Grading
@@ -65,14 +68,14 @@ def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> list[Waiting]:
 def resolve(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) -> Intake:
     """Names to ids and classes to codes. Commits new names and classes: they are true whatever becomes of the claim."""
     grading = _with_classes(engine, grading, waiting)
-    codes = {key: code for code, key in enumerate(grading.classes)}
+    codes: dict[str | None, int] = {key: code for code, key in enumerate(grading.classes)} | {None: SKIP}
     rejected: dict[int, list[tuple[int, str]]] = {}
     good: list[Waiting] = []
     for answer in waiting:
         if answer.body.answer in codes:
             good.append(answer)
         else:
-            reason = f'answer: "{answer.body.answer}" is not one of the project\'s {len(codes)} classes'
+            reason = f'answer: "{answer.body.answer}" is not one of the project\'s {len(grading.classes)} classes'
             rejected.setdefault(answer.batch.id, []).append((answer.position, reason))
     with engine.begin() as connection:
         challenges = identities.challenges(connection, grading.project_id, [a.body.challenge for a in good])
@@ -87,13 +90,14 @@ def resolve(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) -> Int
         counted=np.zeros(len(good), dtype=bool),
     )
     durations = _ints([-1 if a.body.duration_ms is None else a.body.duration_ms for a in good])
-    return Intake(columns, durations, rejected, grading)
+    sessions = {index: a.body.session for index, a in enumerate(good) if a.body.session is not None}
+    return Intake(columns, durations, sessions, rejected, grading)
 
 
 def _with_classes(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) -> Grading:
     if not grading.classes_open or len(grading.classes) >= grading.max_classes:
         return grading
-    met = {answer.body.answer for answer in waiting}
+    met = {answer.body.answer for answer in waiting if answer.body.answer is not None}
     if met <= set(grading.classes):
         return grading
     with engine.begin() as connection:

@@ -13,7 +13,7 @@ TYPES = {"a": binary.BIGINT, "b": binary.SMALLINT, "c": binary.BOOLEAN}
 def test_there_and_back_over_many_blocks(engine: Engine) -> None:
     n = 300_000
     a, b, c = np.arange(n) - n // 2, (np.arange(n) % 60_000 - 30_000), np.arange(n) % 3 == 0
-    optional = (np.arange(n), np.arange(n) % 2 == 0)
+    optional = [(binary.INTEGER, np.arange(n), np.arange(n) % 2 == 0)]
     with engine.begin() as connection:
         connection.execute(text("CREATE TEMP TABLE t (a bigint, b smallint, c boolean, d int) ON COMMIT DROP"))
         data = binary.dump([(binary.BIGINT, a), (binary.SMALLINT, b), (binary.BOOLEAN, c)], optional)

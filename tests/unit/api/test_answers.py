@@ -58,7 +58,7 @@ def test_what_is_no_field_of_the_body_is_named(name: str, hint: str) -> None:
         ({"answer": "x"}, "/answer", '"x" is not one of a, b'),
         ({"answer": 'é"'}, "/answer", '"é\\"" is not one of a, b'),
         ({"answer": 5}, "/answer", "must be a string"),
-        ({"answer": None}, "/answer", "must be a string"),
+        ({"answer": None}, "/answer", "is missing"),
         ({"challenge": ""}, "/challenge", "is empty"),
         ({"challenge": "k" * (MAX_KEY + 1)}, "/challenge", "is longer than 256 characters"),
         ({"respondent": "a\0b"}, "/respondent", "contains the character NUL"),
@@ -72,12 +72,24 @@ def test_what_is_no_field_of_the_body_is_named(name: str, hint: str) -> None:
         ({"duration_ms": 2**31}, "/duration_ms", NO_DURATION),
         ({"duration_ms": 1.5}, "/duration_ms", NO_DURATION),
         ({"duration_ms": True}, "/duration_ms", NO_DURATION),
+        ({"skip": True}, "/skip", "is true, and there is an answer"),
+        ({"skip": 1}, "/skip", "must be true or false"),
+        ({"session": 7}, "/session", "must be a string"),
+        ({"session": ""}, "/session", "is empty"),
     ],
 )  # fmt: skip
 def test_a_wrong_field_is_named(change: dict[str, Any], path: str, detail: str) -> None:
     assert faults(body(GOOD, {**GOOD, **change}, GOOD)) == [(f"/answers/1{path}", detail)]
     lines = "\n".join(json.dumps(answer) for answer in (GOOD, {**GOOD, **change})).encode()
     assert faults(lines, NDJSON) == [(f"/1{path}", detail)]
+
+
+def test_who_cannot_tell_gives_no_answer() -> None:
+    skip = {"challenge": "c", "respondent": "r", "skip": True, "session": "s"}
+    raw = body(GOOD, skip, {**skip, "answer": None}, {**GOOD, "skip": False})
+    assert glance(raw, JSON, CLOSED, limit=9) == check(raw, JSON, CLOSED, limit=9)
+    assert faults(raw) == []
+    assert faults(body(GOOD, {**skip, "skip": False})) == [("/answers/1/answer", "is missing")]
 
 
 def test_every_fault_of_every_answer_is_named() -> None:

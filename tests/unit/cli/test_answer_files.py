@@ -72,6 +72,14 @@ def test_times_are_optional(tmp_path: Path) -> None:
     ]
 
 
+def test_a_skip_has_no_answer(tmp_path: Path) -> None:
+    csv = write(tmp_path, "a.csv", "task,worker,label,skip,session\nc,r,,true,s1\nc,s,x,,\n")
+    ndjson = write(tmp_path, "a.ndjson", '{"task": "c", "worker": "r", "skip": true}')
+
+    assert list(read_answers(csv)) == [AnswerRow(2, "c", "r", None, session="s1"), AnswerRow(3, "c", "s", "x")]
+    assert list(read_answers(ndjson)) == [AnswerRow(1, "c", "r", None)]
+
+
 def test_truth_needs_no_respondent(tmp_path: Path) -> None:
     assert list(read_truth(write(tmp_path, "t.csv", "task,label\nc,x\n"))) == [TruthRow(2, "c", "x")]
 

@@ -38,17 +38,23 @@ def test_two_rows_of_every_type() -> None:
 
 
 def test_a_null_has_a_length_and_no_bytes() -> None:
-    data = binary.dump([(binary.SMALLINT, np.array([1, 2]))], (np.array([7, -1]), np.array([True, False])))
+    data = binary.dump(
+        [(binary.SMALLINT, np.array([1, 2]))],
+        [
+            (binary.SMALLINT, np.array([5, 6]), np.array([False, True])),
+            (binary.INTEGER, np.array([7, -1]), np.array([True, False])),
+        ],
+    )
     assert data == (
         SIGNATURE
-        + b"\x00\x02\x00\x00\x00\x02\x00\x01\x00\x00\x00\x04\x00\x00\x00\x07"
-        + b"\x00\x02\x00\x00\x00\x02\x00\x02\xff\xff\xff\xff"
+        + b"\x00\x03\x00\x00\x00\x02\x00\x01\xff\xff\xff\xff\x00\x00\x00\x04\x00\x00\x00\x07"
+        + b"\x00\x03\x00\x00\x00\x02\x00\x02\x00\x00\x00\x02\x00\x06\xff\xff\xff\xff"
         + b"\xff\xff"
     )
 
 
-@pytest.mark.parametrize("optional", [None, (np.array([], dtype=int), np.array([], dtype=bool))])
-def test_no_rows(optional: tuple[binary.Column, binary.Column] | None) -> None:
+@pytest.mark.parametrize("optional", [[], [(binary.INTEGER, np.array([], dtype=int), np.array([], dtype=bool))]])
+def test_no_rows(optional: list[tuple[str, binary.Column, binary.Present]]) -> None:
     assert binary.dump([(binary.BIGINT, np.array([], dtype=int))], optional) == SIGNATURE + b"\xff\xff"
 
 
