@@ -211,6 +211,8 @@ class Grading:
     prior: Any | None
     """The current model run's prior, as its model wrote it, unless another model has been chosen since."""
     configuration_id: int | None = None
+    has_gold: bool = False
+    """Whether the project has, or had, gold."""
     rules: Rules = Rules()
 
 
@@ -224,6 +226,7 @@ def grading(connection: Connection, project_id: int) -> Grading:
         SELECT p.id AS project_id,
                ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes, p.classes_open,
                p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior, p.configuration_id,
+               EXISTS (SELECT 1 FROM gold g WHERE g.project_id = p.id) AS has_gold,
                {_RULES}
         FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
         WHERE p.id = :id

@@ -111,8 +111,8 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> No
     if len(flipped):
         answer_rows.recount(connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
     fresh = answer_rows.select(answers, slice(stored, None), counted=counted[stored:])
-    grades = revised.posterior[locked.item[stored:], plan.place[fresh.choice]]
-    answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms)
+    grades = revised.posterior[locked.item[stored:], plan.places(fresh.choice)]  # of a skip, nobody's: not stored
+    answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms, sessions=new.sessions)
 
 
 def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:

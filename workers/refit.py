@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,10 +10,13 @@ import numpy.typing as npt
 import torch
 from sqlalchemy import Connection
 
+from consensus import concealment
 from consensus.answers import Answers
+from consensus.concealment import Veiled
 from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
+from db import consensus as consensus_rows
 from db import projects, runs, transactions
 from db.errors import StaleClaimError
 from db.projects import Grading
@@ -86,7 +89,7 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
     if snapshot.answers.N == 0:
         raise RefitError("no answer of the project counts yet")
     plan = scheme.make(snapshot.grading, runtime.device)
-    fit = plan.model.fit(snapshot.answers, form=plan.form)
+    fit = infer(plan, snapshot)
     fitted = time.monotonic()
     log.info("fitted", model=fit.model, answers=snapshot.answers.N, iterations=fit.iterations)
     kept = publish(runtime, snapshot, plan, fit, claim)
@@ -132,6 +135,7 @@ def take(connection: Connection, project_id: int, device: torch.device) -> Snaps
         len(challenge_ids),
         len(respondent_ids),
         max(len(codes), 1),
+        _gold(connection, grading, challenge_ids, codes, device),
     )
     return Snapshot(
         grading,
@@ -143,6 +147,22 @@ def take(connection: Connection, project_id: int, device: torch.device) -> Snaps
     )
 
 
+def infer(plan: Scheme, snapshot: Snapshot) -> Fit:
+    """The fit, with posteriors that are unclamped: gold is clamped where it is counted.
+
+    With gold, what may show of it is found out by a second fit that knows of none (`consensus.concealment`).
+    """
+    answers, form = snapshot.answers, plan.form
+    fit = plan.model.fit(answers, form=form)
+    if answers.gold is None:
+        return fit
+    blind = plan.model.fit(replace(answers, gold=None), form=form)
+    given = torch.bincount(answers.annotator, minlength=answers.J)
+    statistics = Veiled(fit.statistics, blind.statistics, given >= plan.rules.score_answers)
+    found = concealment.infer(plan.model, answers, statistics, fit.prior, form=form)
+    return replace(fit, posterior=found.posterior, published=found.published)
+
+
 def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim: RunClaim) -> int:
     """Put the fit's posteriors in the place of the stored ones, in chunks, without losing what was graded meanwhile.
 
@@ -151,7 +171,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
     Returns:
         How many challenges got a final posterior.
     """
-    after = Scheme(plan.model, plan.form, fit.prior, claim.id, plan.order, plan.place)
+    after = replace(plan, prior=fit.prior, run_id=claim.id)
     raw, posterior = fit.posterior.cpu().numpy(), fit.published.cpu().numpy()
     by_id = np.argsort(snapshot.challenge_ids)  # locks are taken in id order, also across chunks
     final = 0
@@ -169,16 +189,37 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
                 locked.answers.counted,
                 np.ones(len(chunk), dtype=bool),
                 runtime.device,
+                "refit",
                 revision.Fixed(raw[chunk], posterior[chunk], known),
             )
             final += int(known.sum())
     return final
 
 
+def _gold(
+    connection: Connection, grading: Grading, challenge_ids: Ints, codes: list[int], device: torch.device
+) -> torch.Tensor | None:
+    """(I,) canonical place of the known class, -1 where none is known; None without any gold."""
+    known = consensus_rows.gold(connection, challenge_ids) if grading.has_gold else {}
+    if not known:
+        return None
+    places = np.argsort(codes)
+    return tensor(
+        np.array([places[known[row]] if row in known else -1 for row in challenge_ids.tolist()], dtype=np.int64), device
+    )
+
+
 def _digest(snapshot: Snapshot, plan: Scheme, fit: Fit) -> str:
     """A name for everything the fit depended on."""
     classes = sorted(snapshot.grading.classes, key=str.encode)
-    declared = {"model": fit.model, "version": fit.version, "form": plan.form.value, "classes": classes}
+    declared: dict[str, object] = {
+        "model": fit.model,
+        "version": fit.version,
+        "form": plan.form.value,
+        "classes": classes,
+    }
+    if snapshot.answers.gold is not None:
+        declared["score_answers"] = plan.rules.score_answers
     return digest(snapshot.answers, {**declared, **snapshot.names})
 
 

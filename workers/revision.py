@@ -1,8 +1,9 @@
 """Replacing the posteriors of locked challenges, and moving their respondents' statistics by exactly the difference.
 
-The invariant at every commit: S_j is the sum over the stored raw posteriors of j's counted answers. Live grading and
-the publishing of a refit both go through here, so there is one place that could break it. What is published is stored
-beside the raw posterior and feeds nothing.
+The invariant at every commit: S_j is the sum, over j's counted answers, of what the challenge is counted as: the stored
+raw posterior, or for gold the class that it is known to be. Live grading, the publishing of a refit and the regrading
+of gold all go through here, so there is one place that could break it. What is published is stored beside the raw
+posterior and feeds nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -11,14 +12,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sqlalchemy import Connection
+from torch import Tensor
 
+from consensus import concealment
 from consensus.answers import Answers
-from consensus.fit import TIE
+from consensus.concealment import Veiled
 from consensus.statistics import count
+from consensus.votes import pin
 from db import answers as answer_rows
 from db import consensus as consensus_rows
 from db import statistics as statistics_rows
+from db import verdicts as verdict_rows
 from db.answers import AnswerColumns
+from db.statistics import Counts
+from workers import verdicts
 from workers.scheme import Scheme, tensor
 
 Ints = npt.NDArray[np.int64]
@@ -35,11 +42,21 @@ class Locked:
     revisions: Ints
     """(I,)"""
     raw: Floats
-    """(I, K) what statistics hold, in canonical order."""
+    """(I, K) what the answers say, in canonical order."""
     posterior: Floats
     """(I, K) what is published, in canonical order."""
+    counted_as: Ints
+    """(I,) canonical place of the class that statistics count gold as, -1 where they count the raw posterior."""
+    gold: Ints
+    """(I,) what they are to count from now on."""
+    answer: Ints
+    """(I,) canonical place, -1 for none."""
+    status: list[str]
+    version: Ints
+    reported: Floats
+    """(I,) confidence of the version, NaN before the first."""
     answers: AnswerColumns
-    """All answers to these challenges."""
+    """All answers to these challenges, skips among them."""
 
     @property
     def item(self) -> Ints:
@@ -50,11 +67,18 @@ class Locked:
 def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
     """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends."""
     rows = consensus_rows.lock(connection, challenge_ids.tolist())
+    known = consensus_rows.gold(connection, rows.ids) if scheme.grading.has_gold else {}
     return Locked(
         rows.ids,
         rows.revisions,
         scheme.posteriors(rows.raw),
         scheme.posteriors(rows.posteriors),
+        scheme.places(rows.gold),
+        scheme.places(np.array([known.get(row, -1) for row in rows.ids.tolist()], dtype=np.int64)),
+        scheme.places(rows.answer),
+        rows.status,
+        rows.version,
+        rows.reported,
         answer_rows.of_challenges(connection, rows.ids),
     )
 
@@ -87,6 +111,7 @@ def revise(
     counted: Bools,
     changed: Bools,
     device: torch.device,
+    cause: str = "answers",
     fixed: Fixed | None = None,
     tolerance: float | None = None,
 ) -> Revised:
@@ -95,89 +120,217 @@ def revise(
     Args:
         counted: (N,) which of `locked.answers` count from now on; `locked.answers.counted` says which did so far.
         changed: (I,) which challenges get a new posterior.
+        cause: of the versions of verdicts that come of it.
         fixed: posteriors to take instead of live ones.
         tolerance: leave challenges alone of which no probability moves by more; for those whose answers are the same.
     """
-    changed_ids = np.flatnonzero(changed)
-    touched = changed[locked.item] & (counted | locked.answers.counted)
-    respondents, annotator = np.unique(locked.answers.respondent_id[touched], return_inverse=True)
-    item = np.searchsorted(changed_ids, locked.item[touched])
-    label = scheme.place[locked.answers.choice[touched]]
-    after_mask, before_mask = counted[touched], locked.answers.counted[touched]
-
-    def subset(mask: Bools) -> Answers:
-        return Answers(
-            tensor(item[mask], device),
-            tensor(annotator[mask], device),
-            tensor(label[mask], device),
-            len(changed_ids),
-            len(respondents),
-            scheme.classes,
-        )
-
-    before, after = subset(before_mask), subset(after_mask)
-    stored = tensor(locked.raw[changed_ids], device)
-    current = statistics_rows.read(connection, respondents.tolist())
-    seen = tensor(scheme.statistics(current.packed), device)
-    found = scheme.model.infer(after, seen, scheme.prior, form=scheme.form)
+    work = _Work.of(connection, scheme, locked, counted, changed, device)
+    found = concealment.infer(scheme.model, work.after, work.statistics, scheme.prior, form=scheme.form)
     raw, posterior = found.posterior, found.published
     if fixed is not None:
-        known = tensor(fixed.known[changed_ids], device)[:, None]
-        raw = torch.where(known, tensor(fixed.raw[changed_ids], device), raw)
-        posterior = torch.where(known, tensor(fixed.posterior[changed_ids], device), posterior)
-    moved = np.ones(len(changed_ids), dtype=bool)
+        known = tensor(fixed.known[work.places], device)[:, None]
+        raw = torch.where(known, tensor(fixed.raw[work.places], device), raw)
+        posterior = torch.where(known, tensor(fixed.posterior[work.places], device), posterior)
+    moved = np.ones(len(work.places), dtype=bool)
     if tolerance is not None:
-        shown = tensor(locked.posterior[changed_ids], device)
-        change = (raw - stored).abs().maximum((posterior - shown).abs())
-        still = (change <= tolerance).all(1, keepdim=True)
-        raw, posterior = torch.where(still, stored, raw), torch.where(still, shown, posterior)
+        shown = tensor(locked.posterior[work.places], device)
+        change = (raw - work.stored).abs().maximum((posterior - shown).abs())
+        still = (change <= tolerance).all(1, keepdim=True) & (work.counted_as == work.gold)[:, None]
+        raw, posterior = torch.where(still, work.stored, raw), torch.where(still, shown, posterior)
         moved = ~still.squeeze(1).cpu().numpy()
-    difference = count(scheme.form, after, raw) - count(scheme.form, before, stored)
     table = posterior.cpu().numpy()
-
-    consensus_rows.write(
-        connection,
-        locked.ids[changed_ids][moved],
-        scheme.coded_posteriors(raw.cpu().numpy())[moved],
-        scheme.coded_posteriors(table)[moved],
-        confidence=table.max(1)[moved],
-        answer=scheme.order[(table >= table.max(1, keepdims=True) - TIE).argmax(1)][moved],
-        answers=np.bincount(item[after_mask], minlength=len(changed_ids))[moved],
-        changed=_differs(item, after_mask != before_mask, len(changed_ids))[moved],
-        final=(np.zeros(len(changed_ids), dtype=bool) if fixed is None else fixed.known[changed_ids])[moved],
-        run_id=scheme.run_id,
-    )
-    more = np.bincount(annotator, after_mask.astype(np.int64) - before_mask, minlength=len(respondents))
-    reached = np.bincount(annotator, moved[item], minlength=len(respondents)) > 0
-    _move(
-        connection,
-        scheme,
-        respondents[reached],
-        difference.cpu().numpy()[reached],
-        more[reached].astype(np.int64),
-        device,
-    )
+    final = np.zeros(len(work.places), dtype=bool) if fixed is None else fixed.known[work.places]
+    _write(connection, scheme, locked, work, moved, raw.cpu().numpy(), table, final, cause, device)
+    _move(connection, scheme, work, moved, raw, device)
     result, written = locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
-    result[changed_ids], written[changed_ids] = table, moved
+    result[work.places], written[work.places] = table, moved
     return Revised(result, written)
 
 
-def _move(
-    connection: Connection, scheme: Scheme, respondents: Ints, difference: Floats, change: Ints, device: torch.device
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The challenges that get a new posterior, I of them, and the J respondents who answered them."""
+
+    places: Ints
+    """(I,) in `Locked.ids`."""
+    respondents: Ints
+    """(J,) ids, ascending."""
+    item: Ints
+    """(N,) of every answer that counts or did so, skips among them; so are the next three."""
+    annotator: Ints
+    choice: Ints
+    now: Bools
+    """Which count from now on."""
+    was: Bools
+    """Which did so far."""
+    before: Answers
+    after: Answers
+    stored: Tensor
+    """(I, K) raw posteriors so far."""
+    counted_as: Tensor
+    """(I,) as in `Locked`."""
+    gold: Tensor
+    statistics: Veiled
+
+    @classmethod
+    def of(
+        cls,
+        connection: Connection,
+        scheme: Scheme,
+        locked: Locked,
+        counted: Bools,
+        changed: Bools,
+        device: torch.device,
+    ) -> "_Work":
+        places = np.flatnonzero(changed)
+        touched = changed[locked.item] & (counted | locked.answers.counted)
+        respondents, annotator = np.unique(locked.answers.respondent_id[touched], return_inverse=True)
+        item = np.searchsorted(places, locked.item[touched])
+        choice = locked.answers.choice[touched]
+        label = scheme.places(choice)
+        now, was = counted[touched], locked.answers.counted[touched]
+        gold, counted_as = tensor(locked.gold[places], device), tensor(locked.counted_as[places], device)
+
+        def subset(mask: Bools, known: Tensor) -> Answers:
+            told = mask & (label >= 0)
+            return Answers(
+                tensor(item[told], device),
+                tensor(annotator[told], device),
+                tensor(label[told], device),
+                len(places),
+                len(respondents),
+                scheme.classes,
+                known if scheme.grading.has_gold else None,
+            )
+
+        return cls(
+            places,
+            respondents,
+            item,
+            annotator,
+            choice,
+            now,
+            was,
+            subset(was, counted_as),
+            subset(now, gold),
+            tensor(locked.raw[places], device),
+            counted_as,
+            gold,
+            _veiled(scheme, statistics_rows.read(connection, respondents.tolist()), device),
+        )
+
+    def total(self, mask: Bools) -> Ints:
+        """(I,) how many of the answers are so."""
+        return np.bincount(self.item[mask], minlength=len(self.places))
+
+    def by_respondent(self, weight: npt.NDArray[np.int64]) -> Ints:
+        """(J,) sums over the answers of each."""
+        return np.bincount(self.annotator, weight, minlength=len(self.respondents)).astype(np.int64)
+
+
+def _veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
+    clamped = tensor(scheme.statistics(held.packed), device)
+    if not any(held.gold):
+        return Veiled(clamped, clamped, tensor(np.ones(len(held.ids), dtype=bool), device))
+    return Veiled(
+        clamped,
+        clamped - tensor(scheme.statistics(held.gold), device),
+        tensor(held.answers >= scheme.rules.score_answers, device),
+    )
+
+
+def _write(
+    connection: Connection,
+    scheme: Scheme,
+    locked: Locked,
+    work: _Work,
+    moved: Bools,
+    raw: Floats,
+    posterior: Floats,
+    final: Bools,
+    cause: str,
+    device: torch.device,
 ) -> None:
+    """Store the moved ones' posteriors, their verdicts, and a version of those verdicts that have visibly changed."""
+    told = work.choice >= 0
+    answers, skips = work.total(work.now & told), work.total(work.now & ~told)
+    judged = verdicts.judge(scheme, posterior, answers, skips, device)
+    places = work.places
+    was = np.array(locked.status)[places]
+    reported, version = locked.reported[places], locked.version[places]
+    anew = moved & (
+        (version == 0)
+        | (judged.answer != locked.answer[places])
+        | (judged.status != was)
+        | (np.abs(judged.confidence - reported) >= scheme.rules.report_step)
+    )
+    version = version + anew
+    reported = np.where(anew, judged.confidence, reported)
+    consensus_rows.write(
+        connection,
+        locked.ids[places][moved],
+        scheme.coded_posteriors(raw)[moved],
+        scheme.coded_posteriors(posterior)[moved],
+        confidence=judged.confidence[moved],
+        answer=scheme.codes(judged.answer)[moved],
+        answers=answers[moved],
+        skips=skips[moved],
+        status=judged.status[moved].tolist(),
+        version=version[moved],
+        reported=reported[moved],
+        gold=scheme.codes(locked.gold[places])[moved],
+        changed=(work.total(work.now != work.was) > 0)[moved],
+        final=final[moved],
+        run_id=scheme.run_id,
+    )
+    late = (was != "open") & (cause == "answers")
+    who = work.respondents[work.annotator[work.now]]
+    digests = verdicts.digest(work.item[work.now], who, work.choice[work.now], len(places))
+    verdict_rows.append(
+        connection,
+        scheme.grading.project_id,
+        verdict_rows.NewVersions(
+            challenge_ids=locked.ids[places][anew],
+            versions=version[anew],
+            answer=scheme.codes(judged.answer)[anew],
+            posterior=scheme.coded_posteriors(posterior)[anew],
+            confidence=judged.confidence[anew],
+            status=judged.status[anew].tolist(),
+            cause=np.where(late, "late-answer", cause)[anew].tolist(),
+            answers=answers[anew],
+            skips=skips[anew],
+            digest=digests[anew],
+        ),
+        run_id=scheme.run_id,
+        configuration_id=scheme.grading.configuration_id,
+    )
+
+
+def _move(connection: Connection, scheme: Scheme, work: _Work, moved: Bools, raw: Tensor, device: torch.device) -> None:
     """Add to statistics under their locks: others may have moved them since they were read to grade with."""
-    held = statistics_rows.read(connection, respondents.tolist(), lock=True)
-    statistics = scheme.statistics(held.packed) + difference
+    told = work.choice >= 0
+    steps = work.now.astype(np.int64) - work.was
+    reached = work.by_respondent(moved[work.item].astype(np.int64)) > 0
+    held = statistics_rows.read(connection, work.respondents[reached].tolist(), lock=True)
+    clamped = count(scheme.form, work.after, pin(raw, work.gold)) - count(
+        scheme.form, work.before, pin(work.stored, work.counted_as)
+    )
+    statistics = scheme.statistics(held.packed) + clamped.cpu().numpy()[reached]
     reliability = scheme.model.reliability(tensor(statistics, device), scheme.prior, form=scheme.form)
     statistics_rows.write(
         connection,
         held.ids,
         scheme.coded_statistics(statistics),
-        change=change,
+        change=work.by_respondent(steps * told)[reached],
+        skips=work.by_respondent(steps * ~told)[reached],
         accuracy=reliability.accuracy.cpu().numpy(),
         low=reliability.low.cpu().numpy(),
         high=reliability.high.cpu().numpy(),
     )
+    if bool((work.gold >= 0).any()) or bool((work.counted_as >= 0).any()):
+        open_ = count(scheme.form, work.after, raw) - count(scheme.form, work.before, work.stored)
+        gold = scheme.statistics(held.gold) + (clamped - open_).cpu().numpy()[reached]
+        statistics_rows.write_gold(connection, held.ids, scheme.coded_statistics(gold))
 
 
 def extend(locked: Locked, new: AnswerColumns) -> Locked:
@@ -187,7 +340,3 @@ def extend(locked: Locked, new: AnswerColumns) -> Locked:
         *(np.concatenate([getattr(old, name), getattr(new, name)]) for name in AnswerColumns.__slots__)
     )
     return replace(locked, answers=joined)
-
-
-def _differs(item: Ints, different: Bools, items: int) -> Bools:
-    return np.bincount(item[different], minlength=items) > 0

@@ -12,7 +12,7 @@ from consensus import registry
 from consensus.model import Model
 from consensus.prior import Prior
 from consensus.statistics import Form
-from db.projects import Grading
+from db.projects import Grading, Rules
 
 Floats = npt.NDArray[np.float64]
 
@@ -37,6 +37,14 @@ class Scheme:
     """(K,) class code at each canonical place."""
     place: npt.NDArray[np.int64]
     """(K,) canonical place of each class code."""
+    keys: tuple[str, ...]
+    """(K,) in canonical order."""
+    grading: Grading
+
+    @property
+    def rules(self) -> Rules:
+        """When a verdict is settled, and told."""
+        return self.grading.rules
 
     @property
     def classes(self) -> int:
@@ -74,6 +82,14 @@ class Scheme:
             return table[:, self.order[:, None], self.order].reshape(len(stored), k * k)
         return table[:, np.concatenate([[0], 1 + self.order])]
 
+    def places(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Canonical places of class codes; what is below 0 is no class and stays as it is."""
+        return np.where(codes < 0, codes, self.place[np.maximum(codes, 0)])
+
+    def codes(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Class codes of canonical places, likewise."""
+        return np.where(places < 0, places, self.order[np.maximum(places, 0)])
+
     def coded_posteriors(self, posterior: Floats) -> Floats:
         """(I, K) in canonical order as they are stored, by class code."""
         return posterior[:, self.place]
@@ -108,7 +124,8 @@ def make(grading: Grading, device: torch.device) -> Scheme:
     keys = [key.encode() for key in grading.classes]
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
     prior = _prior(model, form, len(keys), grading.prior)
-    return Scheme(model, form, prior.to(device), grading.run_id, order, np.argsort(order))
+    named = tuple(grading.classes[code] for code in order)
+    return Scheme(model, form, prior.to(device), grading.run_id, order, np.argsort(order), named, grading)
 
 
 def _prior(model: Model, form: Form, classes: int, stored: Any | None) -> Prior:

@@ -57,13 +57,30 @@ def claim_and_finish(connection: Connection, project: int) -> None:
 def write_consensus(connection: Connection, project: int) -> None:
     consensus.lock(connection, IDS.tolist())
     flags = np.zeros(len(IDS), dtype=bool)
-    columns = {"confidence": FLAT, "answer": IDS * 0, "answers": IDS, "changed": flags, "final": flags}
-    consensus.write(connection, IDS, TABLE, TABLE, run_id=None, **columns)
+    consensus.write(
+        connection,
+        IDS,
+        TABLE,
+        TABLE,
+        confidence=FLAT,
+        answer=IDS * 0,
+        answers=IDS,
+        skips=IDS * 0,
+        status=["open"] * len(IDS),
+        version=IDS,
+        reported=FLAT,
+        gold=IDS * 0 - 1,
+        changed=flags,
+        final=flags,
+        run_id=None,
+    )
 
 
 def write_statistics(connection: Connection, project: int) -> None:
     statistics.read(connection, IDS.tolist(), lock=True)
-    statistics.write(connection, IDS, np.zeros((len(IDS), 9)), change=IDS * 0, accuracy=FLAT, low=FLAT, high=FLAT)
+    none, table = IDS * 0, np.zeros((len(IDS), 9))
+    statistics.write(connection, IDS, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
+    statistics.write_gold(connection, IDS, table)
 
 
 def look_at_batches(connection: Connection, project: int) -> None:

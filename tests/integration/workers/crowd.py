@@ -111,6 +111,27 @@ def accept(engine: Engine, project_id: int, *bodies: Sequence[Answer], lane: str
     return [batch.uid for batch in new]
 
 
+def gild(engine: Engine, project_id: int, known: dict[str, str], state: str = "active") -> None:
+    """Say what is gold; the challenges must have been met."""
+    with engine.begin() as connection:
+        classes = projects.grading(connection, project_id).classes
+        connection.execute(
+            text("""
+                INSERT INTO gold (challenge_id, project_id, answer, state)
+                SELECT id, project_id, t.answer, :state
+                FROM unnest(CAST(:keys AS text[]), CAST(:answers AS smallint[])) AS t(key, answer)
+                JOIN challenges USING (key) WHERE project_id = :p
+                ON CONFLICT (challenge_id) DO UPDATE SET answer = excluded.answer, state = excluded.state
+            """),
+            {
+                "p": project_id,
+                "keys": list(known),
+                "answers": [classes.index(key) for key in known.values()],
+                "state": state,
+            },
+        )
+
+
 def split(answers: Sequence[Answer], size: int) -> Iterable[Sequence[Answer]]:
     """Batches of so many answers."""
     return (answers[start : start + size] for start in range(0, len(answers), size))
@@ -204,33 +225,40 @@ def books(engine: Engine, project_id: int) -> LedgerRow:
 
 
 def _check_statistics(connection: Connection, project_id: int) -> None:
-    """S_j is the sum over the stored raw posteriors of j's counted answers, to the bit."""
+    """S_j is the sum over j's counted answers of what their challenges are counted as, to the bit; likewise gold's."""
     project = projects.grading(connection, project_id)
     classes = len(project.classes)
     stored = connection.execute(
-        text("SELECT respondent_id, counts, answers FROM respondent_statistics WHERE project_id = :p"),
+        text("SELECT respondent_id, counts, gold, answers, skips FROM respondent_statistics WHERE project_id = :p"),
         {"p": project_id},
     )
-    found = {row.respondent_id: (_table(row.counts, classes, project.form), row.answers) for row in stored}
-    expected = {
-        respondent: (np.zeros((classes, classes) if project.form == "full" else 1 + classes), 0) for respondent in found
-    }
+    found = {row.respondent_id: row for row in stored}
+    shape = (classes, classes) if project.form == "full" else (1 + classes,)
+    clamped = {respondent: np.zeros(shape) for respondent in found}
+    open_ = {respondent: np.zeros(shape) for respondent in found}
+    answers, skips = dict.fromkeys(found, 0), dict.fromkeys(found, 0)
     cells = text("""
-        SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.raw[t.k + 1], 0)) AS mass, count(*) AS answers
+        SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.raw[t.k + 1], 0)) AS raw, count(*) AS answers,
+               sum(CASE WHEN c.gold IS NULL THEN coalesce(c.raw[t.k + 1], 0) ELSE (c.gold = t.k)::int END) AS counted_as
         FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id CROSS JOIN generate_series(0, :k - 1) AS t(k)
         WHERE a.counted AND c.project_id = :p GROUP BY 1, 2, 3
     """)
     for cell in connection.execute(cells, {"p": project_id, "k": classes}):
-        table, answers = expected[cell.respondent_id]
-        if project.form == "full":
-            table[cell.k, cell.choice] = cell.mass
-        elif cell.k == cell.choice:
-            table[0] += cell.mass
-            table[1 + cell.choice] = cell.answers
-        expected[cell.respondent_id] = (table, answers + (cell.answers if cell.k == 0 else 0))
-    for respondent, (table, answers) in expected.items():
-        np.testing.assert_array_equal(found[respondent][0], table)
-        assert found[respondent][1] == answers
+        who = cell.respondent_id
+        if cell.choice < 0:
+            skips[who] = cell.answers
+            continue
+        answers[who] += cell.answers if cell.k == 0 else 0
+        for table, mass in ((clamped[who], cell.counted_as), (open_[who], cell.raw)):
+            if project.form == "full":
+                table[cell.k, cell.choice] = mass
+            elif cell.k == cell.choice:
+                table[0] += mass
+                table[1 + cell.choice] = cell.answers
+    for who, row in found.items():
+        np.testing.assert_array_equal(_table(row.counts, classes, project.form), clamped[who])
+        np.testing.assert_array_equal(_table(row.gold, classes, project.form), clamped[who] - open_[who])
+        assert (row.answers, row.skips) == (answers[who], skips[who])
 
 
 def _table(counts: list[float], classes: int, form: str) -> Any:
@@ -246,14 +274,27 @@ def _check_consensus(connection: Connection, project_id: int) -> None:
     """Answers are counted once, in the challenge's own row too; posteriors are probabilities."""
     rows = connection.execute(
         text("""
-            SELECT c.answers, c.posterior, c.raw, c.confidence, count(a) FILTER (WHERE a.counted) AS counted
+            SELECT c.answers, c.skips, c.posterior, c.raw, c.confidence, c.version, c.answer, c.status, c.reported,
+                   count(a) FILTER (WHERE a.counted AND a.choice >= 0) AS counted,
+                   count(a) FILTER (WHERE a.counted AND a.choice < 0) AS skipped,
+                   ARRAY(SELECT v.version FROM verdicts v WHERE v.challenge_id = c.challenge_id ORDER BY 1) AS versions,
+                   (SELECT (v.answer, v.status, v.confidence) = (c.answer, c.status, c.reported)
+                    OR (v.answer, c.answer) IS NOT DISTINCT FROM (NULL::smallint, NULL::smallint)
+                    FROM verdicts v WHERE v.challenge_id = c.challenge_id AND v.version = c.version) AS latest,
+                   (SELECT array_agg(told.version ORDER BY told.version) FROM (
+                       SELECT u.version FROM outbox o, unnest(o.challenge_ids, o.versions) AS u(challenge, version)
+                       WHERE u.challenge = c.challenge_id
+                       UNION ALL SELECT e.version FROM events e WHERE e.challenge_id = c.challenge_id
+                   ) told) AS told
             FROM consensus c LEFT JOIN answers a ON a.challenge_id = c.challenge_id
             WHERE c.project_id = :p GROUP BY c.challenge_id
         """),
         {"p": project_id},
     )
     for row in rows:
-        assert row.answers == row.counted
+        assert (row.answers, row.skips) == (row.counted, row.skipped)
+        assert row.versions == (row.told or []) == list(range(1, row.version + 1))
+        assert row.latest or not row.version
         if row.answers:
             assert abs(sum(row.posterior) - 1) < 1e-8
             assert abs(sum(row.raw) - 1) < 1e-8
