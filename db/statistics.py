@@ -103,7 +103,8 @@ def write_gold(connection: Connection, ids: Ints, packed: Floats) -> None:
             FROM (
                 SELECT id, present,
                        (CAST(:gold AS float8[]))[(place - 1) * :width + 1 : place * :width]
-                FROM unnest(CAST(:ids AS bigint[]), CAST(:present AS boolean[])) WITH ORDINALITY AS u(id, present, place)
+                FROM unnest(CAST(:ids AS bigint[]), CAST(:present AS boolean[]))
+                WITH ORDINALITY AS u(id, present, place)
             ) t(id, present, gold) WHERE s.respondent_id = t.id
         """),
         {
