@@ -19,12 +19,14 @@ ANSWERS_ACCEPTED = Counter("touchstone_answers_accepted", "Answers committed to 
 ANSWERS_REJECTED = Counter("touchstone_answers_rejected", "Answers refused on arrival, each named in the reply.")
 FLUSH_BODIES = Histogram("touchstone_flush_bodies", "Batches in one group commit.", buckets=_BODIES)
 FLUSH_SECONDS = Histogram("touchstone_flush_seconds", "Time of one group commit.", buckets=_LATENCY)
+STREAMS = Gauge("touchstone_streams", "Streams of events that are open in this process.")
 
 # The fleet
 DOORBELLS = Counter("touchstone_doorbells", "Doorbells: rung, coalesced or failed.", ["lane", "outcome"])
 CLAIMS = Counter("touchstone_claims", "Claims: committed, empty, failed or fenced.", ["outcome"])
 SLICE_SECONDS = Histogram("touchstone_slice_seconds", "Time of one slice, claim to commit.", ["lane"], buckets=_LATENCY)
 ANSWERS_GRADED = Counter("touchstone_answers_graded", "Answers graded, each counted once.")
+EVENTS = Counter("touchstone_events", "Changes of verdicts that were given their place in the feed.")
 SWEEPS = Counter("touchstone_sweeps", "Sweeps that found something to wake.")
 REFIT_SECONDS = Histogram("touchstone_refit_seconds", "Time of one refit, to published.", ["model"], buckets=_MINUTES)
 

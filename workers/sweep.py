@@ -2,6 +2,7 @@
 
 from db import claims, payloads, runs, transactions
 from telemetry import logging, metrics
+from workers import feed
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -12,7 +13,7 @@ REFIT_PAUSE = 60.0
 
 
 def run(runtime: Runtime) -> WorkLeft:
-    """End what has expired, ask for refits that are due, and list the doors at which something waits unheard."""
+    """End what has expired, ask for refits that are due, number forgotten events, list the doors where work waits."""
     settings = runtime.settings
     with runtime.engine.begin() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
@@ -32,6 +33,7 @@ def run(runtime: Runtime) -> WorkLeft:
         refits = runs.waiting(connection)
     if revived or dead:
         log.warning("claims expired", waiting=revived, dead=dead)
+    feed.catch_up(runtime)
     if doors or refits:
         metrics.SWEEPS.inc()
     return WorkLeft(tuple(doors), tuple(refits))
