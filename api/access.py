@@ -1,5 +1,7 @@
 """Who calls, and what they may do."""
 
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
@@ -46,15 +48,16 @@ def bearer(authorization: str | None) -> str | None:
     return secret.strip() or None if scheme.lower() == "bearer" else None
 
 
+Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
 class _Scoped:
     """A dependency of a route: the caller must have one of the scopes."""
 
     def __init__(self, *scopes: str) -> None:
         self._scopes = scopes
 
-    async def __call__(
-        self, services: Here, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-    ) -> Principal:
+    async def __call__(self, services: Here, credentials: Credentials) -> Principal:
         return await admit(services.keys, credentials.credentials if credentials else None, *self._scopes)
 
 
@@ -62,3 +65,11 @@ Reader = Annotated[Principal, Depends(_Scoped("read"))]
 Submitter = Annotated[Principal, Depends(_Scoped("submit"))]
 ReaderOrSubmitter = Annotated[Principal, Depends(_Scoped("read", "submit"))]
 Admin = Annotated[Principal, Depends(_Scoped("admin"))]
+
+
+def _still_reader(services: Here, credentials: Credentials) -> Callable[[], Awaitable[Principal]]:
+    return partial(admit, services.keys, credentials.credentials if credentials else None, "read")
+
+
+StillReader = Annotated[Callable[[], Awaitable[Principal]], Depends(_still_reader)]
+"""Asks again, for replies that outlive the question: raises once the key is revoked."""

@@ -12,11 +12,13 @@ from api.body import BodyLimit
 from api.commits import Writer, writer_engine
 from api.doors import door_cache
 from api.exchange import Exchange
+from api.farewell import before_stopping
+from api.feeds import Feeds
 from api.gauges import Gauges
 from api.probes import Probe
 from api.problems import HANDLERS
 from api.ringer import Ringer
-from api.routes import batches, model_runs, projects, respondents, verdicts
+from api.routes import batches, events, model_runs, projects, respondents, verdicts, versions
 from api.routes.health import health_router
 from api.services import Services
 from config.settings import Settings
@@ -45,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ringer = Ringer(Publisher(settings))
+        feeds = Feeds(engine)
         writer = Writer(writing, ringer.ring, patience=PATIENCE)
         app.state.services = Services(
             settings=settings,
@@ -54,10 +57,13 @@ def create_app(settings: Settings) -> FastAPI:
             ringer=ringer,
             keys=key_cache(engine, seconds=settings.key_cache, patience=PATIENCE),
             doors=door_cache(engine, patience=PATIENCE),
+            feeds=feeds,
         )
         ringer.start()
         writer.start()
-        yield
+        with before_stopping(feeds.close):
+            yield
+        await feeds.stop()
         await to_thread.run_sync(writer.stop, PATIENCE)
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()
@@ -74,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.router.routes.insert(0, ingest.route())  # first: the hot path is matched before anything else is tried
-    for module in (projects, batches, verdicts, respondents, model_runs):
+    for module in (projects, batches, verdicts, versions, events, respondents, model_runs):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))
     docs.mount(app)

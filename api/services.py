@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from api.commits import Writer
 from api.doors import Door
+from api.feeds import Feeds
 from api.ringer import Ringer
 from api.timed_cache import TimedCache
 from config.settings import Settings
@@ -26,6 +27,7 @@ class Services:
     ringer: Ringer
     keys: TimedCache[bytes, Principal | None]
     doors: TimedCache[tuple[int, str], Door]
+    feeds: Feeds
 
 
 def _services(request: Request) -> Services:

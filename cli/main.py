@@ -26,6 +26,7 @@ NOUNS = {
     "batch": "Batches: list, show, retry, cancel.",
     "status": "What waits, what is graded, what is lost.",
     "export": "Write a project's verdicts.",
+    "events": "Print every change of a project's verdicts, as they come.",
     "grade": "Grade a file offline, without servers.",
 }
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
+from db.events import sequence
 from tests.integration.cli.conftest import Processes, Touchstone
+from tests.versions import make_challenges, write
 
 pytestmark = pytest.mark.xdist_group("cli-api")
 
@@ -137,3 +139,22 @@ def test_an_export_that_fails_leaves_the_old_file(online: Touchstone, tmp_path: 
     assert list(tmp_path.iterdir()) == [out]
     missing = online("export", "--project", "nowhere", "--out", tmp_path / "no" / "such" / "file")
     assert missing.code == 2
+
+
+def test_events(online: Touchstone, name: str, engine: Engine) -> None:
+    online("project", "create", name, "--class=a", "--class=b")
+    assert online("events", "--project", name).out == ""
+    with engine.connect() as connection:
+        project = connection.execute(text("SELECT id FROM projects WHERE name = :name"), {"name": name}).scalar_one()
+    challenges = make_challenges(engine, project, 2)
+    for _ in range(2):
+        with engine.begin() as connection:
+            write(connection, project, challenges)
+        with engine.begin() as connection:
+            sequence(connection, project)
+    listed = [json.loads(line) for line in online("events", "--project", name, "--json").out.splitlines()]
+    assert [(event["position"], event["version"]) for event in listed] == [(1, 1), (2, 1), (3, 2), (4, 2)]
+    rest = online("events", "--project", name, "--after", listed[2]["cursor"])
+    assert rest.out.count("\n") == 1
+    assert "verdict.corrected" in rest.out
+    assert online("events", "--project", name, "--after=x").code == 2

@@ -1,0 +1,139 @@
+"""Consumers of the change feed, killed and restarted at random while four workers write."""
+
+import json
+import random
+import signal
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from sqlalchemy import Engine, text
+
+from cli.stack.ports import free_port
+from config.settings import Settings
+from db.engine import make_engine
+from tests.functional.fleet import Fleet, Process, client
+from tests.versions import faults, make_challenges, write
+from tests.waiting import until
+from workers import feed, sweep
+from workers.runtime import Runtime
+
+EVENTS = 100_000
+WRITERS = 4
+CHALLENGES = 2_000
+AT_ONCE = 100
+"""Versions that one transaction writes."""
+
+Events = list[dict[str, Any]]
+
+
+@pytest.fixture
+def runtime(settings: Settings) -> Iterator[Runtime]:
+    """What each of the writers has, and the sweep."""
+    engine = make_engine(settings.require_database_url(), pool_size=WRITERS + 1, name="test-writers")
+    made = Runtime(settings, engine, torch.device("cpu"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def url(fleet: Fleet) -> str:
+    """The address of the API."""
+    return fleet.api()
+
+
+@pytest.fixture
+def project(url: str, key: str, engine: Engine) -> int:
+    """The id of the project `quiz`."""
+    with client(url, key) as made:
+        made.post("/projects", json={"name": "quiz", "classes": ["no", "yes"]}).raise_for_status()
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT id FROM projects")).scalar_one())
+
+
+def test_killed_consumers_miss_nothing_and_see_nothing_twice(
+    runtime: Runtime, project: int, url: str, key: str, make_fleet: Callable[..., Fleet]
+) -> None:
+    challenges = make_challenges(runtime.engine, project, CHALLENGES)
+    consumers = make_fleet(api_url=url, api_key=key)
+    with ThreadPoolExecutor(WRITERS + 1) as pool:
+        writers = [pool.submit(write_versions, runtime, project, challenges, seed) for seed in range(WRITERS)]
+        streaming = pool.submit(stream, url, key, random.Random("stream"))
+        following = follow(consumers, random.Random("follow"))
+        for writer in writers:
+            writer.result()
+        streamed = streaming.result()
+    sweep.run(runtime)
+    assert faults(runtime.engine, project) == {}
+    for seen in (following, streamed):
+        assert [event["position"] for event in seen] == list(range(1, EVENTS + 1))
+        versions = defaultdict(list)
+        for event in seen:
+            versions[event["challenge"]].append(event["version"])
+        assert all(found == list(range(1, len(found) + 1)) for found in versions.values())
+
+
+def write_versions(runtime: Runtime, project: int, challenges: list[int], seed: int) -> None:
+    """A quarter of all versions; the numbering after the commit is forgotten now and then, but not at the end."""
+    rng = random.Random(seed)
+    for _ in range(EVENTS // WRITERS // AT_ONCE):
+        with runtime.engine.begin() as connection:
+            write(connection, project, rng.sample(challenges, AT_ONCE))
+        if rng.random() < 0.8:
+            feed.number(runtime, project)
+    until(lambda: feed.number(runtime, project) == 0, "nothing left to number")
+
+
+def follow(consumers: Fleet, rng: random.Random) -> Events:
+    """What `touchstone events` has written, killed again and again and started behind the last whole line."""
+    seen: Events = []
+    while len(seen) < EVENTS:
+        after = ["--after", seen[-1]["cursor"]] if seen else []
+        process = consumers.start("events", "--project=quiz", "--follow", "--json", *after)
+        enough = min(rng.randrange(1, EVENTS // 4), EVENTS - len(seen))
+        until(partial(_has, process, enough), "a consumer that goes on")
+        process.kill()
+        seen += map(json.loads, process.log.read_bytes().split(b"\n")[:-1])
+    return seen
+
+
+def stream(url: str, key: str, rng: random.Random) -> Events:
+    """What a stream has sent, left again and again and opened behind the last event."""
+    seen: Events = []
+    with client(url, key) as caller:
+        while len(seen) < EVENTS:
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": seen[-1]["cursor"]} if seen else {})
+            enough = min(len(seen) + rng.randrange(1, EVENTS // 4), EVENTS)
+            with caller.stream("GET", "/projects/quiz/events", headers=headers) as response:
+                for line in response.iter_lines():
+                    if line.startswith("data:"):
+                        seen.append(json.loads(line[5:]))
+                        if len(seen) == enough:
+                            break
+    return seen
+
+
+def _has(consumer: Process, lines: int) -> bool:
+    """Whether it has written so many."""
+    written = consumer.log.read_bytes()
+    assert consumer.running, written
+    return written.count(b"\n") >= lines
+
+
+def test_a_stream_does_not_hold_up_the_end_of_the_server(fleet: Fleet, key: str) -> None:
+    port = free_port()
+    server = fleet.start("serve", "--port", str(port))
+    with client(f"http://127.0.0.1:{port}", key) as caller:
+        until(lambda: server.said("Uvicorn running"), "an API that is ready")
+        caller.post("/projects", json={"name": "quiz", "classes": ["no", "yes"]}).raise_for_status()
+        with caller.stream("GET", "/projects/quiz/events", headers={"Accept": "text/event-stream"}) as response:
+            lines = response.iter_lines()
+            assert next(lines) == "retry: 1000"
+            server.signal(signal.SIGTERM)
+            assert set(lines) <= {"", ": ping"}  # ended, not broken off
+    until(lambda: not server.running, "an API that has ended")
+    assert not server.said("timeout graceful shutdown exceeded")
