@@ -24,7 +24,7 @@ ROUNDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Skipping:
-    """The share of unanswerable challenges; how often respondents skip one that can, and one that cannot, be answered."""
+    """The share of challenges that cannot be answered; how often respondents skip one that can, and one that cannot."""
 
     share: float = 0.02
     answerable: float = 0.05

@@ -83,6 +83,7 @@ class RunClaim:
     id: int
     claim_id: uuid.UUID
     attempts: int
+    cause: str
 
 
 def claim(connection: Connection, project_id: int, lease: float) -> RunClaim | None:
@@ -97,11 +98,11 @@ def claim(connection: Connection, project_id: int, lease: float) -> RunClaim | N
                 SELECT id FROM model_runs w WHERE project_id = :project AND state = 'waiting'
                 AND NOT EXISTS (SELECT 1 FROM model_runs r WHERE r.project_id = :project AND r.state = 'running')
                 FOR UPDATE SKIP LOCKED
-            ) RETURNING id, attempts
+            ) RETURNING id, attempts, cause
         """),
         {"project": project_id, "claim": claim_id, "lease": lease},
     ).one_or_none()
-    return None if row is None else RunClaim(row.id, claim_id, row.attempts)
+    return None if row is None else RunClaim(row.id, claim_id, row.attempts, row.cause)
 
 
 _MINE = "id = :id AND state = 'running' AND claim_id = :claim AND lease_until > clock_timestamp()"

@@ -11,7 +11,7 @@ from db import answers as answer_rows
 from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
 from telemetry import logging, metrics
-from workers import faults, intake, repeats, revision, scheme
+from workers import faults, feed, intake, repeats, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -84,6 +84,7 @@ def grade(
         if rehearse:
             transaction.rollback()
             return
+    feed.number(runtime, project_id)
     metrics.CLAIMS.labels("committed").inc()
     metrics.ANSWERS_GRADED.inc(len(new.columns.position))
     log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))

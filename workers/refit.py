@@ -22,7 +22,7 @@ from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import logging, metrics
-from workers import devices, lease, retries, revision, scheme
+from workers import devices, feed, lease, retries, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
 
@@ -189,10 +189,11 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
                 locked.answers.counted,
                 np.ones(len(chunk), dtype=bool),
                 runtime.device,
-                "refit",
+                "gold" if claim.cause == "gold" else "refit",
                 revision.Fixed(raw[chunk], posterior[chunk], known),
             )
             final += int(known.sum())
+        feed.number(runtime, plan.grading.project_id)
     return final
 
 

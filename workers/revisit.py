@@ -13,7 +13,7 @@ import numpy as np
 
 from db import consensus, projects, transactions
 from telemetry import logging
-from workers import retries, revision, scheme
+from workers import feed, retries, revision, scheme
 from workers.runtime import Runtime
 
 log = logging.get(__name__)
@@ -47,6 +47,8 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
             partial(_visit, runtime, project_id, round_.after), limit=runtime.settings.lease
         )
         round_ = Round(last, round_.number, round_.moved + moved)
+        if moved:
+            feed.number(runtime, project_id)
         if visited < CHUNK:
             log.info("round of revisits", project=project_id, round=round_.number, moved=round_.moved)
             if round_.moved == 0 or round_.number == ROUNDS:
