@@ -65,6 +65,8 @@ Reader = Annotated[Principal, Depends(_Scoped("read"))]
 Submitter = Annotated[Principal, Depends(_Scoped("submit"))]
 ReaderOrSubmitter = Annotated[Principal, Depends(_Scoped("read", "submit"))]
 Admin = Annotated[Principal, Depends(_Scoped("admin"))]
+Gilder = Annotated[Principal, Depends(_Scoped("gold"))]
+"""Who may know what is gold, and say so."""
 
 
 def _still_reader(services: Here, credentials: Credentials) -> Callable[[], Awaitable[Principal]]:

@@ -18,7 +18,7 @@ from api.gauges import Gauges
 from api.probes import Probe
 from api.problems import HANDLERS
 from api.ringer import Ringer
-from api.routes import batches, events, model_runs, projects, respondents, verdicts, versions
+from api.routes import batches, events, gold, model_runs, projects, respondents, verdicts, versions
 from api.routes.health import health_router
 from api.services import Services
 from config.settings import Settings
@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.router.routes.insert(0, ingest.route())  # first: the hot path is matched before anything else is tried
-    for module in (projects, batches, verdicts, versions, events, respondents, model_runs):
+    for module in (projects, batches, verdicts, versions, events, respondents, model_runs, gold):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))
     docs.mount(app)

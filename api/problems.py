@@ -63,7 +63,7 @@ async def handle(_request: Request, error: Exception) -> Response:
         case HTTPException():
             return respond(error)
         case RequestValidationError():
-            return respond(ProblemError(422, "The request is not valid.", [_fault(found) for found in error.errors()]))
+            return respond(ProblemError(422, "The request is not valid.", [fault(found) for found in error.errors()]))
         case NotFoundError():
             return respond(ProblemError(404, str(error)))
         case ConflictError():
@@ -88,7 +88,7 @@ _TRANSLATED = (
 HANDLERS: Mapping[Any, ExceptionHandler] = dict.fromkeys(_TRANSLATED, handle)
 
 
-def _fault(error: Mapping[str, Any]) -> Fault:
+def fault(error: Mapping[str, Any]) -> Fault:
     """A fault of the body points into the body; one of anything else starts with where it stood, as `/query/limit`."""
     place, *path = error["loc"]
     steps = path if place == "body" else [place, *path]

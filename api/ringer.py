@@ -1,6 +1,7 @@
 """Ringing doorbells beside the requests: neither a reply nor the next commit waits for Redis."""
 
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from telemetry import logging
@@ -13,7 +14,11 @@ class Doorbell(Protocol):
 
     def ring(self, project_id: int, lane: str) -> None: ...
     def ring_refit(self, project_id: int) -> None: ...
+    def ring_regrade(self, project_id: int) -> None: ...
     def close(self) -> None: ...
+
+
+Ring = tuple[Callable[..., None], tuple[int | str, ...]]
 
 
 class Ringer:
@@ -21,7 +26,7 @@ class Ringer:
 
     def __init__(self, doorbell: Doorbell) -> None:
         self._doorbell = doorbell
-        self._asked: set[tuple[int, str | None]] = set()
+        self._asked: set[Ring] = set()
         self._stopping = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="ringer", daemon=True)
@@ -32,11 +37,15 @@ class Ringer:
 
     def ring(self, project_id: int, lane: str) -> None:
         """Ring for batches, soon."""
-        self._ask((project_id, lane))
+        self._ask(self._doorbell.ring, project_id, lane)
 
     def ring_refit(self, project_id: int) -> None:
         """Ring for a model run, soon."""
-        self._ask((project_id, None))
+        self._ask(self._doorbell.ring_refit, project_id)
+
+    def ring_regrade(self, project_id: int) -> None:
+        """Ring for gold that has changed, soon."""
+        self._ask(self._doorbell.ring_regrade, project_id)
 
     def stop(self, timeout: float) -> None:
         """Ring what was asked for, then end; blocks for `timeout` seconds at most."""
@@ -45,29 +54,23 @@ class Ringer:
             self._changed.notify()
         self._thread.join(timeout)
 
-    def _ask(self, door: tuple[int, str | None]) -> None:
+    def _ask(self, ring: Callable[..., None], *door: int | str) -> None:
         with self._changed:
-            self._asked.add(door)
+            self._asked.add((ring, door))
             self._changed.notify()
 
     def _run(self) -> None:
-        while doors := self._next():
-            for project_id, lane in doors:
+        while rings := self._next():
+            for ring, door in rings:
                 try:
-                    self._ring(project_id, lane)
+                    ring(*door)
                 except Exception:
-                    log.exception("cannot ring", project=project_id, lane=lane)  # the sweep will
+                    log.exception("cannot ring", door=door)  # the sweep will
         self._doorbell.close()
 
-    def _ring(self, project_id: int, lane: str | None) -> None:
-        if lane is None:
-            self._doorbell.ring_refit(project_id)
-        else:
-            self._doorbell.ring(project_id, lane)
-
-    def _next(self) -> set[tuple[int, str | None]]:
+    def _next(self) -> set[Ring]:
         with self._changed:
             while not self._asked and not self._stopping:
                 self._changed.wait()
-            doors, self._asked = self._asked, set()
-            return doors
+            rings, self._asked = self._asked, set()
+            return rings

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from itertools import count
@@ -99,9 +99,13 @@ class Client:
             if cursor is None:
                 return
 
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Post a JSON object, or nothing."""
+    def post(self, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> dict[str, Any]:
+        """Post JSON, or nothing."""
         return self._object(self._request("POST", path, json=body))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Put a JSON object in its place."""
+        return self._object(self._request("PUT", path, json=body))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Change some fields."""
@@ -155,7 +159,7 @@ class Client:
         path: str,
         *,
         params: Mapping[str, str | int] | None = None,
-        json: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | Sequence[Any] | None = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:

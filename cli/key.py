@@ -21,6 +21,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     READ = "read"
     ADMIN = "admin"
+    GOLD = "gold"
 
 
 @app.command()

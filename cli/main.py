@@ -21,6 +21,7 @@ NOUNS = {
     "tenant": "Tenants: create, list.",
     "key": "API keys: create, list, revoke.",
     "project": "Projects: create, list, show, set.",
+    "gold": "Gold: import, add, dispute, reinstate, retire, list.",
     "submit": "Send a file of answers to a project.",
     "refit": "Fit a project's model on all its answers.",
     "batch": "Batches: list, show, retry, cancel.",

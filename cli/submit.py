@@ -14,6 +14,7 @@ from cli.accuracy import Accuracy, accuracy
 from cli.answer_files import read_truth
 from cli.client import PATIENCE, Client, connect, project_path
 from cli.delivery import BadAnswer, BadAnswersError, Delivery, counts, first_rejection, settled
+from cli.gold_file import load_gold
 from cli.listing import cell, show_fields
 from cli.submission import Submission
 from config.settings import load
@@ -28,6 +29,9 @@ def submit(
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Requests at a time.")] = 4,
     lane: Annotated[Literal["bulk", "live"], typer.Option(help="Lane that grades it.")] = "bulk",
     truth: Annotated[Path | None, typer.Option(help="Right answers to score the verdicts against; waits.")] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help="Right answers that are to be gold, loaded first; the key needs that scope.")
+    ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Store the good answers of batches with bad ones.")
     ] = False,
@@ -43,6 +47,7 @@ def submit(
     try:
         with connect(load(), patience=PATIENCE) as client, _progress() as progress:
             submission = _survey(file, project, batch_size, progress)
+            loaded = None if gold is None else load_gold(client, project, gold)
             sent = _send(Delivery(client, submission, lane, partial), concurrency, progress)
             states = _wait(client, project, sent, concurrency, progress) if wait or truth else None
             if states is not None and states["rejected"] > sent.rejected:
@@ -58,6 +63,7 @@ def submit(
         typer.echo("interrupted: the same command goes on from here", err=True)
         raise
     summary = _summary(submission, sent, states, score)
+    summary["gold"] = loaded and sum(loaded.values())
     shown = summary if json else {name: value for name, value in summary.items() if value is not None}
     show_fields(shown, json=json)
     if states is not None and states["graded"] + states["superseded"] + states["rejected"] < submission.answers:

@@ -5,7 +5,7 @@ from celery import Celery
 from config.settings import Settings
 from tasks import queues
 
-MODULES = ("tasks.grade", "tasks.revisit", "tasks.refit", "tasks.sweep", "tasks.lifecycle")
+MODULES = ("tasks.grade", "tasks.revisit", "tasks.regrade", "tasks.refit", "tasks.sweep", "tasks.lifecycle")
 """Imported by workers when they start; whoever only publishes sends by name and never loads them."""
 
 

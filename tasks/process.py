@@ -18,6 +18,8 @@ class Process:
         """Ring for the work that is left; to be called after the commit that left it."""
         for project_id, lane in left.doors:
             self.publisher.ring(project_id, lane, force=force)
+        for project_id in left.regrades:
+            self.publisher.ring_regrade(project_id, force=force)
         for project_id in left.refits:
             self.publisher.ring_refit(project_id)
         for project_id in left.revisits:

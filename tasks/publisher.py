@@ -50,6 +50,19 @@ class Publisher:
         except _FAILURES as error:
             self._failed(queues.REFIT, error)
 
+    def ring_regrade(self, project_id: int, *, force: bool = False) -> None:
+        """Say that gold of the project has changed; does nothing if that has been said and not yet heard.
+
+        Args:
+            force: say it anyway.
+        """
+        try:
+            door = _doorbell(project_id, queues.REGRADE_TASK)
+            if self._redis().set(door, 1, nx=not force, px=self._doorbell_ms):
+                self._send(queues.REGRADE_TASK, {"project": project_id}, queues.BULK)
+        except _FAILURES as error:
+            self._failed(queues.BULK, error)
+
     def start_revisit(self, project_id: int) -> None:
         """Let the idle revisit the project's stale challenges, unless they are at it or have just been."""
         try:

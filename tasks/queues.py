@@ -5,6 +5,7 @@
 | live        | grade(project)   | API after a commit, sweep         | solo workers, slice by slice    | the lease     |
 | bulk        | grade(project)   | API after a commit, sweep         | the same solo workers           | the lease     |
 | bulk        | revisit(project) | grade when nothing waits, itself  | the same solo workers           | 50 ms a slice |
+| bulk        | regrade(project) | API after gold changed, sweep     | the same solo workers           | the lease     |
 | refit       | refit(project)   | API, sweep                        | prefork worker, 1 spawned child | `refit_limit` |
 | maintenance | sweep()          | beat, every `sweep_interval`      | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
 
@@ -17,7 +18,7 @@ LIVE, BULK, REFIT, MAINTENANCE = "live", "bulk", "refit", "maintenance"
 LANES = (LIVE, BULK)
 NAMES = (LIVE, BULK, REFIT, MAINTENANCE)
 
-GRADE_TASK, REVISIT_TASK, REFIT_TASK, SWEEP_TASK = "grade", "revisit", "refit", "sweep"
+GRADE_TASK, REVISIT_TASK, REGRADE_TASK, REFIT_TASK, SWEEP_TASK = "grade", "revisit", "regrade", "refit", "sweep"
 
 ROUTES = {REFIT_TASK: {"queue": REFIT}, SWEEP_TASK: {"queue": MAINTENANCE}}
 """`grade` is sent to the queue of its lane by whoever rings."""

@@ -45,6 +45,8 @@ class WorkLeft:
     """Projects with a model run that waits."""
     revisits: tuple[int, ...] = ()
     """Projects whose statistics have moved and that have nothing waiting."""
+    regrades: tuple[int, ...] = ()
+    """Projects with gold that has changed."""
 
 
 NOTHING_LEFT = WorkLeft()

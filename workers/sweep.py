@@ -1,6 +1,6 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
-from db import claims, payloads, runs, transactions
+from db import claims, gold, payloads, runs, transactions
 from telemetry import logging, metrics
 from workers import feed
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
@@ -31,12 +31,13 @@ def run(runtime: Runtime) -> WorkLeft:
             runs.request(connection, project_id, cause)
         doors = claims.doors(connection, older_than=settings.sweep_interval)
         refits = runs.waiting(connection)
+        regrades = gold.waiting(connection)
     if revived or dead:
         log.warning("claims expired", waiting=revived, dead=dead)
     feed.catch_up(runtime)
-    if doors or refits:
+    if doors or refits or regrades:
         metrics.SWEEPS.inc()
-    return WorkLeft(tuple(doors), tuple(refits))
+    return WorkLeft(tuple(doors), tuple(refits), regrades=tuple(regrades))
 
 
 def keep_house(runtime: Runtime) -> None:

@@ -12,17 +12,25 @@ Confusion = dict[str, dict[str, float] | None]
 
 
 class Reliability(BaseModel):
-    """What is believed of a respondent."""
+    """What is believed of a respondent.
+
+    A key without the scope `gold` is told nothing but the number of answers until there are as many as the project's
+    `score_answers`: one answer's effect on a score would tell whether the challenge is gold, and what is right.
+    """
 
     respondent: str
     answers: int = Field(description="Answers that count.")
-    accuracy: float | None = Field(description="Probability that the next answer is right.")
+    accuracy: float | None = Field(description="Probability that the next answer is right; null while it is not told.")
     interval: tuple[float, float] | None = Field(description="95 % credible interval of the accuracy.")
 
     @classmethod
-    def of(cls, row: ReliabilityRow) -> Self:
+    def of(cls, row: ReliabilityRow, *, told: bool) -> Self:
+        """What a reader may know; `told`: the score, too."""
         return cls(
-            respondent=row.respondent, answers=row.answers, accuracy=row.accuracy, interval=_interval(row.low, row.high)
+            respondent=row.respondent,
+            answers=row.answers,
+            accuracy=row.accuracy if told else None,
+            interval=_interval(row.low, row.high) if told else None,
         )
 
 
@@ -30,20 +38,10 @@ class Respondent(Reliability):
     """What is believed of a respondent, with what they answer when."""
 
     confusion: Confusion | None = Field(
+        default=None,
         description="Expected rate of each answer by true class, as counted; null for a class that was never met, and"
-        " null altogether where the project keeps one accuracy for all classes."
+        " null altogether where the project keeps one accuracy for all classes, or while it is not told.",
     )
-
-    @classmethod
-    def with_confusion(cls, row: ReliabilityRow, form: str, classes: Sequence[str]) -> Self:
-        """A respondent of a project whose statistics have this form."""
-        return cls(
-            respondent=row.respondent,
-            answers=row.answers,
-            accuracy=row.accuracy,
-            interval=_interval(row.low, row.high),
-            confusion=confusion(row.counts, classes) if form == "full" else None,
-        )
 
 
 def confusion(counts: Sequence[float], classes: Sequence[str]) -> Confusion:

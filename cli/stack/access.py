@@ -11,7 +11,7 @@ from db.engine import make_engine
 from db.errors import NotFoundError
 
 TENANT = "default"
-SCOPES = ("submit", "read", "admin")
+SCOPES = ("submit", "read", "admin", "gold")
 
 
 def keep_key(database_url: str, path: Path) -> None:
@@ -24,7 +24,8 @@ def keep_key(database_url: str, path: Path) -> None:
     try:
         with translated(), engine.begin() as connection:
             known = path.read_text().strip() if path.exists() else ""
-            if not known or keys.principal(connection, keys.digest(known)) is None:
+            owner = keys.principal(connection, keys.digest(known)) if known else None
+            if owner is None or not owner.scopes.issuperset(SCOPES):
                 _, secret = keys.create(connection, _tenant(connection), "embedded", SCOPES)
                 connection.commit()
                 write_private(path, secret)

@@ -30,7 +30,7 @@ def key(engine: Engine) -> str:
     """A key with every scope."""
     with engine.begin() as connection:
         tenant = tenants.create(connection, "acme")
-        return keys.create(connection, tenant.id, "test", ["submit", "read", "admin"])[1]
+        return keys.create(connection, tenant.id, "test", ["submit", "read", "admin", "gold"])[1]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from db.errors import NotFoundError
 Call = Callable[..., httpx.Client]
 """`call(tenant, *scopes)`: a client with a new key."""
 
-ALL = ("submit", "read", "admin")
+ALL = ("submit", "read", "admin", "gold")
 
 
 def make_key(engine: Engine, tenant: str, scopes: Iterable[str] = ALL) -> tuple[int, str]:

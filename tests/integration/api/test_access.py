@@ -31,11 +31,20 @@ SCOPES: dict[tuple[str, str], set[str]] = {
     ("post", "/v1/projects/{project}/model-runs"): {"admin"},
     ("get", "/v1/projects/{project}/model-runs"): {"read"},
     ("get", "/v1/projects/{project}/model-runs/{run}"): {"read"},
+    ("get", "/v1/projects/{project}/gold"): {"gold"},
+    ("post", "/v1/projects/{project}/gold"): {"gold"},
+    ("get", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
+    ("put", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
+    ("patch", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
+    ("delete", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
 }
 BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/projects"): {"name": "other", "classes": ["a", "b"]},
     ("patch", "/v1/projects/{project}"): {"pass_threshold": 0.9},
     ("post", "/v1/projects/{project}/batches"): batch(1),
+    ("post", "/v1/projects/{project}/gold"): [{"challenge": "c0", "answer": "a"}],
+    ("put", "/v1/projects/{project}/gold/{challenge}"): {"answer": "a"},
+    ("patch", "/v1/projects/{project}/gold/{challenge}"): {"state": "retired"},
 }
 
 
@@ -83,7 +92,7 @@ def test_nothing_of_another_tenant_is_found(call: Call, url: str, names: dict[st
 
 
 def test_every_operation_wants_one_of_its_scopes(call: Call, url: str, names: dict[str, str]) -> None:
-    clients = {scope: call("acme", scope) for scope in ("submit", "read", "admin")}
+    clients = {scope: call("acme", scope) for scope in ("submit", "read", "admin", "gold")}
     for operation in sorted(operations(url)):
         for scope, client in clients.items():
             refused = ask(client, operation, **names).status_code == 403

@@ -117,7 +117,7 @@ def fleet(processes: Processes) -> Iterator[None]:
 @pytest.fixture
 def online(touchstone: Touchstone, api_url: str, monkeypatch: pytest.MonkeyPatch) -> Touchstone:
     """`touchstone` with the URL of the API and a key with all scopes."""
-    scopes = ["--scope=submit", "--scope=read", "--scope=admin"]
+    scopes = ["--scope=submit", "--scope=read", "--scope=admin", "--scope=gold"]
     made = touchstone("key", "create", "--tenant=default", "--create-tenant", *scopes, "--json")
     monkeypatch.setenv("TOUCHSTONE_API_URL", api_url)
     monkeypatch.setenv("TOUCHSTONE_API_KEY", made.json["key"])

@@ -91,7 +91,7 @@ def test_consensus_says_what_statistics_count_the_challenge_as(engine: Engine, p
     def clamp() -> int | None:
         follow(engine, project)
         with engine.connect() as connection:
-            return connection.exec_driver_sql("SELECT gold FROM consensus").scalar_one()  # type: ignore[no-any-return]
+            return connection.exec_driver_sql("SELECT gold FROM consensus").scalar_one()
 
     assert clamp() == 1
     put(engine, project, {"c": 0})
@@ -132,6 +132,11 @@ def test_pages_and_states(engine: Engine, project: int) -> None:
         rest = listed(connection, project, after=first[-1].challenge_id)
         assert sorted(row.challenge for row in first + rest) == [f"c{number}" for number in range(5)]
         (disputed,) = listed(connection, project, state="disputed")
-        assert (disputed.challenge, disputed.note, disputed.consensus, disputed.answers) == ("c3", "looks wrong", None, 0)
+        assert (disputed.challenge, disputed.note, disputed.consensus, disputed.answers) == (
+            "c3",
+            "looks wrong",
+            None,
+            0,
+        )
         other = projects.get(connection, 1, "project")
         assert listed(connection, other.id + 1) == []

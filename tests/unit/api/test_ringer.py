@@ -22,6 +22,9 @@ class SlowBell:
     def ring_refit(self, project_id: int) -> None:
         self.rung.append((project_id, None))
 
+    def ring_regrade(self, project_id: int) -> None:
+        self.rung.append((project_id, "regrade"))
+
     def close(self) -> None:
         self.closed = True
 
@@ -36,8 +39,9 @@ def test_what_is_asked_for_while_ringing_is_rung_once() -> None:
         ringer.ring(1, "live")
         ringer.ring(2, "bulk")
         ringer.ring_refit(1)
+        ringer.ring_regrade(1)
     bell.let.set()
     ringer.stop(30)
     assert bell.rung[0] == (1, "live")
-    assert sorted(bell.rung[1:], key=str) == [(1, "live"), (1, None), (2, "bulk")]
+    assert sorted(bell.rung[1:], key=str) == [(1, "live"), (1, "regrade"), (1, None), (2, "bulk")]
     assert bell.closed

@@ -59,7 +59,13 @@ def test_one_redis_list_for_each_queue(app: Celery) -> None:
 
 def test_every_task_travels_on_a_queue_that_somebody_consumes(app: Celery) -> None:
     ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == {queues.GRADE_TASK, queues.REVISIT_TASK, queues.REFIT_TASK, queues.SWEEP_TASK}
+    assert ours == {
+        queues.GRADE_TASK,
+        queues.REVISIT_TASK,
+        queues.REGRADE_TASK,
+        queues.REFIT_TASK,
+        queues.SWEEP_TASK,
+    }
     assert {queue for route in queues.ROUTES.values() for queue in route.values()} | set(queues.LANES) == set(
         queues.NAMES
     )

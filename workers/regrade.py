@@ -1,0 +1,66 @@
+"""Following gold: statistics count a challenge as its gold says, from the transaction on that marks it as applied.
+
+A regrade touches the statistics of those who answered the challenges whose gold has changed. The consensus of these
+challenges stays as it stands, with its time: a reader must not see which they are. What the new reliabilities say of
+all challenges, these among them, is told by the refit that is asked for.
+"""
+
+import time
+from functools import partial
+
+import numpy as np
+from sqlalchemy import Connection
+
+from db import gold, projects, runs, transactions
+from telemetry import logging
+from workers import gold_flags, retries, revision, scheme
+from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+
+log = logging.get(__name__)
+
+CHUNK = 200
+"""Challenges followed in one transaction."""
+
+
+def run(runtime: Runtime, project_id: int) -> WorkLeft:
+    """Follow the project's gold for one slice."""
+    deadline = time.monotonic() + runtime.settings.slice_ms / 1000
+    followed = 0
+    while time.monotonic() < deadline:
+        found = retries.through_conflicts(partial(_follow, runtime, project_id), limit=runtime.settings.lease)
+        followed += found
+        if found < CHUNK:
+            break
+    if not followed:
+        return NOTHING_LEFT
+    log.info("gold followed", project=project_id, challenges=followed)
+    with runtime.engine.connect() as connection:
+        if project_id in gold.waiting(connection):
+            return WorkLeft(regrades=(project_id,))
+        refits = (project_id,) if project_id in runs.waiting(connection) else ()
+    gold_flags.flag(runtime, project_id)
+    return WorkLeft(refits=refits)
+
+
+def _follow(runtime: Runtime, project_id: int) -> int:
+    """Follow one chunk; returns how many challenges it was."""
+    with runtime.engine.begin() as connection:
+        transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
+        ids = gold.pending(connection, project_id, CHUNK)
+        if ids and _clamp(runtime, connection, project_id, ids):
+            runs.request(connection, project_id, "gold")
+        gold.applied(connection, ids)
+        return len(ids)
+
+
+def _clamp(runtime: Runtime, connection: Connection, project_id: int, challenge_ids: list[int]) -> bool:
+    """Let statistics count these challenges as their gold says; whether anything counted follows from it."""
+    grading = projects.grading(connection, project_id)
+    plan = scheme.make(grading, runtime.device)
+    locked = revision.lock(connection, plan, np.array(challenge_ids, dtype=np.int64))
+    everything = np.ones(len(locked.ids), dtype=bool)
+    as_stored = revision.Fixed(locked.stored, everything)
+    revision.revise(
+        connection, plan, locked, locked.answers.counted, everything, runtime.device, as_stored, tolerance=0.0
+    )
+    return bool(locked.answers.counted.any())
