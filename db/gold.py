@@ -191,18 +191,18 @@ def waiting(connection: Connection) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def active(connection: Connection, challenge_ids: Ints) -> tuple[Ints, Ints]:
-    """Which of the challenges are to be clamped, ascending, and to which class codes."""
+def active(connection: Connection, project_id: int) -> tuple[Ints, Ints]:
+    """Challenges that statistics count as gold, ascending, and the class codes that they count."""
     rows = connection.execute(
         text(
-            "SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(CAST(:ids AS bigint[]))"
-            " AND state = 'active' ORDER BY challenge_id"
+            "SELECT challenge_id, c.gold FROM gold g JOIN consensus c USING (challenge_id)"
+            " WHERE g.project_id = :project AND c.gold IS NOT NULL ORDER BY challenge_id"
         ),
-        {"ids": challenge_ids.tolist()},
+        {"project": project_id},
     ).all()
     return (
         np.array([row.challenge_id for row in rows], dtype=np.int64),
-        np.array([row.answer for row in rows], dtype=np.int64),
+        np.array([row.gold for row in rows], dtype=np.int64),
     )
 
 

@@ -9,7 +9,6 @@ import time
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Connection
 
 from db import gold, projects, runs, transactions
 from telemetry import logging
@@ -47,20 +46,12 @@ def _follow(runtime: Runtime, project_id: int) -> int:
     with runtime.engine.begin() as connection:
         transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
         ids = gold.pending(connection, project_id, CHUNK)
-        if ids and _clamp(runtime, connection, project_id, ids):
-            runs.request(connection, project_id, "gold")
+        if not ids:
+            return 0
+        plan = scheme.make(projects.grading(connection, project_id), runtime.device)
+        locked = revision.lock(connection, plan, np.array(ids, dtype=np.int64))
+        revision.follow_gold(connection, plan, locked, runtime.device)
         gold.applied(connection, ids)
+        if locked.answers.counted.any():  # even what grading has followed meanwhile is news to all other challenges
+            runs.request(connection, project_id, "gold")
         return len(ids)
-
-
-def _clamp(runtime: Runtime, connection: Connection, project_id: int, challenge_ids: list[int]) -> bool:
-    """Let statistics count these challenges as their gold says; whether anything counted follows from it."""
-    grading = projects.grading(connection, project_id)
-    plan = scheme.make(grading, runtime.device)
-    locked = revision.lock(connection, plan, np.array(challenge_ids, dtype=np.int64))
-    everything = np.ones(len(locked.ids), dtype=bool)
-    as_stored = revision.Fixed(locked.stored, everything)
-    revision.revise(
-        connection, plan, locked, locked.answers.counted, everything, runtime.device, as_stored, tolerance=0.0
-    )
-    return bool(locked.answers.counted.any())

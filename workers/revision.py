@@ -147,6 +147,18 @@ def revise(
     return Revised(result, written)
 
 
+def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: torch.device) -> None:
+    """Let statistics count the locked challenges as their gold says from now on; `consensus.gold` is the caller's.
+
+    What is published of these challenges stays as it is, with its time, run and version: whoever saw it move would know
+    that they are gold.
+    """
+    changed = locked.counted_as != locked.gold
+    work = _Work.of(connection, scheme, locked, locked.answers.counted, changed, device)
+    if work.now.any():
+        _move(connection, scheme, work, np.ones(len(work.places), dtype=bool), work.stored, device)
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """The challenges that get a new posterior, I of them, and the J respondents who answered them."""

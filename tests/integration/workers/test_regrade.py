@@ -1,0 +1,137 @@
+"""Following gold: statistics move, nothing that can be read does."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine, text
+
+from db import gold, identities, projects, runs
+from tests.integration.workers.crowd import accept, answer, books, crowd, drain, make_project, scalar, verdicts
+from workers import refit, regrade, sweep
+from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+
+KNOWN = {f"c{number}": "abc"[number % 3] for number in range(0, 30, 3)}
+
+
+def put(engine: Engine, project: int, answers: Mapping[str, str]) -> None:
+    with engine.begin() as connection:
+        classes = projects.grading(connection, project).classes
+        ids = identities.challenges(connection, project, list(answers))
+        codes = [classes.index(key) for key in answers.values()]
+        gold.put(connection, project, [ids[key] for key in answers], codes, [None] * len(answers))
+
+
+def graded(engine: Engine, runtime: Runtime) -> int:
+    project = make_project(engine)
+    accept(engine, project, crowd(3))
+    assert drain(runtime, project) == []
+    return project
+
+
+def shown(engine: Engine) -> list[Any]:
+    """Everything that is stored of consensus but for what it is counted as, and all versions."""
+    with engine.connect() as connection:
+        query = "SELECT to_jsonb(c) - 'gold' FROM consensus c ORDER BY challenge_id"
+        return [
+            list(connection.execute(text(query)).scalars()),
+            scalar(connection, "SELECT count(*) FROM verdicts"),
+            scalar(connection, "SELECT count(*) FROM outbox"),
+        ]
+
+
+def statistics(engine: Engine) -> list[Any]:
+    with engine.connect() as connection:
+        query = text("SELECT counts, gold FROM respondent_statistics ORDER BY respondent_id")
+        return [tuple(np.round(part, 9).tolist() for part in row) for row in connection.execute(query)]
+
+
+def test_statistics_follow_gold_and_nothing_that_is_shown_moves(engine: Engine, runtime: Runtime) -> None:
+    project = graded(engine, runtime)
+    before, counted = shown(engine), statistics(engine)
+    put(engine, project, KNOWN)
+    assert regrade.run(runtime, project) == WorkLeft(refits=(project,))
+    books(engine, project)
+    assert shown(engine) == before
+    assert statistics(engine) != counted
+    with engine.connect() as connection:
+        (run,) = runs.page(connection, project, after=0, limit=9)
+        assert (run.state, run.cause) == ("waiting", "gold")
+        assert gold.waiting(connection) == []
+    assert regrade.run(runtime, project) == NOTHING_LEFT
+
+    with engine.begin() as connection:
+        for key in KNOWN:
+            gold.change(connection, project, key, "retired")
+    regrade.run(runtime, project)
+    books(engine, project)
+    assert shown(engine) == before
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT count(*) FROM consensus WHERE gold IS NOT NULL") == 0
+        assert not any(any(row) for row in connection.execute(text("SELECT gold FROM respondent_statistics")).scalars())
+
+
+def test_corrected_gold_is_counted_as_corrected(engine: Engine, runtime: Runtime) -> None:
+    project, other = graded(engine, runtime), make_project(engine, name="other")
+    put(engine, project, dict.fromkeys(KNOWN, "b"))
+    regrade.run(runtime, project)
+    put(engine, project, KNOWN)
+    regrade.run(runtime, project)
+    books(engine, project)
+    with engine.connect() as connection:
+        found, codes = gold.active(connection, project)
+        assert codes.tolist() == [0] * len(KNOWN)
+        assert len(found) == len(KNOWN)
+        assert gold.active(connection, other)[0].tolist() == []
+
+
+def test_what_a_refit_makes_of_gold_is_told_like_any_refit(engine: Engine, runtime: Runtime) -> None:
+    project = graded(engine, runtime)
+    put(engine, project, KNOWN)
+    regrade.run(runtime, project)
+    refit.run(runtime, project)
+    books(engine, project)
+    assert all(verdict.final for verdict in verdicts(engine, project).values())
+    with engine.connect() as connection:
+        causes = connection.execute(text("SELECT DISTINCT cause FROM verdicts ORDER BY 1")).scalars().all()
+    assert set(causes) <= {"answers", "refit"}
+
+
+def test_gold_before_any_answer_asks_for_no_refit(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    put(engine, project, KNOWN)
+    assert regrade.run(runtime, project) == NOTHING_LEFT
+    with engine.connect() as connection:
+        assert gold.waiting(connection) == []
+        assert runs.waiting(connection) == []
+    accept(engine, project, crowd(3))
+    drain(runtime, project)
+    books(engine, project)
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT count(*) FROM consensus WHERE gold IS NOT NULL") == len(KNOWN)
+
+
+def test_the_sweep_finds_gold_that_nobody_has_followed(engine: Engine, runtime: Runtime) -> None:
+    project = graded(engine, runtime)
+    put(engine, project, {"c0": "a"})
+    assert sweep.run(runtime).regrades == (project,)
+    regrade.run(runtime, project)
+    assert sweep.run(runtime).regrades == ()
+
+
+def test_a_slice_that_ends_leaves_the_rest(engine: Engine, runtime: Runtime) -> None:
+    project = graded(engine, runtime)
+    put(engine, project, {f"g{number}": "a" for number in range(regrade.CHUNK + 1)})
+    hasty = Runtime(runtime.settings.model_copy(update={"slice_ms": 1}), engine, runtime.device)
+    assert regrade.run(hasty, project) == WorkLeft(regrades=(project,))
+    assert regrade.run(hasty, project).regrades == ()
+
+
+def test_answers_that_come_before_the_regrade_count_gold_at_once(engine: Engine, runtime: Runtime) -> None:
+    project = graded(engine, runtime)
+    put(engine, project, KNOWN)
+    accept(engine, project, [answer(key, "late", "a") for key in KNOWN])
+    drain(runtime, project)
+    books(engine, project)
+    assert regrade.run(runtime, project).refits == (project,)
+    books(engine, project)
