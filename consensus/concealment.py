@@ -2,11 +2,14 @@
 
 Two sets of statistics are kept: S, in which gold items are counted as what they are known to be, and U, in which they
 are counted as what their answers say, as though nothing were gold. A respondent of few answers is seen through U, one
-of many through S; and a gold item is inferred from U alone, so that it looks like any other item that its respondents
-answered. What gold says of a respondent shows only once there is much else that says it.
+of many through S: what gold says of a respondent shows only once there is much else that says it.
+
+Every item is inferred in the same way, gold or not, so that two items that the same respondents answered alike have the
+same posterior to the bit. Were gold inferred from U, the difference between S and U of a single respondent of many
+answers would tell it from all other items that the respondent answered.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -28,25 +31,10 @@ class Veiled:
 
     @property
     def seen(self) -> Tensor:
-        """(J, width) what each annotator is seen through, but for their answers to gold."""
+        """(J, width) what each annotator is seen through."""
         return torch.where(self.many[:, None], self.clamped, self.open)
 
 
 def infer(model: Model, answers: Answers, statistics: Veiled, prior: Prior, *, form: Form) -> Inference:
-    """Both posteriors of the items, unclamped: `posterior` is what U counts.
-
-    Args:
-        answers: with `gold`; of a project that has none it is None, and this is the model's own inference.
-    """
-    if answers.gold is None:
-        return model.infer(answers, statistics.seen, prior, form=form)
-    hidden = answers.gold[answers.item] >= 0
-    doubled = Answers(
-        answers.item,
-        answers.annotator + answers.J * hidden,
-        answers.label,
-        answers.I,
-        2 * answers.J,
-        answers.K,
-    )
-    return model.infer(doubled, torch.cat([statistics.seen, statistics.open]), prior, form=form)
+    """Both posteriors of the items, unclamped whatever is gold: `posterior` is what U counts."""
+    return model.infer(replace(answers, gold=None), statistics.seen, prior, form=form)
