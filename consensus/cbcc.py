@@ -31,6 +31,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from consensus import account
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.ascent import ascend
 from consensus.dirichlet import expected_log, log_normaliser
@@ -109,6 +111,10 @@ class Communities(Uncalibrated):
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         _, log_rows = _believe(tables(form, answers.K, statistics), prior)
         return quantise(_joint(arrange(answers, form), log_rows, prior).softmax(1))
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        _, log_rows = _believe(tables(form, answers.K, statistics), prior)
+        return account.logs(lambda some: _joint(arrange(some, form), log_rows, prior), answers)
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         K = prior["classes"].numel()

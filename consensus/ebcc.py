@@ -33,6 +33,7 @@ import torch
 from torch import Generator, Tensor
 
 from consensus import ibcc
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.ascent import ascend
 from consensus.dirichlet import divergence, expected_log
@@ -156,6 +157,9 @@ class Ebcc(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         return ibcc.MODEL.update(answers, statistics, prior, form=form)
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        return ibcc.MODEL.account(answers, statistics, prior, form=form)
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         return ibcc.MODEL.reliability(statistics, prior, form=form)

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from consensus import account
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.distributed import ALONE, Ranks
 from consensus.expectation import begin, expect, normalise
@@ -144,6 +146,14 @@ class EM(Uncalibrated):
         posterior = torch.empty_like(joint)
         normalise(joint, out=posterior)
         return posterior
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        rows = self._rows(form)
+        known = statistics if rows.form == form else coin(form, answers.K, statistics)
+        log_rows, _ = rows.maximise(known, prior)
+        return account.logs(
+            lambda some: prior["classes"].log() + evidence(arrange(some, rows.form), log_rows), answers
+        )
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         rows = self._rows(form)

@@ -22,12 +22,14 @@ the items in hand to their own answers. It gives what the fit gave up to what di
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from consensus import account
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.ascent import ascend
 from consensus.edges import Edges, connect
@@ -98,13 +100,21 @@ class Glad(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         edges = connect(answers)
-        known = coin(form, answers.K, statistics)
-        ability = _typical_ability(known, prior)
-        easiness = prior["easiness"].expand(answers.I)
-        for _ in range(LIVE_ROUNDS):
-            posterior = _joint(answers, edges, ability, easiness).softmax(1)
-            easiness = _easiness(edges, posterior[edges.item, edges.label] - 0.5, ability, easiness)
+        ability = _typical_ability(coin(form, answers.K, statistics), prior)
+        easiness = _live_easiness(answers, edges, ability, prior)
         return quantise(_joint(answers, edges, ability, easiness).softmax(1))
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        """Given the ease of the items, which all of their answers tell: beyond two classes it can decide who leads."""
+        bare = replace(answers, gold=None)
+        ability = _typical_ability(coin(form, answers.K, statistics), prior)
+        easiness = _live_easiness(bare, connect(bare), ability, prior)
+
+        def joint(some: Answers) -> Tensor:
+            ease = easiness[answers.item] if some.N else easiness
+            return _joint(some, connect(some), ability, ease)
+
+        return account.logs(joint, bare, decisive=answers.K <= 2)
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         return Coin().reliability(coin(form, prior["classes"].numel(), statistics), prior)
@@ -112,6 +122,15 @@ class Glad(Uncalibrated):
 
 def _with_easiness(prior: Prior, easiness: Tensor) -> Prior:
     return Prior({**prior, "easiness": easiness})
+
+
+def _live_easiness(answers: Answers, edges: Edges, ability: Tensor, prior: Prior) -> Tensor:
+    """(I,) log β of these items, given all their answers and the abilities (J,)."""
+    easiness = prior["easiness"].expand(answers.I)
+    for _ in range(LIVE_ROUNDS):
+        posterior = _joint(answers, edges, ability, easiness).softmax(1)
+        easiness = _easiness(edges, posterior[edges.item, edges.label] - 0.5, ability, easiness)
+    return easiness
 
 
 def _joint(answers: Answers, edges: Edges, ability: Tensor, easiness: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from consensus import account
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.edges import Edges, connect
 from consensus.errors import TooManyClassesError
@@ -97,11 +99,12 @@ class Kos(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         self._check(answers.K)
-        known = coin(form, answers.K, statistics)
-        A, B = prior["coin"]
-        weight = 2 * known[:, 0] - known[:, 1:].sum(1) + A - B
         edges = connect(answers)
-        return quantise(_weighed(answers, edges, weight[edges.annotator]))
+        return quantise(_weighed(answers, edges, _weight(statistics, prior, form)[edges.annotator]))
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        self._check(answers.K)
+        return account.votes(answers, _weight(statistics, prior, form)[answers.annotator])
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         return Coin().reliability(coin(form, prior["classes"].numel(), statistics), prior)
@@ -109,6 +112,13 @@ class Kos(Uncalibrated):
     def _check(self, K: int) -> None:
         if K > 2:
             raise TooManyClassesError(self.name, K)
+
+
+def _weight(statistics: Tensor, prior: Prior, form: Form) -> Tensor:
+    """(J,) y of an annotator's next answer."""
+    known = coin(form, prior["classes"].numel(), statistics)
+    A, B = prior["coin"]
+    return 2 * known[:, 0] - known[:, 1:].sum(1) + A - B
 
 
 def _others(sums: Tensor, owner: Tensor, own: Tensor) -> Tensor:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from consensus import account
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.fit import Fit
 from consensus.form import Form, form_for
@@ -49,6 +51,9 @@ class Majority(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:  # noqa: ARG002
         return quantise(shares(arrange(answers, Form.COIN)))
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:  # noqa: ARG002
+        return account.votes(answers, torch.ones_like(answers.item, dtype=torch.float64))
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         K = prior["classes"].numel()

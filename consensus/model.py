@@ -4,6 +4,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.fit import Fit
 from consensus.form import Form
@@ -45,6 +46,9 @@ class Model(Protocol):
 
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
         """Both of :meth:`update` and :meth:`publish`, in one pass."""
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        """What the published probabilities are made of, given as much. Gold is not looked at."""
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         """What the statistics say of their respondents. Statistics of zero give the population's."""

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from consensus import confidence, correlation, knowing
+from consensus import account, confidence, correlation, knowing
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.correlation import Tables
 from consensus.fit import Fit
@@ -101,6 +102,21 @@ class Touchstone:
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
         layout, tables = arrange(answers, form), _tables(statistics, prior)
         return Inference(quantise(_posterior(layout, tables, prior)), _published(layout, tables, prior))
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        """Steps: `correlation`, what answers to one challenge have in common; `tempering`, or with discounted evidence
+        `shapes`, which brings it to the mixture of both shapes; `doubt`, that all may be wrong together.
+        """
+        layout, tables = arrange(answers, form), _tables(statistics, prior)
+        joint, worth = _joint(layout, tables, prior), correlation.worth(layout, tables)
+        tempered = confidence.temper(joint, worth, prior["level"])
+        return account.logs(
+            lambda some: _joint(arrange(some, form), tables, prior),
+            answers,
+            ("correlation", confidence.temper(joint, worth, torch.ones_like(prior["level"]))),
+            ("shapes" if float(prior["discount"]) else "tempering", tempered),
+            ("doubt", confidence.doubt(tempered).log()),
+        )
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         t = knowing.knowing(statistics, prior)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from consensus import account
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.fit import Fit, leading
 from consensus.form import Form, form_for
@@ -61,6 +63,9 @@ class Wawa(Uncalibrated):
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         layout = arrange(answers, Form.COIN)
         return quantise(weighted_shares(layout, shares(layout), expected_skill(statistics, prior, form)))
+
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        return account.votes(answers, expected_skill(statistics, prior, form)[answers.annotator])
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         return Coin().reliability(coin(form, prior["classes"].numel(), statistics), prior)
