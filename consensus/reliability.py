@@ -8,6 +8,7 @@ from torch.nn.functional import logsigmoid, pad
 
 CELLS = 128
 REACH = 8.0
+NORMAL_95 = 2 * 1.959964  # standard deviations from end to end of an interval that holds 95 %
 CHUNK = 8192
 
 
