@@ -28,7 +28,7 @@ from consensus.prior import Prior
 from consensus.reliability import NORMAL_95, matched_beta
 from consensus.statistics import coin, count
 
-MEMORY = 50.0
+MEMORY = 20.0
 MARGIN = 0.1
 RATES = 400
 TAIL = 0.025
@@ -96,45 +96,28 @@ def guessing(prior: Prior) -> float:
     return float(prior["classes"].max())
 
 
-def vouched(
-    model: Model, answers: Answers, session: Tensor, statistics: Tensor, prior: Prior, *, form: Form
-) -> Tensor:
+def vouched(model: Model, answers: Answers, session: Tensor, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
     """(M,) the probability that each answer of the session is right, by all other annotators' answers to its item."""
-    where = session.nonzero().squeeze(1)
     order = answers.item.argsort(stable=True)
     sizes = torch.bincount(answers.item, minlength=answers.I)
     first = sizes.cumsum(0) - sizes
-    parts = []
-    each = sizes[answers.item[where]]
-    for some in where.split(max(1, CHUNK // max(int(each.max()) if each.numel() else 1, 1))):
-        parts.append(_vouched(model, answers, some, order, first, sizes, statistics, prior, form))
-    return torch.cat(parts) if parts else statistics.new_zeros(0)
 
+    def judge(some: Tensor) -> Tensor:
+        size = sizes[answers.item[some]]
+        case = torch.arange(len(some), device=some.device).repeat_interleave(size)  # (E,) each with all of its item
+        place = torch.arange(len(case), device=some.device) - (size.cumsum(0) - size)[case]
+        other = order[first[answers.item[some]][case] + place]
+        foreign = answers.annotator[other] != answers.annotator[some][case]
+        case, other = case[foreign], other[foreign]
+        others = Answers(case, answers.annotator[other], answers.label[other], len(some), answers.J, answers.K)
+        published = model.publish(others, statistics, prior, form=form)
+        return published.gather(1, answers.label[some, None]).squeeze(1)
 
-def _vouched(
-    model: Model,
-    answers: Answers,
-    where: Tensor,
-    order: Tensor,
-    first: Tensor,
-    sizes: Tensor,
-    statistics: Tensor,
-    prior: Prior,
-    form: Form,
-) -> Tensor:
-    item, label = answers.item[where], answers.label[where]
-    case = torch.arange(len(where), device=where.device).repeat_interleave(sizes[item])
-    start = (sizes[item].cumsum(0) - sizes[item]).repeat_interleave(sizes[item])
-    place = torch.arange(len(case), device=where.device) - start + first[item][case]
-    other = order[place]
-    keep = answers.annotator[other] != answers.annotator[where][case]
-    case, other = case[keep], other[keep]
-    without = Answers(case, answers.annotator[other], answers.label[other], len(where), answers.J, answers.K)
-    published = model.publish(without, statistics, prior, form=form)
-    right = published.gather(1, label[:, None]).squeeze(1)
+    height = max(1, CHUNK // max(int(sizes.max()) if answers.I else 1, 1))
+    right = torch.cat([judge(some) for some in session.nonzero().squeeze(1).split(height)])
     if answers.gold is None:
         return right
-    gold = answers.gold[item]
+    gold, label = answers.gold[answers.item[session]], answers.label[session]
     return torch.where(gold >= 0, (gold == label).to(right.dtype), right)
 
 

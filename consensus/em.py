@@ -151,9 +151,7 @@ class EM(Uncalibrated):
         rows = self._rows(form)
         known = statistics if rows.form == form else coin(form, answers.K, statistics)
         log_rows, _ = rows.maximise(known, prior)
-        return account.logs(
-            lambda some: prior["classes"].log() + evidence(arrange(some, rows.form), log_rows), answers
-        )
+        return account.logs(lambda some: prior["classes"].log() + evidence(arrange(some, rows.form), log_rows), answers)
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         rows = self._rows(form)

@@ -6,8 +6,9 @@ The account of a verdict is that of its class w against the runner-up r, in log-
 
 each term the difference between the scores of w and r that the model's own functions give (`Model.account`): steps are
 what each changes, so that the sum is exact whatever they do. Two more terms are named where they are not zero:
-`rounding`, as probabilities are published on a grid, and one below 2^-33 counts as 2^-33; and `since`, what has moved
-since a verdict that was published earlier.
+`rounding`, as probabilities are published on a grid, and one below 2^-33 counts as 2^-33; and `since`, by how much
+a verdict that is given differs from what is published of the same answers now: reliabilities have moved, or a fit knew
+more than its statistics hold.
 
 The attack budget of a verdict: the fewest answers without which another class is the answer, and the fewest respondents
 without all of whose answers it is, everybody's reliability being as it is. A unit u, an answer or a respondent, puts

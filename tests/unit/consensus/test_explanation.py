@@ -117,5 +117,5 @@ def test_without_answers_or_rivals_there_is_little_to_say(model: Model) -> None:
     assert found.fewest_answers is None
     single = model.prior(1, Form.FULL)
     assert explain(model, answers_of([], 1, 0, 1), nobody[:, :1], single, form=Form.FULL) is None
-    with pytest.raises(ValueError, match="^I: "):
+    with pytest.raises(ValueError, match=r"^I: "):
         explain(model, answers_of([], 2, 0, 2), nobody, prior, form=Form.FULL)
