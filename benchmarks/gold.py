@@ -90,14 +90,14 @@ def leaks(share: float, crowds: int) -> dict[str, float | None]:
         counts += torch.tensor(
             [item[leaked].sum(), leaked.sum(), item[~leaked].sum(), who[holder].sum(), holder.sum(), who[~holder].sum()]
         )
-    items_hit, items, items_false, who_hit, whos, who_false = counts.tolist()
+    items_hit, items, items_false, who_hit, holders, who_false = counts.tolist()
     return {
         "leaked": items,
         "leaked_recall": items_hit / items if items else None,
         "leaked_precision": items_hit / (items_hit + items_false) if items_hit else None,
         "leaked_false_alarms_per_crowd": items_false / crowds,
-        "holders": whos,
-        "holders_recall": who_hit / whos if whos else None,
+        "holders": holders,
+        "holders_recall": who_hit / holders if holders else None,
         "holders_precision": who_hit / (who_hit + who_false) if who_hit else None,
         "holders_false_alarms_per_crowd": who_false / crowds,
     }
