@@ -28,6 +28,7 @@ class Answers:
     J: int
     K: int
     gold: Tensor | None = None  # (I,) int64, the known class or -1
+    history: Tensor | None = None  # (J, 2) float64, how many were right and wrong elsewhere; for `touchstone` alone
 
     def __post_init__(self) -> None:
         for name, size, least in (("I", self.I, 0), ("J", self.J, 0), ("K", self.K, 1)):
@@ -45,6 +46,8 @@ class Answers:
                 raise ValueError(f"{name}: must be on {self.item.device}, not {codes.device}")
         if self.gold is not None:
             _check("gold", self.gold, self.I, -1, self.K)
+        if self.history is not None:
+            _check_history(self.history, self.J)
 
     @property
     def N(self) -> int:
@@ -57,8 +60,16 @@ class Answers:
     def to(self, device: torch.device | str) -> "Answers":
         """The same answers on another device."""
         gold = None if self.gold is None else self.gold.to(device)
+        history = None if self.history is None else self.history.to(device)
         return Answers(
-            self.item.to(device), self.annotator.to(device), self.label.to(device), self.I, self.J, self.K, gold
+            self.item.to(device),
+            self.annotator.to(device),
+            self.label.to(device),
+            self.I,
+            self.J,
+            self.K,
+            gold,
+            history,
         )
 
 
@@ -71,3 +82,12 @@ def _check(name: str, codes: Tensor, length: int, least: int, size: int) -> None
         low, high = (int(bound) for bound in torch.stack(codes.aminmax()).tolist())
         if low < least or high >= size:
             raise ValueError(f"{name}: must lie in [{least}, {size}), not reach from {low} to {high}")
+
+
+def _check_history(history: Tensor, J: int) -> None:
+    if history.dtype != torch.float64:
+        raise ValueError(f"history: must be float64, not {history.dtype}")
+    if history.shape != (J, 2):
+        raise ValueError(f"history: must have shape ({J}, 2), not {tuple(history.shape)}")
+    if not bool((history.isfinite() & (history >= 0)).all()):
+        raise ValueError("history: must be finite and not negative")

@@ -11,11 +11,15 @@ POWER: the evidence of an item grows more slowly than its answers, because the a
 0.7 and 0.9 the exponent makes no difference.
 
 λ, of a plain fit: one that hardly saw two answers to an item believes itself. Chance-corrected agreement of pairs
-(Fleiss 1971) says how often one answer alone is known to be right, t^2 = κ, shrunk to `KNOWING` by `PSEUDO` pairs;
-λ <= 1 brings the mean probability of one answer alone down to that, as far as an answer's own share in its item goes.
+(Fleiss 1971) says how often one answer alone is known to be right, t^2 = κ, shrunk by `PSEUDO` pairs to what is to be
+seen without pairs: who guesses has habits, so the labels of one respondent agree among themselves by h = (1 - t)^2 at
+most, and t is expected at `UNSEEN` of its bound 1 - sqrt(h). λ <= 1 brings the mean probability of one answer alone
+down to that, as far as an answer's own share in its item goes.
 
 λ, of a fit with discounted evidence (`touchstone`): it orders items well and is too modest; λ brings its mean
-confidence to that of the mixture of both fits, discounted and plain.
+confidence to that of the plain fit, where half of it is of the mixture of both.
+
+λ, where gold has answers: `gold_level`.
 
 ε: a whole crowd can be wrong together, and no agreement tells.
 """
@@ -32,10 +36,18 @@ from consensus.segment import block_sum
 
 POWER = 0.8
 TOGETHER_WRONG = 0.02
+UNSEEN = 0.7
+"""Of what habits leave open, how much is expected to be knowledge: chosen on public data sets, one answer to an item."""
+SPREAD = 0.5
+"""The logarithm of the best level differs by so much between public data sets with truth (`docs/model.md`)."""
+LEAST_INFORMED = 0.05
 BISECTIONS = 30
 STEP = 2.0**-44
 """Published probabilities are multiples of it: finer than anybody reads, coarser than the last bits of a sum."""
 RANGE = (-5.0, 5.0)
+SECTIONS = 40
+STEPS = 2.0**16  # the optimum is flat: finer than that its logarithm is noise of rounding
+GOLDEN = (5**0.5 - 1) / 2
 
 
 def temper(joint: Tensor, worth: Tensor, level: Tensor) -> Tensor:
@@ -63,8 +75,18 @@ def implied(layout: Layout, shared: bool) -> float:
     same, all_ = (layout.votes * (layout.votes - 1)).sum(), (n * (n - 1)).sum()
     agreement = float(same / all_) if pairs else chance
     kappa = (agreement - chance) / (1 - chance) if K > 1 else 1.0
-    knowing = max((pairs * kappa + PSEUDO * KNOWING**2) / (pairs + PSEUDO), 0.0) ** 0.5
+    alone = UNSEEN * (1 - habit(layout, chance) ** 0.5) if shared else KNOWING
+    knowing = max((pairs * kappa + PSEUDO * alone**2) / (pairs + PSEUDO), 0.0) ** 0.5
     return knowing + (1 - knowing) * chance
+
+
+def habit(layout: Layout, chance: float) -> float:
+    """How much more often than by chance two answers of one respondent have the same label: from 0 to 1."""
+    n = layout.labels.sum(1)
+    same = float(block_sum((layout.labels * (layout.labels - 1)).sum(1, keepdim=True)))
+    all_ = float(block_sum((n * (n - 1))[:, None]))
+    excess = (same - chance * all_) / ((1 - chance) * (all_ + PSEUDO)) if chance < 1 else 0.0
+    return min(max(excess, 0.0), 1.0)
 
 
 def plain_level(layout: Layout, classes: Tensor, log: Tensor, shared: bool) -> Tensor:
@@ -96,6 +118,37 @@ def matched_level(tempered: Tensor, target: float) -> Tensor:
         return mean_confidence((scale * tempered).softmax(1))
 
     return tempered.new_tensor(solve(confidence, target))
+
+
+def gold_level(tempered: Tensor, gold: Tensor, level: Tensor) -> Tensor:
+    """() `level` times the λ that maximises Σ log p_λ(gold) - (log λ)^2 / (2 SPREAD^2), found by golden sections.
+
+    tempered (G, K), of gold items inferred as if they were not gold; gold (G,) their classes.
+    """
+
+    def misfit(scale: float) -> float:
+        known = doubt(exp(scale) * tempered).log().gather(1, gold[:, None])
+        return scale**2 / (2 * SPREAD**2) - float(block_sum(known))
+
+    low, high = -6 * SPREAD, 6 * SPREAD
+    for _ in range(SECTIONS):
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        low, high = (low, right) if misfit(left) <= misfit(right) else (left, high)
+    return level * exp(round((low + high) / 2 * STEPS) / STEPS)
+
+
+def trust(votes: Tensor, posterior: Tensor, published: Tensor) -> dict[str, Tensor]:
+    """What whole (I, K) tables say of how far expected counts of right answers can be relied on.
+
+    `informed`: 1 less the share of the variance of "this answer is right" that inference leaves open. `gap`: between
+    the mean probability that an answer is right by the raw posterior and by the published one.
+    """
+    columns = [votes * posterior, votes * published, votes * published * (1 - published)]
+    totals = block_sum(torch.stack([column.sum(1) for column in columns], 1))
+    raw, right, open_ = totals / votes.sum().clamp(min=1)
+    spread = right * (1 - right)
+    informed = torch.where(spread > 0, 1 - open_ / spread.clamp(min=1e-12), 1.0).clamp(min=LEAST_INFORMED)
+    return {"informed": informed, "gap": (raw - right).abs()}
 
 
 def mean_confidence(posterior: Tensor) -> float:

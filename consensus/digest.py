@@ -22,10 +22,12 @@ def digest(answers: Answers, declared: Mapping[str, Any] | None = None) -> str:
     sha = hashlib.sha256(json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
     for codes in (answers.item[order], answers.annotator[order], answers.label[order], answers.gold):
         sha.update(b"-" if codes is None else _bytes(codes))
+    if answers.history is not None:
+        sha.update(_bytes(answers.history))
     return sha.hexdigest()
 
 
 def _bytes(codes: Tensor) -> bytes:
-    """The int64 codes as the machine stores them (little-endian wherever torch runs)."""
+    """The 64-bit numbers as the machine stores them (little-endian wherever torch runs)."""
     host = codes.cpu().contiguous()
     return ctypes.string_at(host.data_ptr(), host.numel() * host.element_size()) if host.numel() else b""

@@ -56,6 +56,7 @@ class Ranks:
             answers.J,
             answers.K,
             None if answers.gold is None else answers.gold[span],
+            answers.history,
         )
 
     def total(self, counts: Tensor) -> Tensor:

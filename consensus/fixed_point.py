@@ -17,7 +17,7 @@ Step = Callable[[Tensor], Tensor]
 
 CYCLES = 200
 TOLERANCE = 1e-9
-LONGEST = 32.0
+LONGEST = 4096.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

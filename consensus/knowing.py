@@ -72,8 +72,8 @@ def lucky(prior: Prior) -> Tensor:
     return torch.full((1,), 1 / classes_of(prior), dtype=torch.float64, device=prior["classes"].device)
 
 
-def knowing(statistics: Tensor, prior: Prior) -> Tensor:
-    """(J,) t_j.
+def knowing(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
+    """(J,) t_j. `history` (J, 2), right and wrong, counts like answers, those right spread as the classes are.
 
     The zero of Σ_k N_kk t / (t + (1 - t) G_kk) + s T - t (n + s), which is concave in t, by Newton's method from a
     point that is never below it: from there it converges without a step too far.
@@ -81,6 +81,9 @@ def knowing(statistics: Tensor, prior: Prior) -> Tensor:
     hits, luck = right(statistics, prior), lucky(prior)
     sure, strength = prior["knowing"][0], prior["knowing"].sum()
     total = answered(statistics, prior) + strength
+    if history is not None:
+        hits = hits + history[:, :1] * (prior["classes"] if "guess" in prior else 1)
+        total = total + history.sum(1)
     t = (hits.sum(1) + sure) / total
     for _ in range(NEWTON):
         mixed = t[:, None] + (1 - t[:, None]) * luck  # (J, K)
@@ -96,16 +99,30 @@ def base(t: Tensor, guess: Tensor) -> Tensor:
     return t * torch.eye(guess.shape[0], dtype=guess.dtype, device=guess.device) + (1 - t) * guess
 
 
-def rows(statistics: Tensor, prior: Prior) -> Tensor:
-    """The parameters of the Dirichlet posteriors of θ_jk: (J, K, K) [true class, label]."""
+def rows(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
+    """The parameters of the Dirichlet posteriors of θ_jk: (J, K, K) [true class, label].
+
+    A history of m answers makes a respondent's b_jk worth m π_k answers more.
+    """
     K = classes_of(prior)
-    return statistics.reshape(-1, K, K) + prior["strength"][:, None] * base(knowing(statistics, prior), prior["guess"])
+    strength = prior["strength"][None, :]
+    if history is not None:
+        strength = strength + history.sum(1, keepdim=True) * prior["classes"]
+    b = base(knowing(statistics, prior, history), prior["guess"])
+    return statistics.reshape(-1, K, K) + strength[:, :, None] * b
 
 
-def learn(layout: Layout, statistics: Tensor, posterior: Tensor, votes: Tensor, prior: Prior) -> Prior:
+def learn(
+    layout: Layout,
+    statistics: Tensor,
+    posterior: Tensor,
+    votes: Tensor,
+    prior: Prior,
+    history: Tensor | None = None,
+) -> Prior:
     """What the population is like: from posteriors (I, K), their counts (J, width) and the votes' counts (width,)."""
     K = layout.K
-    t, luck = knowing(statistics, prior), lucky(prior)
+    t, luck = knowing(statistics, prior, history), lucky(prior)
     sure = right(statistics, prior) * t[:, None] / (t[:, None] + (1 - t[:, None]) * luck)  # known, not guessed
     count = float(layout.votes.sum())  # a whole number: exact in any order
     share = (block_sum(sure).sum() + PSEUDO * KNOWING) / (count + PSEUDO)

@@ -13,7 +13,7 @@ Shape. First β_i = 1: answers are independent given the class. Then the residua
 model is fitted anew with β_i = n_i^-1/2, n_i the effective number of answers: n answers count as sqrt(n). Threshold and
 exponent are not derived: they were chosen on public data sets with truth. With two or three answers to an item the
 measure is weak, and the test misses correlation more often than it invents it. `agreement` and `discount` in the prior
-say what was found and what was done.
+say what was found and what was done, `Fit.shape` and `Fit.reason` in words.
 
 Confidence (`confidence`) is computed from the fit and never feeds back.
 """
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from consensus import account, confidence, correlation, knowing
 from consensus.account import Account
@@ -41,6 +42,10 @@ from consensus.votes import clamp, shares
 CORRELATED = 0.035
 DISCOUNT = 0.5
 ROUNDS = 40
+INFORMED, GAP = 0.4, 0.05
+"""What is assumed before the first fit: about the medians of the public data sets."""
+FOLDS = 5
+REVISIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +53,23 @@ class Touchstone:
     """FULL: options mean the same in every challenge. COIN: they do not, or there are too many of them."""
 
     name: str = "touchstone"
-    version: str = "1"
+    version: str = "2"
 
     def prior(self, K: int, form: Form) -> Prior:
-        """Besides what `knowing.assumed` names: `agreement`, `discount` and, for publishing, `level`."""
-        zero, one = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
-        return Prior({**knowing.assumed(K, form), "agreement": zero, "discount": zero, "level": one})
+        """Besides what `knowing.assumed` names: `agreement`, `discount`, and what describes doubt.
+
+        `level` is for publishing (`confidence`); `informed` and `gap` are for intervals (:meth:`reliability`).
+        """
+        doubts = {"agreement": 0.0, "discount": 0.0, "level": 1.0, "informed": INFORMED, "gap": GAP}
+        return Prior(knowing.assumed(K, form) | {name: torch.tensor(value) for name, value in doubts.items()})
 
     def fit(self, answers: Answers, *, form: Form | None = None) -> Fit:
         form = form or form_for(answers.K)
-        layout = arrange(answers, form)
+        layout, history = arrange(answers, form), answers.history
         open_ = _open(layout)
         start = self.prior(answers.K, form).to(answers.device)
-        posterior, prior, residuals, converged = _settle(layout, start)
-        statistics = tally(layout, posterior)
-        tables = _tables(statistics, prior)
+        posterior, prior, residuals, converged = _settle(layout, start, history)
+        tables = _tables(tally(layout, posterior), prior, history)
         agreement = correlation.residual_agreement(layout, tables, posterior)
         level = confidence.plain_level(layout, prior["classes"], tables.log, shared=form == Form.FULL)
         prior = Prior({**prior, "agreement": agreement, "level": level})
@@ -70,19 +77,22 @@ class Touchstone:
             plain = _tempered(layout, tables, prior).softmax(1)
             discount = torch.full_like(agreement, DISCOUNT)
             begin = Prior({**start, "agreement": agreement, "discount": discount})
-            posterior, prior, more, converged = _settle(layout, begin)
+            posterior, prior, more, converged = _settle(layout, begin, history)
             residuals += more
-            tempered = _tempered(layout, _tables(tally(layout, posterior), prior), prior)
+            tempered = _tempered(layout, _tables(tally(layout, posterior), prior, history), prior)
             target = confidence.mean_confidence((plain + tempered.softmax(1))[open_] / 2)
             prior = Prior({**prior, "level": confidence.matched_level(tempered[open_], target)})
         posterior = quantise(posterior)
         statistics = count(form, answers, posterior)
+        prior = Prior({**prior, "level": _gold_level(answers, statistics, prior, form)})
+        published = _published(layout, _tables(statistics, prior, history), prior)
+        known = clamp(published.log(), layout.gold).softmax(1)
         shape, reason = _shape(prior)
         return Fit(
             posterior=posterior,
-            published=_published(layout, _tables(statistics, prior), prior),
+            published=published,
             statistics=statistics,
-            prior=prior,
+            prior=Prior({**prior, **confidence.trust(layout.votes, posterior, known)}),
             objective=(),
             iterations=len(residuals),
             converged=converged,
@@ -100,14 +110,14 @@ class Touchstone:
         return self.infer(answers, statistics, prior, form=form).published
 
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
-        layout, tables = arrange(answers, form), _tables(statistics, prior)
+        layout, tables = arrange(answers, form), _tables(statistics, prior, answers.history)
         return Inference(quantise(_posterior(layout, tables, prior)), _published(layout, tables, prior))
 
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         """Steps: `correlation`, what answers to one challenge have in common; `tempering`, or with discounted evidence
         `shapes`, which brings it to the mixture of both shapes; `doubt`, that all may be wrong together.
         """
-        layout, tables = arrange(answers, form), _tables(statistics, prior)
+        layout, tables = arrange(answers, form), _tables(statistics, prior, answers.history)
         joint, worth = _joint(layout, tables, prior), correlation.worth(layout, tables)
         tempered = confidence.temper(joint, worth, prior["level"])
         return account.logs(
@@ -118,9 +128,18 @@ class Touchstone:
             ("doubt", confidence.doubt(tempered).log()),
         )
 
-    def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
-        t = knowing.knowing(statistics, prior)
-        doubt = t * (1 - t) / (knowing.answered(statistics, prior) + prior["knowing"].sum() + 1)
+    def reliability(
+        self, statistics: Tensor, prior: Prior, *, form: Form, history: Tensor | None = None
+    ) -> Reliability:
+        """Intervals allow for answers to uncertain items and for a whole crowd that is wrong together.
+
+        n answers are worth `informed` n trials, the share of the information that inferred classes leave (Louis 1982),
+        and `gap`, how far raw and published probabilities are apart, is one standard deviation common to all.
+        """
+        t = knowing.knowing(statistics, prior, history)
+        before = prior["knowing"].sum() + (0 if history is None else history.sum(1))
+        seen = prior["informed"] * knowing.answered(statistics, prior)
+        doubt = t * (1 - t) / (seen + before + 1)
         lucky, classes = knowing.lucky(prior), prior["classes"]
         K = classes.numel()
         if form == Form.COIN:
@@ -129,13 +148,15 @@ class Touchstone:
             confusion = ((1 - t) / K)[:, None, None].repeat(1, K, K)
             confusion.diagonal(dim1=1, dim2=2).copy_(accuracy[:, None].expand(-1, K))
         else:
-            rows = knowing.rows(statistics, prior)
-            size = rows.sum(2)  # (J, K)
+            rows = knowing.rows(statistics, prior, history)
+            size, own = rows.sum(2), statistics.reshape(-1, K, K).sum(2)  # (J, K)
             confusion = rows / size[:, :, None]
             right = confusion.diagonal(dim1=1, dim2=2)
             accuracy = (right * classes).sum(1)
-            slope = (classes * (1 - lucky) * prior["strength"] / size).sum(1)  # of accuracy by t
-            variance = (classes.square() * right * (1 - right) / (size + 1)).sum(1) + slope.square() * doubt
+            slope = (classes * (1 - lucky) * (size - own) / size).sum(1)  # of accuracy by t
+            known = size - (1 - prior["informed"]) * own
+            variance = (classes.square() * right * (1 - right) / (known + 1)).sum(1) + slope.square() * doubt
+        variance = variance + prior["gap"].square()
         bounded = accuracy.clamp(GRID, 1 - GRID)  # with one class there is no doubt, and no Beta distribution either
         low, high = interval(*matched_beta(bounded, variance.clamp(GRID**2, None).minimum(bounded * (1 - bounded) / 2)))
         return Reliability(accuracy, low, high, confusion)
@@ -144,12 +165,13 @@ class Touchstone:
 def _shape(prior: Prior) -> tuple[str, str]:
     """What was taken of the answers to one item, given its class, and why."""
     found = f"the residual agreement of answers to one challenge is {float(prior['agreement']):.4f}"
+    coin = "" if "guess" in prior else "one-coin, "
     if float(prior["discount"]):
-        return "correlated", f"{found}, above {CORRELATED}"
-    return "independent", f"{found}, not above {CORRELATED}"
+        return f"{coin}correlated", f"{found}, above {CORRELATED}"
+    return f"{coin}independent", f"{found}, not above {CORRELATED}"
 
 
-def _settle(layout: Layout, prior: Prior) -> tuple[Tensor, Prior, tuple[float, ...], bool]:
+def _settle(layout: Layout, prior: Prior, history: Tensor | None) -> tuple[Tensor, Prior, tuple[float, ...], bool]:
     """Fit cold from the votes: posterior, the prior it came from, residuals of all steps, and whether it converged."""
     begin = shares(layout)
     votes = block_sum(tally(layout, begin))
@@ -158,23 +180,23 @@ def _settle(layout: Layout, prior: Prior) -> tuple[Tensor, Prior, tuple[float, .
     residuals: list[float] = []
     for _ in range(ROUNDS):
         statistics = tally(layout, posterior)
-        prior = knowing.learn(layout, statistics, posterior, votes, prior)
-        before, posterior = posterior, _posterior(layout, _tables(statistics, prior), prior)
+        prior = knowing.learn(layout, statistics, posterior, votes, prior, history)
+        before, posterior = posterior, _posterior(layout, _tables(statistics, prior, history), prior)
         residuals.append(change(posterior, before))
 
     def step(posterior: Tensor) -> Tensor:
-        return _posterior(layout, _tables(tally(layout, posterior), prior), prior)
+        return _posterior(layout, _tables(tally(layout, posterior), prior, history), prior)
 
     settled = settle(step, posterior)
     return settled.posterior, prior, (*residuals, *settled.residuals), settled.converged
 
 
-def _tables(statistics: Tensor, prior: Prior) -> Tables:
+def _tables(statistics: Tensor, prior: Prior, history: Tensor | None) -> Tables:
     if "guess" not in prior:
-        wrong = (1 - knowing.knowing(statistics, prior)) / knowing.classes_of(prior)
+        wrong = (1 - knowing.knowing(statistics, prior, history)) / knowing.classes_of(prior)
         right = 1 - wrong * (knowing.classes_of(prior) - 1)
         return Tables(torch.stack([right, wrong], 1).log(), right[:, None])
-    rows = knowing.rows(statistics, prior)
+    rows = knowing.rows(statistics, prior, history)
     K = rows.shape[1]
     log = (rows.log() - rows.sum(2, keepdim=True).log()).transpose(1, 2).reshape(-1, K)
     right = (rows / rows.sum(2, keepdim=True)).diagonal(dim1=1, dim2=2)
@@ -198,6 +220,34 @@ def _tempered(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
 
 def _published(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
     return confidence.rounded(confidence.doubt(_tempered(layout, tables, prior)))
+
+
+def _gold_level(answers: Answers, statistics: Tensor, prior: Prior, form: Form) -> Tensor:
+    """() the level that gold calls for, cross-fitted: each fold of gold is inferred with itself not known to be gold.
+
+    Without answers to gold, or with one class, it is the level there was.
+    """
+    if answers.gold is None or answers.K == 1:
+        return prior["level"]
+    asked = torch.bincount(answers.item, minlength=answers.I) > 0
+    gold = (asked & (answers.gold >= 0)).nonzero().squeeze(1)
+    parts = []
+    for fold in range(min(FOLDS, gold.numel())):
+        mine = gold[fold::FOLDS]
+        place = torch.full_like(answers.gold, -1)
+        place[mine] = torch.arange(mine.numel(), device=mine.device)
+        own = place[answers.item] >= 0
+        codes = place[answers.item[own]], answers.annotator[own], answers.label[own]
+        layout = arrange(Answers(*codes, mine.numel(), answers.J, answers.K), form)
+        others = statistics - tally(layout, one_hot(answers.gold[mine], answers.K).to(statistics.dtype))
+        tables = _tables(others, prior, answers.history)
+        for _ in range(REVISIONS):
+            tables = _tables(others + tally(layout, _posterior(layout, tables, prior)), prior, answers.history)
+        parts.append(_tempered(layout, tables, prior))
+    if not parts:
+        return prior["level"]
+    known = torch.cat([answers.gold[gold[fold::FOLDS]] for fold in range(len(parts))])
+    return confidence.gold_level(torch.cat(parts), known, prior["level"])
 
 
 def _open(layout: Layout) -> Tensor:

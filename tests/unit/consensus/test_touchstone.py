@@ -1,11 +1,15 @@
+"""What the default model promises beyond the contract of all models. Seeds are fixed: none of it is left to chance."""
+
+import pytest
 import torch
 
 from consensus.answers import Answers
-from consensus.registry import MODELS
+from consensus.digest import digest
+from consensus.form import Form, form_for
+from consensus.scores import score
 from consensus.simulation import Crowd, simulate
+from consensus.touchstone import MODEL
 from tests.unit.consensus.crowds import answers_of, small_crowd
-
-MODEL = MODELS["touchstone"]
 
 
 def misled(crowd: Crowd) -> Answers:
@@ -39,3 +43,101 @@ def test_unanimous_answers_to_few_challenges_are_not_certain() -> None:
     fit = MODEL.fit(answers_of([(i, j, i % 2) for i in range(4) for j in range(2)], 4, 2, 2))
 
     assert 0.6 < float(fit.confidence.min()) <= float(fit.confidence.max()) < 0.95
+
+
+def with_gold(crowd: Crowd, every: int) -> Answers:
+    a = crowd.answers
+    gold = torch.where(torch.arange(a.I) % every == 0, crowd.truth, -1)
+    return Answers(a.item, a.annotator, a.label, a.I, a.J, a.K, gold)
+
+
+def with_history(answers: Answers, history: list[list[float]]) -> Answers:
+    a = answers
+    known = torch.tensor(history, dtype=torch.float64)
+    return Answers(a.item, a.annotator, a.label, a.I, a.J, a.K, a.gold, known)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_one_respondent_who_answers_everything_is_believed_and_the_fit_converges(K: int) -> None:
+    answers = answers_of([(i, 0, (i * i) % 7 % K) for i in range(2000)], 2000, 1, K)
+
+    fit = MODEL.fit(answers)
+
+    assert fit.converged
+    assert torch.equal(fit.answer, answers.label)
+
+
+@pytest.mark.parametrize(("K", "N"), [(2, 8000), (4, 6000), (4, 20_000)])
+def test_intervals_hold_the_true_skill_of_nearly_all(K: int, N: int) -> None:
+    crowd = simulate(21, classes=K, answers=N)
+    fit = MODEL.fit(crowd.answers)
+
+    reliability = MODEL.reliability(fit.statistics, fit.prior, form=form_for(K))
+
+    held = (reliability.low <= crowd.skill) & (crowd.skill <= reliability.high)
+    assert float(held.to(torch.float64).mean()) >= 0.9
+
+
+def test_gold_moves_the_level_of_confidence_to_what_gold_shows() -> None:
+    crowd = simulate(22, classes=2, answers=8000)
+    without = MODEL.fit(crowd.answers)
+    answers = with_gold(crowd, every=4)
+    fit = MODEL.fit(answers)
+    open_ = torch.arange(answers.I) % 4 != 0
+    truth = torch.where(open_, crowd.truth, -1)
+    unmatched = type(fit.prior)({**fit.prior, "level": without.prior["level"]})
+
+    def log_loss(prior: object) -> float:
+        assert isinstance(prior, type(fit.prior))
+        published = MODEL.publish(answers, fit.statistics, prior, form=Form.FULL)
+        return score(published, truth).log_loss
+
+    assert fit.prior["level"] != without.prior["level"]
+    assert log_loss(fit.prior) < log_loss(unmatched)
+
+
+def test_gold_that_nobody_answered_changes_nothing() -> None:
+    plain = small_crowd()
+    wider = Answers(plain.item, plain.annotator, plain.label, plain.I + 1, plain.J, plain.K)
+    gold = torch.full((wider.I,), -1).index_fill(0, torch.tensor([plain.I]), 0)
+    clamped = Answers(plain.item, plain.annotator, plain.label, wider.I, plain.J, plain.K, gold)
+
+    assert torch.equal(MODEL.fit(clamped).prior["level"], MODEL.fit(wider).prior["level"])
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_history_decides_between_two_who_disagree(form: Form) -> None:
+    answers = answers_of([(i, j, (i + j) % 2) for i in range(20) for j in range(2)], 20, 2, 2)
+    trusted = with_history(answers, [[90.0, 10.0], [10.0, 10.0]])
+
+    fit = MODEL.fit(trusted, form=form)
+    known = MODEL.reliability(fit.statistics, fit.prior, form=form, history=trusted.history)
+    unknown = MODEL.reliability(torch.zeros_like(fit.statistics), fit.prior, form=form)
+
+    assert torch.equal(fit.answer, torch.arange(20) % 2)
+    assert float(known.accuracy[0]) > float(known.accuracy[1])
+    assert float((known.high - known.low)[0]) < float((unknown.high - unknown.low)[0])
+    live = MODEL.update(trusted, fit.statistics, fit.prior, form=form)
+    torch.testing.assert_close(live, fit.posterior, rtol=0, atol=1e-6)
+
+
+def test_a_history_of_nothing_changes_nothing_but_is_in_the_digest() -> None:
+    answers = small_crowd()
+    nothing = with_history(answers, [[0.0, 0.0]] * answers.J)
+
+    assert torch.equal(MODEL.fit(nothing).posterior, MODEL.fit(answers).posterior)
+    assert digest(nothing) != digest(answers)
+
+
+def test_habits_tell_guesses_from_knowledge_where_nobody_shares_a_challenge() -> None:
+    """Ten respondents who always give one class, and ten who vary: the former are published with less confidence."""
+    habitual = answers_of([(i, i % 10, (i % 10) % 2) for i in range(400)], 400, 10, 2)
+    varied = answers_of([(i, i % 10, (i // 10) % 2) for i in range(400)], 400, 10, 2)
+
+    def confidence(answers: Answers) -> float:
+        fit = MODEL.fit(answers)
+        assert torch.equal(fit.published.argmax(1), answers.label)
+        return float(fit.confidence.mean())
+
+    assert confidence(habitual) < 0.65
+    assert 0.75 < confidence(varied) < 0.9
