@@ -37,7 +37,7 @@ from consensus.segment import block_sum
 POWER = 0.8
 TOGETHER_WRONG = 0.02
 UNSEEN = 0.7
-"""Of what habits leave open, how much is expected to be knowledge: chosen on public data sets, one answer to an item."""
+"""Of what habits leave open, how much is expected to be knowledge: chosen on public sets thinned to one answer."""
 SPREAD = 0.5
 """The logarithm of the best level differs by so much between public data sets with truth (`docs/model.md`)."""
 LEAST_INFORMED = 0.05
