@@ -26,6 +26,9 @@ SCOPES: dict[tuple[str, str], set[str]] = {
     ("get", "/v1/projects/{project}/batches/{batch}/grades"): {"read"},
     ("get", "/v1/projects/{project}/challenges/{challenge}"): {"read"},
     ("get", "/v1/projects/{project}/verdicts"): {"read"},
+    ("get", "/v1/projects/{project}/versions/{challenge}"): {"read"},
+    ("get", "/v1/projects/{project}/verdicts/{version}/{challenge}"): {"read"},
+    ("get", "/v1/projects/{project}/events"): {"read"},
     ("get", "/v1/projects/{project}/respondents"): {"read"},
     ("get", "/v1/projects/{project}/respondents/{respondent}"): {"read"},
     ("post", "/v1/projects/{project}/model-runs"): {"admin"},
@@ -64,7 +67,7 @@ def names(client: httpx.Client, project: str) -> dict[str, str]:
     """What the path parameters are called in the tenant acme."""
     run = client.post(f"{project}/model-runs").json()["id"]
     posted = client.post(f"{project}/batches", json=batch(1)).json()["id"]
-    return {"project": "cats", "batch": posted, "run": run, "challenge": "c0", "respondent": "r"}
+    return {"project": "cats", "batch": posted, "run": run, "challenge": "c0", "version": "1", "respondent": "r"}
 
 
 def test_every_operation_has_its_scopes_here(url: str) -> None:

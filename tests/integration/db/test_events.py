@@ -50,18 +50,19 @@ def test_what_is_committed_gets_the_next_positions(engine: Engine, session: Rows
     a, b = (ChallengeFactory.create(project=first) for _ in range(2))
     OutboxFactory.create(challenge=a, challenge_ids=[a.id, b.id], versions=[1, 1])
     OutboxFactory.create(challenge=b, challenge_ids=[b.id, a.id], versions=[2, 2])
+    OutboxFactory.create(challenge=a, verdict=None, challenge_ids=[a.id], versions=[3])
     OutboxFactory.create(challenge=ChallengeFactory.create(project=other))
     session.commit()
     with engine.connect() as connection:
         assert events.waiting(connection) == [first.id, other.id]
 
     assert sequenced(engine, first.id, rows=1) == 2
-    assert sequenced(engine, first.id) == 2
+    assert sequenced(engine, first.id) == 3
     assert sequenced(engine, first.id) == 0
-    assert feed(engine, first.id) == [(1, a.id, 1), (2, b.id, 1), (3, b.id, 2), (4, a.id, 2)]
+    assert feed(engine, first.id) == [(1, a.id, 1), (2, b.id, 1), (3, b.id, 2), (4, a.id, 2), (5, a.id, 3)]
     with engine.connect() as connection:
         assert events.waiting(connection) == [other.id]
-        assert events.heads(connection, [first.id, other.id]) == {first.id: 4}
+        assert events.heads(connection, [first.id, other.id]) == {first.id: 5}
 
 
 def test_what_is_not_committed_is_passed_over_and_comes_later(engine: Engine, session: Rows) -> None:
