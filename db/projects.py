@@ -24,8 +24,8 @@ class Rules:
     answer_cost: float = 0.0
     report_step: float = 0.05
     score_answers: int = 20
-    bad_gold_odds: float = 20.0
-    leaked_gold_odds: float = 100.0
+    bad_gold_odds: float = 1.0
+    leaked_gold_odds: float = 1.0
 
 
 RULES = tuple(field.name for field in fields(Rules))

@@ -140,8 +140,8 @@ class ProjectCreation(BaseModel):
     answer_cost: Cost = 0.0
     report_step: Annotated[float, Field(gt=0, le=1)] = 0.05
     score_answers: Count = 20
-    bad_gold_odds: Odds = 20.0
-    leaked_gold_odds: Odds = 100.0
+    bad_gold_odds: Odds = 1.0
+    leaked_gold_odds: Odds = 1.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

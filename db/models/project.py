@@ -57,8 +57,8 @@ class Project(Base):
     """How far a confidence moves before it makes a version of its own."""
     score_answers: Mapped[int] = mapped_column(Integer, server_default=text("20"))
     """Answers below which a respondent's score is not told, and gold not held for or against them."""
-    bad_gold_odds: Mapped[float] = mapped_column(Double, server_default=text("20"))
-    leaked_gold_odds: Mapped[float] = mapped_column(Double, server_default=text("100"))
+    bad_gold_odds: Mapped[float] = mapped_column(Double, server_default=text("1"))
+    leaked_gold_odds: Mapped[float] = mapped_column(Double, server_default=text("1"))
     configuration_id: Mapped[int | None] = mapped_column(Integer)
     current_run_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("model_runs.id", use_alter=True))
     created_at: Mapped[Now]

@@ -36,8 +36,8 @@ def upgrade() -> None:
     op.add_column("projects", sa.Column("answer_cost", sa.Double(), server_default=sa.text("0"), nullable=False))
     op.add_column("projects", sa.Column("report_step", sa.Double(), server_default=sa.text("0.05"), nullable=False))
     op.add_column("projects", sa.Column("score_answers", sa.Integer(), server_default=sa.text("20"), nullable=False))
-    op.add_column("projects", sa.Column("bad_gold_odds", sa.Double(), server_default=sa.text("20"), nullable=False))
-    op.add_column("projects", sa.Column("leaked_gold_odds", sa.Double(), server_default=sa.text("100"), nullable=False))
+    op.add_column("projects", sa.Column("bad_gold_odds", sa.Double(), server_default=sa.text("1"), nullable=False))
+    op.add_column("projects", sa.Column("leaked_gold_odds", sa.Double(), server_default=sa.text("1"), nullable=False))
     op.add_column("projects", sa.Column("configuration_id", sa.Integer(), nullable=True))
 
     op.add_column("consensus", sa.Column("status", sa.Text(), server_default="open", nullable=False))

@@ -31,8 +31,8 @@ def test_a_project_is_made_with_defaults(client: httpx.Client) -> None:
         "answer_cost": 0.0,
         "report_step": 0.05,
         "score_answers": 20,
-        "bad_gold_odds": 20.0,
-        "leaked_gold_odds": 100.0,
+        "bad_gold_odds": 1.0,
+        "leaked_gold_odds": 1.0,
         "model_run": None,
     }
     assert client.get("/v1/projects/cats").json() == project
