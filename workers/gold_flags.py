@@ -1,7 +1,54 @@
 """Flagging gold: how likely it is that a label is wrong, or that respondents know it from elsewhere."""
 
+import numpy as np
+
+from consensus import gold as flags
+from consensus.answers import Answers
+from consensus.gold import Gold
+from db import answers as answer_rows
+from db import gold as gold_rows
+from db import projects
+from db import statistics as statistics_rows
+from telemetry import logging
+from workers import scheme
 from workers.runtime import Runtime
+from workers.scheme import tensor
+
+log = logging.get(__name__)
+
+_HIGHEST = 700.0
+"""Log odds above which a double holds no odds."""
 
 
 def flag(runtime: Runtime, project_id: int) -> None:
-    """Note the odds of a project's gold."""
+    """Note the odds of all gold that statistics count and that has answers."""
+    with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        challenge_ids, codes = gold_rows.active(connection, project_id)
+        if not len(challenge_ids):
+            return
+        grading = projects.grading(connection, project_id)
+        stored = answer_rows.of_challenges(connection, challenge_ids)
+        told = stored.counted & (stored.choice >= 0)
+        answered, item = np.unique(stored.challenge_id[told], return_inverse=True)
+        respondents, annotator = np.unique(stored.respondent_id[told], return_inverse=True)
+        held = statistics_rows.read(connection, respondents.tolist())
+    if not len(answered):
+        return
+    plan = scheme.make(grading, runtime.device)
+    answers = Answers(
+        tensor(item, runtime.device),
+        tensor(annotator, runtime.device),
+        tensor(plan.places(stored.choice[told]), runtime.device),
+        len(answered),
+        len(respondents),
+        plan.classes,
+        tensor(plan.places(codes[np.searchsorted(challenge_ids, answered)]), runtime.device),
+    )
+    statistics = tensor(plan.statistics(held.packed), runtime.device)
+    found = flags.flag(Gold(plan.model, answers, statistics, plan.prior, plan.form))
+    bad, leaked = (
+        column.clamp(-_HIGHEST, _HIGHEST).exp().cpu().tolist() for column in (found.mislabelled, found.leaked)
+    )
+    with runtime.engine.begin() as connection:
+        gold_rows.flag(connection, answered.tolist(), bad, leaked)
+    log.info("gold flagged", project=project_id, challenges=len(answered))

@@ -22,7 +22,7 @@ from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import logging, metrics
-from workers import devices, feed, lease, retries, revision, scheme
+from workers import devices, feed, gold_flags, lease, retries, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
 
@@ -77,6 +77,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
             with runtime.engine.begin() as connection:
                 runs.fail(connection, claim, retries.line(error))
             raise
+        gold_flags.flag(runtime, project_id)
     with runtime.engine.connect() as connection:
         again = project_id in runs.waiting(connection)
     return WorkLeft(refits=(project_id,)) if again else NOTHING_LEFT

@@ -12,7 +12,7 @@ import numpy as np
 
 from db import gold, projects, runs, transactions
 from telemetry import logging
-from workers import gold_flags, retries, revision, scheme
+from workers import retries, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -37,7 +37,6 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
         if project_id in gold.waiting(connection):
             return WorkLeft(regrades=(project_id,))
         refits = (project_id,) if project_id in runs.waiting(connection) else ()
-    gold_flags.flag(runtime, project_id)
     return WorkLeft(refits=refits)
 
 

@@ -135,3 +135,22 @@ def test_answers_that_come_before_the_regrade_count_gold_at_once(engine: Engine,
     books(engine, project)
     assert regrade.run(runtime, project).refits == (project,)
     books(engine, project)
+
+
+def test_a_refit_flags_gold_that_the_crowd_contradicts(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    answers = [
+        answer(f"c{number}", f"r{who}", "abc"[(number + (number % 10 == who)) % 3])
+        for number in range(30)
+        for who in range(8)
+    ]
+    accept(engine, project, answers)
+    drain(runtime, project)
+    put(engine, project, KNOWN | {"c0": "b", "unanswered": "a"})
+    regrade.run(runtime, project)
+    refit.run(runtime, project)
+    with engine.connect() as connection:
+        rows = gold.page(connection, project, state=None, flagged=None, bad=20.0, leaked=100.0, after=0, limit=1000)
+    assert [row.challenge for row in rows if row.bad_odds is None] == ["unanswered"]
+    assert [row.challenge for row in rows if (row.bad_odds or 0) > 1] == ["c0"]
+    assert not [row.challenge for row in rows if (row.leaked_odds or 0) > 1]
