@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from api import ingest, ingest_operation
+from api.schemas.gold import GoldItem
 from api.schemas.problem import Problem
 from config.settings import Settings
 
@@ -23,6 +24,7 @@ def describe(app: FastAPI, settings: Settings) -> None:
             problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs"))
             schemas["Problem"] = problem
+            schemas["GoldItem"] = GoldItem.model_json_schema()
         return app.openapi_schema or document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents

@@ -30,7 +30,7 @@ PAIRS = 4
 OPTIONS = ("no", "yes")
 KNOWN = {f"g{pair}": OPTIONS[pair % 2] for pair in range(PAIRS)}
 PLAIN = {"/livez", "/readyz", "/metrics"}
-INCIDENTAL = {"position", "id", "next", "idempotency_key", "input_digest"}
+INCIDENTAL = {"position", "cursor", "at", "id", "next", "idempotency_key", "input_digest"}
 """Where something stands, not what it is; times go with them."""
 
 

@@ -94,7 +94,7 @@ def test_what_a_refit_makes_of_gold_is_told_like_any_refit(engine: Engine, runti
     assert all(verdict.final for verdict in verdicts(engine, project).values())
     with engine.connect() as connection:
         causes = connection.execute(text("SELECT DISTINCT cause FROM verdicts ORDER BY 1")).scalars().all()
-    assert set(causes) <= {"answers", "refit"}
+    assert set(causes) <= {"answers", "gold"}
 
 
 def test_gold_before_any_answer_asks_for_no_refit(engine: Engine, runtime: Runtime) -> None:
