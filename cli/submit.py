@@ -63,7 +63,8 @@ def submit(
         typer.echo("interrupted: the same command goes on from here", err=True)
         raise
     summary = _summary(submission, sent, states, score)
-    summary["gold"] = loaded and sum(loaded.values())
+    if loaded is not None:
+        summary["gold"] = sum(loaded.values())
     shown = summary if json else {name: value for name, value in summary.items() if value is not None}
     show_fields(shown, json=json)
     if states is not None and states["graded"] + states["superseded"] + states["rejected"] < submission.answers:

@@ -1,7 +1,7 @@
 """Replacing the posteriors of locked challenges, and moving their respondents' statistics by exactly the difference.
 
 The invariant at every commit: S_j is the sum, over j's counted answers, of what the challenge is counted as: the stored
-raw posterior, or for gold the class that it is known to be. Live grading, the publishing of a refit and the regrading
+raw posterior, or for gold the class that it is known to be. Live grading, the publishing of a refit and the regrade
 of gold all go through here, so there is one place that could break it. What is published is stored beside the raw
 posterior and feeds nothing.
 """
