@@ -67,7 +67,8 @@ class Locked:
 def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
     """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends."""
     rows = consensus_rows.lock(connection, challenge_ids.tolist())
-    known = consensus_rows.gold(connection, rows.ids) if scheme.grading.has_gold else {}
+    may_be_gold = scheme.grading.has_gold or bool((rows.gold >= 0).any())  # the first may have come since
+    known = consensus_rows.gold(connection, rows.ids) if may_be_gold else {}
     return Locked(
         rows.ids,
         rows.revisions,
@@ -203,7 +204,7 @@ class _Work:
         now, was = counted[touched], locked.answers.counted[touched]
         gold, counted_as = tensor(locked.gold[places], device), tensor(locked.counted_as[places], device)
 
-        def subset(mask: Bools, known: Tensor) -> Answers:
+        def subset(mask: Bools) -> Answers:
             told = mask & (label >= 0)
             return Answers(
                 tensor(item[told], device),
@@ -212,7 +213,6 @@ class _Work:
                 len(places),
                 len(respondents),
                 scheme.classes,
-                known if scheme.grading.has_gold else None,
             )
 
         return cls(
@@ -223,8 +223,8 @@ class _Work:
             choice,
             now,
             was,
-            subset(was, counted_as),
-            subset(now, gold),
+            subset(was),
+            subset(now),
             tensor(locked.raw[places], device),
             counted_as,
             gold,
