@@ -209,7 +209,7 @@ class Grading:
     repeats: str
     run_id: int | None
     prior: Any | None
-    """The current model run's prior, as its model wrote it, unless another model has been chosen since."""
+    """As the project's model wrote it: learned since the current run, or else that run's."""
     configuration_id: int | None = None
     has_gold: bool = False
     """Whether the project has, or had, gold."""
@@ -225,10 +225,15 @@ def grading(connection: Connection, project_id: int) -> Grading:
     query = text(f"""
         SELECT p.id AS project_id,
                ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes, p.classes_open,
-               p.max_classes, p.form, p.model, p.repeats, r.id AS run_id, r.prior, p.configuration_id,
+               p.max_classes, p.form, p.model, p.repeats, r.id AS run_id,
+               coalesce(l.prior, r.prior) AS prior, p.configuration_id,
                EXISTS (SELECT 1 FROM gold g WHERE g.project_id = p.id) AS has_gold,
                {_RULES}
         FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
+        LEFT JOIN LATERAL (
+            SELECT prior FROM populations WHERE project_id = p.id AND model = p.model
+            AND model_run_id IS NOT DISTINCT FROM p.current_run_id ORDER BY id DESC LIMIT 1
+        ) l ON true
         WHERE p.id = :id
     """)
     row = connection.execute(query, {"id": project_id}).one_or_none()

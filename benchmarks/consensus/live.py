@@ -9,9 +9,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from benchmarks.consensus.contender import answers_of
 from benchmarks.consensus.datasets import Arrays, synthetic
+from consensus import population
 from consensus.answers import Answers
 from consensus.form import Form, form_for, width
 from consensus.live import revise
@@ -23,8 +25,9 @@ from consensus.statistics import count
 
 BATCH = 100
 REVISITED = 100  # stale challenges that a batch revisits
+IDLE = 1000  # challenges that the idle revisit at a time
 PASSES = 20  # over all challenges, at most, when nothing else is left to do
-STILL = 1e-4
+STILL = 1e-3
 SHUFFLES = 3
 ENOUGH = 100
 CLAIM = 1000
@@ -47,7 +50,11 @@ class Stream:
     seen: Tensor = field(init=False)  # (I,) the sum of that over an item's annotators at its visit
     counted: Tensor = field(init=False)  # (N,) bool
     prior: Prior = field(init=False)
+    respondents: Segments = field(init=False)  # by item, of the answers that will come
+    place: Tensor = field(init=False)  # (N,) of each answer among these
     visits: int = 0
+    known: int = 0  # answers when the population was learned last
+    lessons: list[float] = field(default_factory=list)  # how long each took, in milliseconds
 
     def __post_init__(self) -> None:
         a = self.answers
@@ -57,20 +64,40 @@ class Stream:
         self.seen = torch.zeros(a.I, dtype=torch.float64)
         self.counted = torch.zeros(a.N, dtype=torch.bool)
         self.prior = self.model.prior(a.K, self.form)
+        order = a.item.argsort(stable=True)
+        self.respondents = Segments.of(a.item[order], a.I, torch.full_like(order, a.J), a.J + 1)
+        self.place = order.argsort()
 
     def take(self, batch: Tensor) -> None:
         """Count the answers at these places, and revisit the challenges that are stalest."""
         before = self.counted.clone()
         self.counted[batch] = True
+        self.respondents.index[self.place[batch]] = self.answers.annotator[batch].to(self.respondents.index.dtype)
         self._visit(self.answers.item[batch].unique(), before)
         self._visit(self.staleness().topk(min(REVISITED, self.answers.I)).indices.sort().values, self.counted)
+        self.learn(idle=False)
+
+    def learn(self, *, idle: bool) -> None:
+        """Learn the population, when that is due, from a random sample of the challenges with all their answers."""
+        a, start, answers = self.answers, time.perf_counter(), int(self.counted.sum())
+        if not population.due(answers, self.known, idle=idle):
+            return
+        self.known = answers
+        sizes = torch.bincount(a.item[self.counted], minlength=a.I)
+        shuffled = torch.randperm(a.I, generator=torch.Generator().manual_seed(a.I))
+        shuffled = shuffled[sizes[shuffled] > 0]
+        items = shuffled[sizes[shuffled].cumsum(0) <= population.SAMPLE].sort().values
+        mine = torch.isin(a.item, items) & self.counted
+        self.prior = population.learn(self.model, _part(a, mine, mine, items)[0], form=self.form)
+        self.lessons.append(1000 * (time.perf_counter() - start))
 
     def drain(self) -> int:
         """Revisit everything, the stalest first, until nothing moves; the number of challenges revisited."""
         start = self.visits
+        self.learn(idle=True)
         for _ in range(PASSES):
             posterior = self.posterior.clone()
-            for part in self.staleness().argsort(descending=True, stable=True).split(REVISITED):
+            for part in self.staleness().argsort(descending=True, stable=True).split(IDLE):
                 self._visit(part.sort().values, self.counted)
             if float((self.posterior - posterior).abs().max()) < STILL:
                 break
@@ -81,10 +108,7 @@ class Stream:
         return self._movement() - self.seen
 
     def _movement(self) -> Tensor:
-        item, annotator = self.answers.item[self.counted], self.answers.annotator[self.counted]
-        order = item.argsort(stable=True)
-        segments = Segments.of(item[order], self.answers.I, annotator[order], self.answers.J)
-        return segments.sum(self.moved).squeeze(1)
+        return self.respondents.sum(pad(self.moved, (0, 0, 0, 1))).squeeze(1)
 
     def _visit(self, items: Tensor, before: Tensor) -> None:
         touched = torch.zeros(self.answers.I, dtype=torch.bool)

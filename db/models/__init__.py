@@ -5,6 +5,7 @@ from db.models.answer import Answer
 from db.models.batch import Batch, Failure, Payload, Score
 from db.models.challenge import Challenge, Consensus
 from db.models.gold import Gold
+from db.models.population import Population
 from db.models.project import Configuration, Project, ProjectClass
 from db.models.respondent import Respondent, RespondentStatistics
 from db.models.run import ModelRun
@@ -25,6 +26,7 @@ __all__ = [
     "ModelRun",
     "Outbox",
     "Payload",
+    "Population",
     "Project",
     "ProjectClass",
     "Respondent",

@@ -47,4 +47,8 @@ ROWS: dict[str, str] = {
         INSERT INTO api_keys (tenant_id, name, prefix, digest, scopes)
             SELECT id, 'gold', 'ts_ghijkl', '\\x03', '{gold}' FROM tenants;
     """,
+    "0003": """
+        INSERT INTO populations (project_id, model, model_version, model_run_id, answers, sample, prior)
+            SELECT id, model, '1', current_run_id, 2, 1, '{"classes": 2, "tensors": "{}"}' FROM projects;
+    """,
 }

@@ -1,0 +1,127 @@
+"""What the idle learn of a crowd between refits."""
+
+import random
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from consensus import population as lessons
+from db import projects
+from tests.integration.workers.crowd import (
+    Answer,
+    Verdict,
+    accept,
+    answer,
+    books,
+    crowd,
+    drain,
+    execute,
+    make_project,
+    split,
+    verdicts,
+)
+from workers import population, refit, revisit
+from workers.runtime import Runtime
+
+
+def hesitant(seed: int) -> list[Answer]:
+    """A class that most of the crowd fail to name: what to make of that only the whole crowd tells."""
+    rng = random.Random(seed)
+    answers = []
+    for challenge in range(400):
+        names = 0.45 if rng.random() < 0.3 else 0.02
+        for respondent in rng.sample(range(40), 3):
+            choice = "rare" if rng.random() < names else "usual"
+            answers.append(answer(f"c{challenge:03}", f"r{respondent:02}", choice))
+    return answers
+
+
+def different(some: dict[str, Verdict], others: dict[str, Verdict]) -> float:
+    """The share of challenges with another answer."""
+    return sum(some[key].answer != others[key].answer for key in some) / len(some)
+
+
+def prior(engine: Engine, project: int) -> Any:
+    with engine.connect() as connection:
+        return projects.grading(connection, project).prior
+
+
+def learned(engine: Engine) -> list[tuple[int, int]]:
+    """Answers that the project had, and answers of the sample, of every lesson."""
+    with engine.connect() as connection:
+        return [(r.answers, r.sample) for r in connection.execute(text("SELECT * FROM populations ORDER BY id"))]
+
+
+def idle(runtime: Runtime, project: int) -> None:
+    """All rounds of revisits."""
+    place: revisit.Round | None = revisit.Round()
+    while place is not None:
+        place = revisit.run(runtime, project, place)
+
+
+def test_a_population_is_learned_anew_as_answers_grow(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    answers = crowd(1, challenges=60)
+    few, many = answers[: lessons.LEAST - 1], answers[lessons.LEAST - 1 :]
+    accept(engine, project, few)
+    drain(runtime, project)
+    assert not population.learn(runtime, project)
+    assert prior(engine, project) is None
+
+    accept(engine, project, many)
+    drain(runtime, project)
+    assert population.learn(runtime, project)
+    assert not population.learn(runtime, project)
+    assert prior(engine, project)["classes"] == 3
+    assert learned(engine) == [(len(answers), len(answers))]
+    books(engine, project)
+
+
+def test_a_refit_takes_the_place_of_what_was_learned(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, crowd(2))
+    drain(runtime, project)
+    assert population.learn(runtime, project)
+    execute(engine, "INSERT INTO model_runs (project_id, cause) VALUES (:id, 'requested')", id=project)
+    refit.run(runtime, project)
+    final = prior(engine, project)
+    assert not population.learn(runtime, project)
+    with engine.connect() as connection:
+        assert final == connection.execute(text("SELECT prior FROM model_runs")).scalar_one()
+
+
+def test_another_model_learns_for_itself(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, crowd(3))
+    drain(runtime, project)
+    assert population.learn(runtime, project)
+    execute(engine, "UPDATE projects SET model = 'one-coin' WHERE id = :id", id=project)
+    assert prior(engine, project) is None
+    assert population.learn(runtime, project)
+
+
+def test_a_new_class_asks_for_a_new_lesson(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine, "ab", classes_open=True)
+    accept(engine, project, crowd(4, classes="ab"))
+    drain(runtime, project)
+    assert population.learn(runtime, project)
+    accept(engine, project, [answer("new", "r1", "c")])
+    drain(runtime, project)
+    assert population.learn(runtime, project)
+    assert prior(engine, project)["classes"] == 3
+
+
+def test_revisits_find_the_verdicts_of_a_refit(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine, ["rare", "usual"], model="touchstone")
+    for batch in split(hesitant(5), 100):
+        accept(engine, project, batch)
+        drain(runtime, project)
+    before = verdicts(engine, project)
+    idle(runtime, project)
+    live = verdicts(engine, project)
+    books(engine, project)
+
+    execute(engine, "INSERT INTO model_runs (project_id, cause) VALUES (:id, 'requested')", id=project)
+    refit.run(runtime, project)
+    final = verdicts(engine, project)
+    assert different(live, final) <= 0.015 < 0.05 < different(before, final)
