@@ -50,7 +50,7 @@ class Stream:
     seen: Tensor = field(init=False)  # (I,) the sum of that over an item's annotators at its visit
     counted: Tensor = field(init=False)  # (N,) bool
     prior: Prior = field(init=False)
-    respondents: Segments = field(init=False)  # by item, of the answers that will come
+    respondents: Segments = field(init=False)  # by item; J stands for an answer that is still to come
     place: Tensor = field(init=False)  # (N,) of each answer among these
     visits: int = 0
     known: int = 0  # answers when the population was learned last
@@ -149,7 +149,8 @@ def run(
     return {
         "model": model.name,
         "mean_gap": fmean(gap["mean"] for gap in large) if large else None,
-        "worst_gap": max((gap["worst"] for gap in large), default=None),
+        "worst_gap": max((gap["worst"] for gap in large), key=abs, default=None),
+        "mean_gap_before_drain": fmean(gap["mean_before_drain"] for gap in large) if large else None,
         "update_ms": times[-1],
         "update_growth": times[-1] / times[0],
         "datasets": gaps,
@@ -162,17 +163,22 @@ def _gap(arrays: Arrays, model: Model, shuffles: int) -> dict[str, float]:
     whole = score(model.fit(answers, form=form).posterior, truth)
     orders = [torch.arange(answers.N)]
     orders += [torch.randperm(answers.N, generator=torch.Generator().manual_seed(seed)) for seed in range(shuffles)]
-    gaps, drained = [], []
+    gaps, before, drained, streams = [], [], [], []
     for order in orders:
         stream = Stream(model, answers, form)
         for batch in order.split(BATCH):
             stream.take(batch)
+        before.append(100 * (whole.accuracy - score(stream.posterior, truth).accuracy))
         drained.append(stream.drain() / answers.I)
         gaps.append(100 * (whole.accuracy - score(stream.posterior, truth).accuracy))
+        streams.append(stream)
     return {
         "mean": fmean(gaps),
         "worst": max(gaps, key=abs),
+        "mean_before_drain": fmean(before),
         "drain_visits_per_challenge": fmean(drained),
+        "lessons": fmean(len(stream.lessons) for stream in streams),
+        "lesson_ms": fmean(ms for stream in streams for ms in stream.lessons),
         "truths": whole.items,
     }
 

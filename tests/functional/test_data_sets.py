@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -60,6 +61,30 @@ def test_two_shuffles_of_rte_have_the_same_final_verdicts_bit_for_bit(
     assert contents[0] == contents[1]
 
 
+def rows(name: str) -> list[dict[str, str]]:
+    """A file of the set `product`."""
+    with (DATA / "product" / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def majority(answers: list[dict[str, str]], truth: dict[str, str]) -> float:
+    """Accuracy of the plain vote, ties split."""
+    votes: dict[str, Counter[str]] = {}
+    for row in answers:
+        votes.setdefault(row["task"], Counter())[row["label"]] += 1
+    leading = {task: [label for label in count if count[label] == max(count.values())] for task, count in votes.items()}
+    return sum((label in leading[task]) / len(leading[task]) for task, label in truth.items()) / len(truth)
+
+
+def accuracy(api: httpx.Client, project: str, truth: dict[str, str]) -> float:
+    """Of the verdicts as they are now, none of them final."""
+    lines = api.get(f"/projects/{project}/verdicts", headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    verdicts = [json.loads(line) for line in lines]
+    assert not any(verdict["final"] for verdict in verdicts)
+    answers = {verdict["challenge"]: verdict["answer"] for verdict in verdicts}
+    return sum(answers[task] == label for task, label in truth.items()) / len(truth)
+
+
 def test_product_through_submit(fleet: Fleet, api: httpx.Client, engine: Engine, key: str, settings: Settings) -> None:
     fleet.worker()
     environment = ["submit", str(DATA / "product" / "answers.csv"), "--project", "product", "--wait", "--json"]
@@ -76,3 +101,10 @@ def test_product_through_submit(fleet: Fleet, api: httpx.Client, engine: Engine,
     assert row.lost == 0
     assert books.twice(engine) == 0
     assert books.deviation(engine, 2) < 1e-6
+
+    # No refit has been made: what the idle learn of the crowd is all that the verdicts have.
+    truth = {row["task"]: row["label"] for row in rows("truth")}
+    votes, whole = majority(rows("answers"), truth), 0.9336  # of a fit of the default model to all answers
+    found = partial(accuracy, api, "product", truth)
+    until(lambda: found() >= whole - 0.015, "live verdicts within 1.5 points of the fit", limit=150)
+    assert found() >= votes
