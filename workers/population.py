@@ -33,9 +33,14 @@ def learn(runtime: Runtime, project_id: int) -> bool:
     plan = scheme.make(grading, runtime.device)
     challenges, item = np.unique(answers.challenge_id[answers.counted], return_inverse=True)
     respondents, annotator = np.unique(answers.respondent_id[answers.counted], return_inverse=True)
-    label = plan.place[answers.choice[answers.counted]]
-    codes = (tensor(numbers, runtime.device) for numbers in (item, annotator, label))
-    sample = Answers(*codes, len(challenges), len(respondents), plan.classes)
+    sample = Answers(
+        tensor(item, runtime.device),
+        tensor(annotator, runtime.device),
+        tensor(plan.place[answers.choice[answers.counted]], runtime.device),
+        len(challenges),
+        len(respondents),
+        plan.classes,
+    )
     prior = population.learn(plan.model, sample, form=plan.form)
     with runtime.engine.begin() as connection:
         populations.record(
