@@ -16,8 +16,8 @@ GROWTH = 1.5
 IDLE_GROWTH = 1.05
 """When nothing waits to be graded."""
 LEAST = 50
-SAMPLE = 10_000
-"""Answers. A fit of so many takes about as long as a slice of grading."""
+SAMPLE = 20_000
+"""Answers. Half as many left one public set of 90,000, with 333 truths, 1.5 points behind its fit; so many did not."""
 
 
 def due(answers: int, known: int, *, idle: bool) -> bool:
