@@ -28,15 +28,16 @@ def learn(runtime: Runtime, project_id: int) -> bool:
             return False
         grading = projects.grading(connection, project_id)
         answers = answer_rows.of_challenges(connection, populations.sample(connection, project_id, population.SAMPLE))
-    if not answers.counted.any():
+    told = answers.counted & (answers.choice >= 0)
+    if not told.any():
         return False
     plan = scheme.make(grading, runtime.device)
-    challenges, item = np.unique(answers.challenge_id[answers.counted], return_inverse=True)
-    respondents, annotator = np.unique(answers.respondent_id[answers.counted], return_inverse=True)
+    challenges, item = np.unique(answers.challenge_id[told], return_inverse=True)
+    respondents, annotator = np.unique(answers.respondent_id[told], return_inverse=True)
     sample = Answers(
         tensor(item, runtime.device),
         tensor(annotator, runtime.device),
-        tensor(plan.place[answers.choice[answers.counted]], runtime.device),
+        tensor(plan.place[answers.choice[told]], runtime.device),
         len(challenges),
         len(respondents),
         plan.classes,
