@@ -22,8 +22,8 @@ The bound is Σ_i log Σ_k π_k exp(Σ_n E log θ) + Σ_j (log Σ_c h_c Π_k B(.
 log p(Φ, h, π).
 
 There are four communities, σ = 10, β_k is worth ten answers spread as the crowd answers items that the vote puts in
-class k, π is anchored as in :mod:`consensus.em`. The communities start as people who know one, three, five and seven
-eighths of the answers and guess the rest: nothing is drawn at random. In form COIN a row is (right, wrong).
+class k, π has the pseudo-items of :mod:`consensus.anchor`. The communities start as people who know one, three, five
+and seven eighths of the answers and guess the rest: nothing is drawn at random. In form COIN a row is (right, wrong).
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ from torch import Tensor
 
 from consensus import account
 from consensus.account import Account
+from consensus.anchor import anchor, census
 from consensus.answers import Answers
 from consensus.ascent import ascend
 from consensus.dirichlet import expected_log, log_normaliser
@@ -77,20 +78,20 @@ class Communities(Uncalibrated):
         layout = arrange(answers, form)
         answered = (layout.votes.sum(1, keepdim=True) > 0).to(torch.float64)  # (I, 1)
         votes = shares(layout)
-        anchor = block_sum(votes * answered) + 1 / K
+        pseudo_items = anchor(census(layout.votes, quantise(votes), layout.gold), form)
         pooled = POOLING * _level(form, K, ACCURACY).to(votes.device)
         pooled = pooled + block_sum(tables(form, K, tally(layout, votes)).flatten(1)).reshape(pooled.shape)
         beta = STRENGTH * pooled / pooled.sum(1, keepdim=True)
 
         def step(posterior: Tensor, prior: Prior) -> tuple[Tensor, Prior, Tensor]:
             counts = tables(form, K, tally(layout, posterior))
-            weights = anchor + block_sum(posterior * answered)
+            weights = pseudo_items + block_sum(posterior * answered)
             prior = Prior({**_refine(counts, prior, beta), "classes": weights / weights.sum()})
             likelihood, log_rows = _believe(counts, prior)
             joint = _joint(layout, log_rows, prior)
             bound = block_sum(joint.logsumexp(1, keepdim=True) * answered).squeeze()
             bound = bound + block_sum((likelihood - (counts * log_rows).sum((1, 2)))[:, None]).squeeze()
-            bound = bound + anchor @ prior["classes"].log() + prior["members"].log().sum()
+            bound = bound + pseudo_items @ prior["classes"].log() + prior["members"].log().sum()
             return joint.softmax(1), prior, bound + (beta * prior["communities"].log()).sum()
 
         ascent = ascend(step, votes, self._start(form, K).to(votes.device))

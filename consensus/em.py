@@ -7,8 +7,7 @@ The observed answers x, classes z, class shares π and annotators' parameters θ
 and EM climbs log p(x, π, θ), z summed out (Dempster, Laird & Rubin 1977; MAP form). The priors keep every probability
 away from zero.
 
-p(π) is Dirichlet with as many pseudo-items as there are answered items, shared out as the votes are: half of π is the
-majority's. With one or two answers to an item nothing else stops EM from moving all items into one class.
+p(π) is Dirichlet, with the pseudo-items of :mod:`consensus.anchor`.
 """
 
 from dataclasses import dataclass
@@ -20,17 +19,19 @@ from torch.nn.functional import pad
 
 from consensus import account
 from consensus.account import Account
+from consensus.anchor import anchor
 from consensus.answers import Answers
+from consensus.digits import LOGS, Table
 from consensus.distributed import ALONE, Ranks
 from consensus.expectation import begin, expect, normalise
 from consensus.fit import Fit
 from consensus.form import Form, form_for
-from consensus.layout import arrange
+from consensus.layout import Layout, arrange
 from consensus.memory import Plan, plan
 from consensus.prior import Prior
 from consensus.reliability import Reliability
-from consensus.statistics import coin, count, tally
-from consensus.tables import evidence
+from consensus.statistics import GRID, coin, count, tally
+from consensus.tables import heard, terms
 from consensus.threads import crew, each
 from consensus.uncalibrated import Uncalibrated
 from consensus.votes import clamp
@@ -87,43 +88,43 @@ class EM(Uncalibrated):
         form = form or form_for(answers.K)
         own = ranks.share(answers)
         way = plan(own.N, own.I, own.J, own.K, self._rows(form).form, max_memory=max_memory, dtype=dtype)
+        layout = arrange(own, self._rows(form).form, way.finer)
         with crew(answers.device):
-            return self._fit(own, answers.I, form, way, ranks)
+            return self._fit(own, layout, answers.I, form, way, ranks)
 
-    def _fit(self, own: Answers, I: int, form: Form, way: Plan, ranks: Ranks) -> Fit:
+    def _fit(self, own: Answers, layout: Layout, I: int, form: Form, way: Plan, ranks: Ranks) -> Fit:
         rows, K = self._rows(form), own.K
-        layout = arrange(own, rows.form, way.finer)
-        posterior = torch.empty(own.I, K, dtype=way.dtype, device=own.device)
-        blocks, sums = begin(layout, posterior)
-        classes = _in_order(ranks.gather(sums, I, K, blocks=True))
-        statistics = ranks.total(tally(layout, posterior))
-        anchor = classes + 1 / K
+        table, blocks, counted = begin(layout, way.dtype)
+        counted = _in_order(ranks.gather(counted, I, K, blocks=True))
+        pseudo_items = anchor(counted, rows.form)
+        classes = counted[:K] + counted[K : 2 * K]
+        statistics = ranks.total(tally(layout, table))
         pseudo_counts = rows.pseudo_counts(K, statistics)
         objective: list[float] = []
         converged = False
         while not converged and len(objective) < self.limit:
             bounds = []
             for left in reversed(range(min(BLOCK, self.limit - len(objective)))):
-                weights = anchor + classes
+                weights = pseudo_items + classes
                 prior = Prior({**pseudo_counts, "classes": weights / weights.sum()})
                 log_classes = prior["classes"].log()
-                log_rows, log_prior = _maximise(rows, statistics, prior, way.dtype)
-                sums = ranks.gather(expect(blocks, log_rows, log_classes, watch=not left), I, K, blocks=True)
-                del log_rows
+                said, log_prior = _maximise(rows, statistics, prior, way.dtype)
+                sums = ranks.gather(expect(blocks, said, log_classes, watch=not left), I, K, blocks=True)
+                del said
                 classes, (likelihood, _) = _in_order(sums).split([K, 2])
-                bounds.append(likelihood + anchor @ log_classes + log_prior)
+                bounds.append(likelihood + pseudo_items @ log_classes + log_prior)
                 del statistics
-                statistics = ranks.total(tally(layout, posterior))
+                statistics = ranks.total(tally(layout, table))
             objective += torch.stack(bounds).tolist()
             converged = float(sums[:, -1].amax()) <= TOLERANCE
-        del layout, blocks
-        posterior = ranks.gather(posterior.to(torch.float64), I, K)
+        posterior = ranks.gather(table.used_up().view(own.I, K), I, K)
+        mine = posterior[ranks.span(I, K)]
         if way.dtype != torch.float64 or rows.form != form:
-            statistics = ranks.total(count(form, own, posterior[ranks.span(I, K)]))
+            statistics = ranks.total(tally(layout, mine) if rows.form == form else count(form, own, mine))
+        del layout, blocks, table
         published = posterior
         if own.gold is not None:
-            mine = self.unclamped(own, posterior[ranks.span(I, K)], statistics, prior, form=form)
-            published = ranks.gather(mine, I, K)
+            published = ranks.gather(self.unclamped(own, mine, statistics, prior, form=form), I, K)
         return Fit(
             posterior=posterior,
             published=published,
@@ -142,10 +143,10 @@ class EM(Uncalibrated):
         known = statistics if rows.form == form else coin(form, answers.K, statistics)
         log_rows, _ = rows.maximise(known, prior)
         layout = arrange(answers, rows.form)
-        joint = clamp(prior["classes"].log() + evidence(layout, log_rows), layout.gold)
-        posterior = torch.empty_like(joint)
-        normalise(joint, out=posterior)
-        return posterior
+        said = Table.of(terms(rows.form, answers.K, log_rows), LOGS)
+        joint = clamp(heard(layout, said).add_(prior["classes"].log()), layout.gold)
+        normalise(joint)
+        return joint.mul_(GRID)
 
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         rows = self._rows(form)
@@ -162,25 +163,22 @@ class EM(Uncalibrated):
         return self.full if form == Form.FULL else self.coin
 
 
-def _maximise(rows: Rows, statistics: Tensor, prior: Prior, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """As `rows.maximise`, some annotators at a time; log p(label | class) in `dtype`.
-
-    It is laid out as [annotator, label, class]: that is how evidence is read.
-    """
+def _maximise(rows: Rows, statistics: Tensor, prior: Prior, dtype: torch.dtype) -> tuple[Table, Tensor]:
+    """The terms of log p(label | class), as `rows.maximise` has it, and () log p(θ); some annotators at a time."""
     J, K = len(statistics), prior["classes"].numel()
-    size = (K, K) if rows.form == Form.FULL else (2, 1)
-    log_rows = statistics.new_empty(J, *size, dtype=dtype).transpose(1, 2)
+    lines, columns = (K, K) if rows.form == Form.FULL else (1, 2)  # of an annotator
+    said = Table.empty(J * lines, columns, LOGS, dtype, statistics.device)
     height = -(-ANNOTATORS // statistics.shape[1])
     log_priors = statistics.new_zeros(-(-J // height))
 
-    def maximise(part: tuple[Tensor, Tensor, Tensor]) -> None:
-        known, log_row, log_prior = part
-        maximised = rows.maximise(known, prior)
-        log_row.copy_(maximised[0])
-        log_prior.copy_(maximised[1])
+    def maximise(number: int) -> None:
+        known = statistics[number * height : (number + 1) * height]
+        log_rows, log_priors[number] = rows.maximise(known, prior)
+        part = terms(rows.form, K, log_rows)
+        said.rows(number * height * lines, len(part)).put(part.mul_(1 / LOGS.step))
 
-    each(maximise, zip(statistics.split(height), log_rows.split(height), log_priors, strict=bool(J)), statistics.device)
-    return log_rows, _in_order(log_priors[:, None]).squeeze()
+    each(maximise, range(len(log_priors)), statistics.device)
+    return said, _in_order(log_priors[:, None]).squeeze()
 
 
 def _in_order(sums: Tensor) -> Tensor:

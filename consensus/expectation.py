@@ -12,81 +12,92 @@ from functools import reduce
 import torch
 from torch import Tensor
 
+from consensus.anchor import COUNTS, census
+from consensus.digits import GRID, PROBABILITIES, Table
+from consensus.form import Form
 from consensus.layout import Items, Layout, block_height
 from consensus.segment import block_sum
-from consensus.statistics import grid, quantise_
-from consensus.tables import evidence
+from consensus.tables import heard
 from consensus.threads import each
-from consensus.votes import clamp, shares
+from consensus.votes import clamp, shares_of
 
-SHORT = 3  # torch adds up rows so short more slowly than columns
+FEW = 3  # columns: torch adds up rows so short more slowly than columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """A logical block, its rows of the table of posteriors, and those among them that have no answers."""
+    """A logical block, its rows of the table of posteriors, and those among its items that have no answers."""
 
     items: Items
-    posterior: Tensor  # (I, K), a view
-    idle: Tensor  # row numbers
+    posterior: Table  # a view
+    idle: Tensor  # item numbers
 
-    def classes(self) -> Tensor:
-        """(K,) float64, sums over answered items; exact, whatever the order, as posteriors are on the grid."""
-        everything = self.posterior.sum(0, dtype=torch.float64)
-        return everything - self.posterior[self.idle].sum(0, dtype=torch.float64)
+    def put(self, steps: Tensor) -> Tensor:
+        """Store the posteriors (I, K), whole numbers of `GRID` -> (K,) sums over answered items, exact."""
+        everything = steps.sum(0)
+        classes = everything - steps[self.idle].sum(0) if self.idle.numel() else everything
+        self.posterior.put(steps.view(-1, self.posterior.tensor.shape[-1]))
+        return classes.mul_(GRID)
+
+    def steps(self) -> Tensor:
+        """(I, K) the posteriors as whole numbers of `GRID`."""
+        return self.posterior.steps().view(self.items.I, self.items.K)
 
 
-def begin(layout: Layout, posterior: Tensor) -> tuple[list[Block], Tensor]:
-    """Fill `posterior` (I, K) with the shares of the votes -> the blocks; (B, K), the classes' sums by block."""
+def begin(layout: Layout, dtype: torch.dtype) -> tuple[Table, list[Block], Tensor]:
+    """Start at the shares of the votes -> the table of posteriors, shaped for the layout's sums; its blocks; their
+    censuses (B, 2 * K + COUNTS), see :mod:`consensus.anchor`.
+    """
+    K, height = layout.K, block_height(layout.K)
+    rows, columns = (1, K) if layout.form == Form.FULL else (K, 1)  # of an item
+    device = layout.counts.index.device
+    posterior = Table.empty(layout.I * rows, columns, PROBABILITIES, dtype, device)
     blocks = [
-        Block(items, rows, items.idle)
-        for items, rows in zip(layout.blocks(), posterior.split(block_height(layout.K)), strict=False)
+        Block(items, posterior.rows(number * height * rows, items.I * rows), items.idle)
+        for number, items in enumerate(layout.blocks())
     ]
-    sums = posterior.new_zeros(len(blocks), layout.K, dtype=torch.float64)
+    counted = torch.zeros(len(blocks), 2 * K + COUNTS, dtype=torch.float64, device=device)
 
     def fill(part: tuple[Tensor, Block]) -> None:
         total, block = part
-        block.posterior.copy_(quantise_(shares(block.items).to(posterior.dtype)))
-        total.copy_(block.classes())
+        votes, gold = block.items.votes, block.items.gold
+        steps = shares_of(votes, gold).div_(GRID).round_()
+        total.copy_(census(votes, steps * GRID, gold))
+        block.put(steps)
 
-    each(fill, zip(sums, blocks, strict=True), sums.device)
-    return blocks, sums
+    each(fill, zip(counted, blocks, strict=True), device)
+    return posterior, blocks, counted
 
 
-def expect(blocks: Sequence[Block], log_rows: Tensor, log_classes: Tensor, *, watch: bool) -> Tensor:
-    """Replace the posteriors by what log p(label | class) (J, R, L) and log π (K,) make of them.
+def expect(blocks: Sequence[Block], terms: Table, log_classes: Tensor, *, watch: bool) -> Tensor:
+    """Replace the posteriors by what the terms of log p(label | class), see :mod:`consensus.tables`, and log π (K,)
+    make of them.
 
     Returns (B, K + 2) float64 by block: the classes' sums; the log likelihood; how far the posterior that moved most
     has moved if that is watched, or else 0.
     """
     K = log_classes.numel()
-    sums = log_classes.new_zeros(len(blocks), K + 2, dtype=torch.float64)
-    kind = blocks[0].posterior.dtype if blocks else log_rows.dtype
-    log_rows, log_classes = log_rows.to(kind), log_classes.to(kind)
+    sums = log_classes.new_zeros(len(blocks), K + 2)
 
     def revise(part: tuple[Tensor, Block]) -> None:
         total, block = part
-        joint = evidence(block.items, log_rows).add_(log_classes)
-        before = block.posterior.clone() if watch else None
-        likelihood = normalise(clamp(joint, block.items.gold), out=block.posterior).to(torch.float64)
+        joint = clamp(heard(block.items, terms).add_(log_classes), block.items.gold)
+        likelihood = normalise(joint)
         likelihood[block.idle] = 0
-        total[:K] = block.classes()
+        if watch:
+            total[K + 1] = block.steps().sub_(joint).abs_().max().mul_(GRID)
+        total[:K] = block.put(joint)
         total[K] = block_sum(likelihood).squeeze()
-        if before is not None:
-            total[K + 1] = before.sub_(block.posterior).abs_().max()
 
     each(revise, zip(sums, blocks, strict=True), sums.device)
     return sums
 
 
-def normalise(joint: Tensor, out: Tensor) -> Tensor:
-    """Write p(class | answers) on the grid from log p(answers, class), both (I, K) -> (I, 1), log p(answers).
-
-    `joint` is used up.
-    """
+def normalise(joint: Tensor) -> Tensor:
+    """Turn log p(answers, class) (I, K) into p(class | answers) in whole numbers of `GRID` -> (I, 1) log p(answers)."""
     top = joint.amax(1, keepdim=True)
     joint.sub_(top).exp_()
-    total = reduce(torch.add, joint.split(1, 1)) if joint.shape[1] <= SHORT else joint.sum(1, keepdim=True)
-    step = grid(joint.dtype)
-    torch.mul(joint.mul_(1 / (step * total)).round_(), step, out=out)
+    few = 1 < joint.shape[1] <= FEW
+    total = reduce(torch.add, joint.split(1, 1)) if few else joint.sum(1, keepdim=True)
+    joint.mul_(1 / (GRID * total)).round_()
     return top.add_(total.log_())

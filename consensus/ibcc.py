@@ -9,7 +9,7 @@ Psorakis & Smith (2013), "Dynamic Bayesian combination of multiple imperfect cla
 
 ψ is the digamma function. The bound is Σ_i log Σ_k π_k exp(Σ_n E log θ) - Σ_jk KL(q(θ_jk) | p(θ_jk)) + log p(π).
 
-Two departures. π is the point that maximises the bound, and anchored as in :mod:`consensus.em`. α_k is 4 on the
+Two departures. π is the point that maximises the bound, and anchored as in :mod:`consensus.anchor`. α_k is 4 on the
 diagonal and, for two classes, 1 off it, as is usual; for K classes it is the α off the diagonal with
 ψ(α) = ψ(1) - log(K - 1): one answer of somebody unknown then is right with the same probability, 0.86, whatever K. A
 fixed 1 would drown it. Form COIN has the row (4, 1) of right and wrong, which says the same.

@@ -87,11 +87,11 @@ def arrange(answers: Answers, form: Form, finer: int = 1) -> Layout:
     """Sort the answers for `form`, in pieces, and in so many times as many if memory is short."""
     I, J, K = answers.I, answers.J, answers.K
     if form == Form.FULL:
-        left, right = answers.item, answers.label.add(answers.annotator, alpha=K)
-        sizes, height = (I, J * K), block_height(K)
+        left, right = answers.item.to(integers(I)), _paired(answers.annotator, J, answers.label, K)
+        (S, R), height = (I, J * K), block_height(K)
     else:
-        left, right = answers.label.add(answers.item, alpha=K), answers.annotator
-        sizes, height = (I * K, J), block_height(K) * K
+        left, right = _paired(answers.item, I, answers.label, K), answers.annotator.to(integers(J))
+        (S, R), height = (I * K, J), block_height(K) * K
     pieces = min(-(-answers.N // PIECE), PIECES) * finer
     annotators = -(-J * CHUNK // max(answers.N, 1))
     return Layout(
@@ -99,29 +99,29 @@ def arrange(answers: Answers, form: Form, finer: int = 1) -> Layout:
         I=I,
         J=J,
         K=K,
-        evidence=_join(left, sizes[0], right, sizes[1], height, pieces),
-        counts=_join(right, sizes[1], left, sizes[0], annotators * sizes[1] // max(J, 1), pieces),
+        evidence=_join(left, S, right, R, height, pieces),
+        counts=_join(right, R, left, S, annotators * R // max(J, 1), pieces),
         gold=answers.gold,
     )
 
 
+def _paired(code: Tensor, size: int, label: Tensor, K: int) -> Tensor:
+    """code * K + label."""
+    return code.to(integers(size * K), copy=True).mul_(K).add_(label)
+
+
 def _join(segment: Tensor, S: int, row: Tensor, R: int, height: int, pieces: int) -> Segments:
-    """Both codes in one number, the segment's in the high bits: one sort orders both."""
-    bits, kind = max(R - 1, 0).bit_length(), integers(max(R, segment.numel()))
+    """Sorted by row and then, leaving equals in their order, by segment."""
     width = max(-(-S // max(pieces, 1)), 1)
     piece = segment.div(width, rounding_mode="floor").to(torch.int16) if width < S else None
 
     def order(first: int) -> tuple[Tensor, Tensor]:
-        if piece is None:
-            keys = row.add(segment, alpha=2**bits)
-        else:
-            mine = (piece == first // width).nonzero().squeeze(1)
-            keys = row[mine].add_(segment[mine], alpha=2**bits)
-        keys = keys.sort().values
-        lengths = torch.bincount((keys >> bits).sub_(first), minlength=min(width, S - first))
-        return lengths, keys.bitwise_and_(2**bits - 1).to(kind)
+        mine = slice(None) if piece is None else (piece == first // width).nonzero().squeeze(1)
+        rows, places = row[mine].sort(stable=True)
+        segments, places = segment[mine][places].sub_(first).sort(stable=True)
+        return torch.bincount(segments, minlength=min(width, S - first)), rows[places]
 
     ordered = each(order, range(0, S, width), segment.device)
     lengths = torch.cat([lengths for lengths, _ in ordered]) if ordered else segment.new_zeros(0)
-    index = torch.cat([index for _, index in ordered]) if ordered else segment.new_zeros(0)
+    index = torch.cat([index for _, index in ordered]) if ordered else row
     return Segments.from_lengths(lengths, index, R, height)

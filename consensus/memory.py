@@ -14,7 +14,7 @@ from consensus.form import Form, width
 from consensus.layout import BLOCK, CHUNK, PIECE, PIECES
 
 FINER = (1, 4, 16)
-SORTED = 80  # bytes an answer in sorting: both codes, keys, sorted keys, their places, and what torch's sort works in
+SORTED = 80  # bytes an answer in sorting: both codes, sorted codes, their places, and what torch's sort works in
 LISTED = 8  # bytes an answer in both sorted lists
 CODED = 16  # bytes an answer in codes made of two, and in a list while its pieces are joined
 GIVEN = 24  # bytes an answer as they are given

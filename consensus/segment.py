@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag, pad
 
+from consensus.digits import Table
 from consensus.threads import each
 
 BLOCKS = 64
@@ -62,8 +63,12 @@ class Segments:
             first = number * self.height
             yield Segments(self.index[start:end], self.offsets[first : first + self.height + 1] - start, ones=self.ones)
 
-    def sum(self, values: Tensor) -> Tensor:
-        """values (R, C) -> (S, C)."""
+    def sum(self, values: Tensor | Table) -> Tensor:
+        """values (R, C) -> (S, C); of a table in float64."""
+        if isinstance(values, Table) and values.digits:
+            return digit_sum(values, self.index, self.offsets)
+        if isinstance(values, Table):
+            return self.sum(values.tensor).to(torch.float64)
         if len(self.cuts) <= 2:
             return segment_sum(values, self.index, self.offsets, self.ones)
         total = values.new_empty(self.offsets.numel() - 1, values.shape[1])
@@ -74,14 +79,14 @@ class Segments:
         self.sum_into(put, values)
         return total
 
-    def sum_into(self, put: Callable[[int, Tensor], None], values: Tensor) -> None:
+    def sum_into(self, put: Callable[[int, Tensor], None], values: Tensor | Table) -> None:
         """Hand the sums of values (R, C) to `put`, `height` segments at a time, with the number of the first."""
 
         def add_up(part: tuple[int, Segments]) -> None:
             number, segments = part
-            put(number * self.height, segment_sum(values, segments.index, segments.offsets, segments.ones))
+            put(number * self.height, segments.sum(values))
 
-        each(add_up, enumerate(self.parts()), values.device)
+        each(add_up, enumerate(self.parts()), self.index.device)
 
 
 def segment_sum(values: Tensor, index: Tensor, offsets: Tensor, ones: Tensor | None = None) -> Tensor:
@@ -103,6 +108,31 @@ def segment_sum(values: Tensor, index: Tensor, offsets: Tensor, ones: Tensor | N
     if values.shape[1] <= COLUMNS:
         return matrix @ values
     return torch.cat([matrix @ columns for columns in values.split(COLUMNS, 1)], 1)
+
+
+def digit_sum(values: Table, index: Tensor, offsets: Tensor) -> Tensor:
+    """As :func:`segment_sum`, of digits (R, 2, C) -> (S, C) float64, without rounding."""
+    S, (_, _, C) = offsets.numel() - 1, values.tensor.shape
+    if S == 0 or index.numel() == 0:
+        return torch.zeros(S, C, dtype=torch.float64, device=index.device)
+    lengths = offsets.diff()
+    short = int(lengths.max()) <= values.scale.rows
+    starts = offsets if short else _cut(offsets, lengths, values.scale.rows)
+    sums = embedding_bag(index, values.tensor.flatten(1), starts, mode="sum", include_last_offset=True)
+    numbers = Table(sums.view(-1, 2, C), values.scale).numbers()
+    if short:
+        return numbers
+    pieces = torch.searchsorted(starts, offsets, out_int32=offsets.dtype == torch.int32)
+    return segment_sum(numbers, torch.arange(len(numbers), dtype=pieces.dtype, device=pieces.device), pieces)
+
+
+def _cut(offsets: Tensor, lengths: Tensor, rows: int) -> Tensor:
+    """Offsets of pieces of at most so many rows; an empty segment has none."""
+    pieces = (lengths + rows - 1).div_(rows, rounding_mode="floor")
+    ends = pieces.cumsum(0)
+    number = torch.arange(int(ends[-1]), device=offsets.device) - (ends - pieces).repeat_interleave(pieces)
+    starts = offsets[:-1].repeat_interleave(pieces).add_(number, alpha=rows)
+    return torch.cat([starts, offsets[-1:]])
 
 
 def integers(limit: int) -> torch.dtype:

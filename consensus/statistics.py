@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from consensus.answers import Answers
+from consensus.digits import GRID, Table
 from consensus.form import Form, form_for, width
 from consensus.layout import Layout, arrange
 
@@ -18,15 +19,11 @@ __all__ = [
     "coin",
     "count",
     "form_for",
-    "grid",
     "quantise",
     "quantise_",
     "tally",
     "width",
 ]
-
-GRID = 2.0**-32
-SINGLE_GRID = 2.0**-24
 
 
 def quantise(posterior: Tensor) -> Tensor:
@@ -36,13 +33,7 @@ def quantise(posterior: Tensor) -> Tensor:
 
 def quantise_(posterior: Tensor) -> Tensor:
     """As :func:`quantise`, in place."""
-    step = grid(posterior.dtype)
-    return posterior.mul_(1 / step).round_().mul_(step)
-
-
-def grid(dtype: torch.dtype) -> float:
-    """The step of posteriors in `dtype`; float32 has no room for more than multiples of 2^-24."""
-    return GRID if dtype == torch.float64 else SINGLE_GRID
+    return posterior.mul_(1 / GRID).round_().mul_(GRID)
 
 
 def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
@@ -50,10 +41,10 @@ def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
     return tally(arrange(answers, form), posterior)
 
 
-def tally(layout: Layout, posterior: Tensor) -> Tensor:
-    """As :func:`count`, on answers already arranged."""
+def tally(layout: Layout, posterior: Tensor | Table) -> Tensor:
+    """As :func:`count`, on answers already arranged; a table is shaped as the layout's sums have it."""
     J, K = layout.J, layout.K
-    statistics = posterior.new_empty(J, width(layout.form, K), dtype=torch.float64)
+    statistics = torch.empty(J, width(layout.form, K), dtype=torch.float64, device=layout.counts.index.device)
 
     def put_cells(first: int, cells: Tensor) -> None:
         start, size = first // K, len(cells) // K
@@ -66,7 +57,7 @@ def tally(layout: Layout, posterior: Tensor) -> Tensor:
     if layout.form == Form.FULL:
         layout.counts.sum_into(put_cells, posterior)
     else:
-        layout.counts.sum_into(put_right, posterior.reshape(-1, 1))
+        layout.counts.sum_into(put_right, posterior if isinstance(posterior, Table) else posterior.reshape(-1, 1))
         statistics[:, 1:] = layout.labels
     return statistics
 

@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from consensus.digits import Table
 from consensus.form import Form
 from consensus.layout import Items, Layout
 
@@ -23,12 +24,24 @@ def tables(form: Form, K: int, statistics: Tensor) -> Tensor:
 
 def evidence(layout: Items, log_rows: Tensor) -> Tensor:
     """(J, R, L) log p(label | class), or of right and wrong -> (I, K) log p(answers to the item | true class)."""
-    I, K = layout.I, layout.K
-    if layout.form == Form.FULL:
-        return layout.evidence.sum(log_rows.transpose(1, 2).reshape(-1, K))
+    return heard(layout, terms(layout.form, layout.K, log_rows))
+
+
+def terms(form: Form, K: int, log_rows: Tensor) -> Tensor:
+    """(J, R, L) -> what :func:`heard` adds up: FULL (J * K, K) by cell, COIN (J, 2) of a class voted for and of all."""
+    if form == Form.FULL:
+        return log_rows.transpose(1, 2).reshape(-1, K)
     right, wrong = log_rows[:, 0].unbind(1)
     wrong = wrong - math.log(max(K - 1, 1))
-    votes = layout.evidence.sum(torch.stack([right - wrong, wrong], 1)).reshape(I, K, 2)
+    return torch.stack([right - wrong, wrong], 1)
+
+
+def heard(layout: Items, terms: Tensor | Table) -> Tensor:
+    """The items' sums of `terms` -> (I, K) log p(answers to the item | true class)."""
+    sums = layout.evidence.sum(terms)
+    if layout.form == Form.FULL:
+        return sums
+    votes = sums.reshape(layout.I, layout.K, 2)
     return votes[:, :, 0] + votes[:, :, 1].sum(1, keepdim=True)
 
 

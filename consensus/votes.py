@@ -9,10 +9,13 @@ from consensus.layout import Items
 
 def shares(layout: Items) -> Tensor:
     """(I, K) float64, the share of each class among an item's answers: uniform without answers, one-hot for gold."""
-    votes = layout.votes
+    return shares_of(layout.votes, layout.gold)
+
+
+def shares_of(votes: Tensor, gold: Tensor | None) -> Tensor:
+    """As :func:`shares`, from the items' votes (I, K)."""
     total = votes.sum(1, keepdim=True)
-    voted = torch.where(total > 0, votes / total.clamp(min=1), 1 / layout.K)
-    return pin(voted, layout.gold)
+    return pin(torch.where(total > 0, votes / total.clamp(min=1), 1 / votes.shape[1]), gold)
 
 
 def pin(posterior: Tensor, gold: Tensor | None) -> Tensor:

@@ -21,6 +21,23 @@ def vote_shares(answers: Sequence[Triple], I: int, K: int, gold: Sequence[int]) 
     return table
 
 
+def anchored(answers: Sequence[Triple], shares: Table, K: int, gold: Sequence[int]) -> list[float]:
+    """Half a pseudo-item for each answered item, spread as the votes would be if nobody erred."""
+    votes: dict[int, list[int]] = {}
+    for item, _, label in answers:
+        votes.setdefault(item, []).append(label)
+    known = [sum(gold[i] == k for i in votes) for k in range(K)]
+    voted = [sum(shares[i][k] for i in votes if gold[i] < 0) for k in range(K)]
+    same = sum(labels.count(label) - 1 for labels in votes.values() for label in labels)
+    every = sum(len(labels) * (len(labels) - 1) for labels in votes.values())
+    pairs = sum(len(labels) - 1 for labels in votes.values())
+    agreement = min(same / max(every, 1) + 1 / math.sqrt(max(pairs, 1)), 1)
+    right = math.sqrt(max(K * agreement - 1, 0) / (K - 1)) if K > 1 else 1
+    freed = [max(voted[k] - (1 - right) / K * sum(voted), 0) for k in range(K)]
+    scale = sum(voted) / sum(freed) if sum(voted) else 0
+    return [(known[k] + scale * freed[k]) / 2 + 1 / K for k in range(K)]
+
+
 def climb(
     answers: Sequence[Triple],
     I: int,
@@ -28,11 +45,19 @@ def climb(
     gold: Sequence[int],
     maximise: Callable[[Table], tuple[Rows, float]],
     iterations: int,
+    *,
+    freed: bool = True,
 ) -> tuple[Table, list[float]]:
-    """Posteriors and objectives after so many iterations; `maximise` gives rows and their log prior from posteriors."""
+    """Posteriors and objectives after so many iterations; `maximise` gives rows and their log prior from posteriors.
+
+    Class shares are anchored at those of the votes, or of votes freed of errors.
+    """
     answered = {item for item, _, _ in answers}
     posterior = vote_shares(answers, I, K, gold)
-    anchor = [sum(posterior[i][k] for i in answered) + 1 / K for k in range(K)]
+    if freed:
+        anchor = anchored(answers, posterior, K, gold)
+    else:
+        anchor = [sum(posterior[i][k] for i in answered) + 1 / K for k in range(K)]
     objectives = []
     for _ in range(iterations):
         rows, objective = maximise(posterior)

@@ -22,4 +22,4 @@ def one_coin(
             rows.append([[a if k == label else (1 - a) / max(K - 1, 1) for label in range(K)] for k in range(K)])
         return rows, log_prior
 
-    return climb(answers, I, K, gold, maximise, iterations)
+    return climb(answers, I, K, gold, maximise, iterations, freed=False)

@@ -1,8 +1,11 @@
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consensus.digits import LOGS, PROBABILITIES, WIDE, Table
 from consensus.segment import Segments, block_sum, segment_sum
 from tests.unit.consensus.crowds import PROPERTY
 
@@ -49,3 +52,23 @@ def test_block_sum_is_a_sum(R: int, device: torch.device) -> None:
     values = torch.arange(R * 3, dtype=torch.float64, device=device).reshape(R, 3)
 
     assert torch.equal(block_sum(values), values.sum(0))
+
+
+@given(data=st.data())
+@PROPERTY
+def test_digits_add_up_without_rounding(data: st.DataObject, device: torch.device) -> None:
+    lengths = data.draw(st.lists(st.sampled_from([0, 1, 3, 255, 256, 257, 700]), min_size=1, max_size=4))
+    random = torch.Generator().manual_seed(data.draw(st.integers(0, 9)))
+    scale = data.draw(st.sampled_from([PROBABILITIES, LOGS]))
+    values = torch.rand(50, WIDE, dtype=torch.float64, generator=random).to(device)
+    values = 1 - values**9 if scale is PROBABILITIES else 64 * values**9 - 64 * values.flip(0) ** 9
+    grid = (values / scale.step).round() * scale.step
+    rows = torch.randint(50, (sum(lengths),), generator=random).to(device)
+    offsets = torch.tensor([0, *lengths], device=device).cumsum(0)
+    expected = torch.stack([grid[rows[start:end]].sum(0) for start, end in pairwise(offsets.tolist())])
+    table = Table.of(values, scale)
+
+    assert table.digits
+    assert torch.equal(table.numbers(), grid)
+    assert torch.equal(Segments(rows, offsets).sum(table), expected)
+    assert torch.equal(table.used_up(), grid)
