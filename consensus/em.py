@@ -88,9 +88,8 @@ class EM(Uncalibrated):
         form = form or form_for(answers.K)
         own = ranks.share(answers)
         way = plan(own.N, own.I, own.J, own.K, self._rows(form).form, max_memory=max_memory, dtype=dtype)
-        layout = arrange(own, self._rows(form).form, way.finer)
         with crew(answers.device):
-            return self._fit(own, layout, answers.I, form, way, ranks)
+            return self._fit(own, arrange(own, self._rows(form).form, way.finer), answers.I, form, way, ranks)
 
     def _fit(self, own: Answers, layout: Layout, I: int, form: Form, way: Plan, ranks: Ranks) -> Fit:
         rows, K = self._rows(form), own.K
