@@ -1,5 +1,6 @@
 """Crowds whose truth is known, for the demo, the tests and the benchmarks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -38,9 +39,14 @@ class Crowd:
 
 
 def simulate(
-    seed: int, challenges: int = 2000, classes: int = 4, answers: int = 20_000, respondents: int = 150
+    seed: int,
+    challenges: int = 2000,
+    classes: int = 4,
+    answers: int = 20_000,
+    respondents: int = 150,
+    mix: Mapping[Kind, float] = MIX,
 ) -> Crowd:
-    """A crowd of every :class:`Kind`, in the shares of `MIX`; equal arguments give equal crowds.
+    """A crowd with :class:`Kind` in the shares of `mix`; equal arguments give equal crowds.
 
     Some classes are more frequent than others, some respondents more active. Nobody answers a challenge twice; every
     challenge gets an answer if there are as many answers as challenges.
@@ -54,7 +60,7 @@ def simulate(
     random = Generator().manual_seed(seed)
     shares = torch.arange(2 * K, K, -1, dtype=torch.float64)
     truth = torch.multinomial(shares, I, replacement=True, generator=random)
-    kinds = _kinds(J, random)
+    kinds = _kinds(J, mix, random)
     confusion = _confusion(kinds, K, random)
     activity = torch.randn(J, dtype=torch.float64, generator=random).mul(ACTIVITY_SPREAD).exp()
     item, annotator = _assign(I, activity, N, random)
@@ -67,9 +73,9 @@ def simulate(
     return Crowd(Answers(item, annotator, label, I, J, K), truth, kinds, confusion, skill)
 
 
-def _kinds(J: int, random: Generator) -> tuple[Kind, ...]:
-    """J kinds in the shares of MIX, shuffled; what rounding leaves over is honest."""
-    kinds = [kind for kind, share in MIX.items() for _ in range(int(share * J))]
+def _kinds(J: int, mix: Mapping[Kind, float], random: Generator) -> tuple[Kind, ...]:
+    """J kinds in the shares of the mix, shuffled; what rounding leaves over is honest."""
+    kinds = [kind for kind, share in mix.items() for _ in range(int(share * J))]
     kinds += [Kind.HONEST] * (J - len(kinds))
     return tuple(kinds[place] for place in torch.randperm(J, generator=random).tolist())
 

@@ -13,7 +13,7 @@ from consensus.layout import block_height
 from consensus.simulation import simulate
 
 K = 16
-CROWD = {"challenges": 5 * block_height(K) // 2, "classes": K, "answers": 25_000, "respondents": 40}
+CHALLENGES = 5 * block_height(K) // 2
 
 
 Content = tuple[Tensor, Tensor, Tensor, tuple[float, ...], str]
@@ -33,7 +33,7 @@ def fit_both(ranks: Ranks) -> dict[Form, Content]:
 
 
 def crowd() -> Answers:
-    answers = simulate(1, **CROWD).answers
+    answers = simulate(1, CHALLENGES, K, 25_000, 40).answers
     gold = torch.full((answers.I,), -1)
     gold[::100] = 3
     return replace(answers, gold=gold)
