@@ -24,7 +24,7 @@ ROUNDS = 50
 
 @dataclass(frozen=True, slots=True)
 class Skipping:
-    """The share of challenges that cannot be answered; how often respondents skip one that can, and one that cannot."""
+    """The share of unanswerable challenges; how often respondents skip one that can, one that cannot be answered."""
 
     share: float = 0.02
     answerable: float = 0.05

@@ -8,18 +8,17 @@ A challenge is looked at after every answer. Let q be its posterior, u the proba
 in expectation, with U the cost of treating what can be answered as what cannot, or the reverse. The verdict is the
 cheapest answer (the Bayes decision). It is *settled* when its cost is at most the target.
 
-The bound. Let τ be the time of the stop, however chosen by what was seen until then. If r is the expected cost given
-that, E[cost at τ | seen until τ] = r_τ, and by the tower property
+The bound. Let τ be the time of the stop, however chosen by what was seen until then. Given that, the cost expected of
+the verdict is r_τ, and by the tower property, over the settled,
 
-    E[cost of the settled] = E[mean of r_τ over the settled] ≤ target.
+    E[Σ cost] = E[Σ r_τ] ≤ target E[their number].
 
-Looking again and again costs nothing: posteriors are calibrated under optional stopping (Edwards, Lindman & Savage
-1963; Hendriksen, de Heide & Grünwald 2021, section "posterior calibration"). With two classes and answers of known
-quality the rule is Wald's sequential probability ratio test (1945), with more a stop at a posterior threshold (Baum &
-Veeravalli 1994). The guarantee is an average over the model's prior, not one for every truth: an anytime-valid test
-(Ramdas, Grünwald, Vovk & Shafer 2023) would give that, and needs more answers. It holds as far as the posterior is
-calibrated (`tempering`). Respondents who agree on wrong answers are believed as far as they are taken for independent:
-colluding groups break it.
+Looking again and again costs nothing: posteriors stay calibrated under optional stopping (Edwards, Lindman & Savage
+1963; "calibration" in Hendriksen, de Heide & Grünwald 2021). With two classes and answers of known quality the rule is
+Wald's sequential probability ratio test (1945), with more a stop at a posterior threshold (Baum & Veeravalli 1994). The
+guarantee is an average over the model's prior, not one for every truth: an anytime-valid test (Ramdas, Grünwald, Vovk &
+Shafer 2023) would give that, and needs more answers. It holds as far as the posterior is calibrated (`tempering`).
+Respondents who agree on wrong answers are believed as far as they are taken for independent: colluding groups break it.
 
 The threshold holds for each challenge, so that a verdict depends on no other, and the realised cost ends below the
 target: it is the mean of r_τ, which is to be shown beside it. Spending what easy challenges leave over on hard ones
@@ -54,9 +53,7 @@ class Rule:
         ValueError: a field is out of range; the message starts with its name.
     """
 
-    target: float = (
-        0.05  # the expected cost at which a challenge is settled; without `cost` the probability of an error
-    )
+    target: float = 0.05  # the expected cost that settles a challenge; without `cost` the probability of an error
     minimum: int = 1  # answers before anything is said
     maximum: int | None = None  # answers and skips after which nothing more is asked
     cost: Tensor | None = None  # (K, K) [decided, true], not negative, zero where right; by default 1 where wrong
@@ -135,7 +132,7 @@ def stop(
 
 
 def _loss(rule: Rule, posterior: Tensor) -> Tensor:
-    """(K, K)"""
+    """(K, K) [decided, true]"""
     K = posterior.shape[1]
     if rule.cost is None:
         return 1 - torch.eye(K, dtype=posterior.dtype, device=posterior.device)
