@@ -62,7 +62,7 @@ class Communities(Uncalibrated):
     """Prior: `communities` (C, R, L), the rows Φ; `members` (C,), the shares h; `classes` (K,), the shares π."""
 
     name: str = "cbcc"
-    version: str = "1"
+    version: str = "2"
 
     def prior(self, K: int, form: Form) -> Prior:
         return Prior(

@@ -66,4 +66,4 @@ class Confusion:
         return statistics.reshape(-1, K, K) + prior["confusion"]
 
 
-MODEL = EM(name="dawid-skene", version="1", full=Confusion(), coin=Coin())
+MODEL = EM(name="dawid-skene", version="2", full=Confusion(), coin=Coin())

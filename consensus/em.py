@@ -139,9 +139,8 @@ class EM(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         rows = self._rows(form)
-        joint = clamp(
-            _joint(arrange(answers, rows.form), self._said(rows, statistics, prior, form), prior), answers.gold
-        )
+        layout = arrange(answers, rows.form)
+        joint = clamp(_joint(layout, self._said(rows, statistics, prior, form), prior), layout.gold)
         normalise(joint)
         return joint.mul_(GRID)
 
@@ -154,104 +153,6 @@ class EM(Uncalibrated):
         K = prior["classes"].numel()
         log_rows, _ = rows.maximise(statistics if rows.form == form else coin(form, K, statistics), prior)
         return Table.of(terms(rows.form, K, log_rows), LOGS)
-
-    def reliability(self, statistics: Tensor, prior: Prior) -> Reliability: ...
-
-
-@dataclass(frozen=True, slots=True)
-class EM(Uncalibrated):
-    """A model: a name and how annotators err, for either form of statistics."""
-
-    name: str
-    version: str
-    full: Rows
-    coin: Rows
-    limit: int = LIMIT
-
-    def prior(self, K: int, form: Form) -> Prior:
-        classes = torch.full((K,), 1 / K, dtype=torch.float64)
-        return Prior({**self._rows(form).pseudo_counts(K), "classes": classes})
-
-    def fit(
-        self,
-        answers: Answers,
-        *,
-        form: Form | None = None,
-        max_memory: int | None = None,
-        dtype: torch.dtype | None = None,
-        ranks: Ranks = ALONE,
-    ) -> Fit:
-        """As :class:`consensus.model.Model` has it, within `max_memory` bytes, in `dtype`, shared among `ranks`.
-
-        Every rank returns the same fit. In float32 posteriors are good to about 1e-6, and ranks may differ by as much.
-        """
-        form = form or form_for(answers.K)
-        own = ranks.share(answers)
-        way = plan(own.N, own.I, own.J, own.K, self._rows(form).form, max_memory=max_memory, dtype=dtype)
-        with crew(answers.device):
-            return self._fit(own, arrange(own, self._rows(form).form, way.finer), answers.I, form, way, ranks)
-
-    def _fit(self, own: Answers, layout: Layout, I: int, form: Form, way: Plan, ranks: Ranks) -> Fit:
-        rows, K = self._rows(form), own.K
-        table, blocks, counted = begin(layout, way.dtype)
-        counted = _in_order(ranks.gather(counted, I, K, blocks=True))
-        pseudo_items = anchor(counted, rows.form)
-        classes = counted[:K] + counted[K : 2 * K]
-        statistics = ranks.total(tally(layout, table))
-        pseudo_counts = rows.pseudo_counts(K, statistics)
-        objective: list[float] = []
-        converged = False
-        while not converged and len(objective) < self.limit:
-            bounds = []
-            for left in reversed(range(min(BLOCK, self.limit - len(objective)))):
-                weights = pseudo_items + classes
-                prior = Prior({**pseudo_counts, "classes": weights / weights.sum()})
-                log_classes = prior["classes"].log()
-                said, log_prior = _maximise(rows, statistics, prior, way.dtype)
-                sums = ranks.gather(expect(blocks, said, log_classes, watch=not left), I, K, blocks=True)
-                del said
-                classes, (likelihood, _) = _in_order(sums).split([K, 2])
-                bounds.append(likelihood + pseudo_items @ log_classes + log_prior)
-                del statistics
-                statistics = ranks.total(tally(layout, table))
-            objective += torch.stack(bounds).tolist()
-            converged = float(sums[:, -1].amax()) <= TOLERANCE
-        posterior = ranks.gather(table.used_up().view(own.I, K), I, K)
-        mine = posterior[ranks.span(I, K)]
-        if way.dtype != torch.float64 or rows.form != form:
-            statistics = ranks.total(tally(layout, mine) if rows.form == form else count(form, own, mine))
-        del layout, blocks, table
-        published = posterior
-        if own.gold is not None:
-            published = ranks.gather(self.unclamped(own, mine, statistics, prior, form=form), I, K)
-        return Fit(
-            posterior=posterior,
-            published=published,
-            statistics=statistics,
-            prior=prior,
-            objective=tuple(objective),
-            iterations=len(objective),
-            converged=converged,
-            model=self.name,
-            version=self.version,
-            dtype=way.dtype,
-        )
-
-    def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        rows = self._rows(form)
-        known = statistics if rows.form == form else coin(form, answers.K, statistics)
-        log_rows, _ = rows.maximise(known, prior)
-        layout = arrange(answers, rows.form)
-        said = Table.of(terms(rows.form, answers.K, log_rows), LOGS)
-        joint = clamp(heard(layout, said).add_(prior["classes"].log()), layout.gold)
-        normalise(joint)
-        return joint.mul_(GRID)
-
-    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
-        rows = self._rows(form)
-        known = statistics if rows.form == form else coin(form, answers.K, statistics)
-        log_rows, _ = rows.maximise(known, prior)
-        return account.logs(lambda some: prior["classes"].log() + evidence(arrange(some, rows.form), log_rows), answers)
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         rows = self._rows(form)

@@ -67,4 +67,4 @@ def rows(form: Form, K: int) -> Tensor:
     return spread(form, K, RIGHT, inverse_digamma(psi - math.log(K - 1)))
 
 
-MODEL = EM(name="ibcc", version="1", full=Integrated(Form.FULL), coin=Integrated(Form.COIN))
+MODEL = EM(name="ibcc", version="2", full=Integrated(Form.FULL), coin=Integrated(Form.COIN))

@@ -111,4 +111,4 @@ def _confusion(knows: Tensor, guesses: Tensor) -> Tensor:
     return torch.diag_embed(knows[:, None].expand_as(guesses)) + guesses[:, None]
 
 
-MODEL = EM(name="mace", version="1", full=Guessing(Form.FULL), coin=Guessing(Form.COIN))
+MODEL = EM(name="mace", version="2", full=Guessing(Form.FULL), coin=Guessing(Form.COIN))
