@@ -80,7 +80,7 @@ def test_options_that_differ_are_graded_as_one_coin(answers: Path, tmp_path: Pat
     run(answers, "--out", outs[0])
     summary = json.loads(run(answers, "--options-differ", "--out", outs[1], "--json"))
 
-    assert (summary["model"], summary["shape"]) == ("touchstone", "independent")
+    assert (summary["model"], summary["shape"]) == ("touchstone", "one-coin, independent")
     assert summary["reason"].startswith("the residual agreement of answers to one challenge is ")
     assert outs[0].read_bytes() != outs[1].read_bytes()
 
@@ -183,7 +183,7 @@ def test_textual_entailment() -> None:
 @pytest.mark.parametrize(
     ("name", "majority", "dawid_skene"),
     [
-        ("adult", 0.7583, 0.7538),
+        ("adult", 0.7583, 0.7508),
         ("barzan", 0.6960, 0.7140),
         ("bluebird", 0.7593, 0.8889),
         ("cf_amt", 0.8533, 0.8433),
@@ -192,15 +192,15 @@ def test_textual_entailment() -> None:
         ("labelme", 0.7660, 0.7930),
         ("mediaeval_q1", 0.8911, 0.8986),
         ("ms", 0.7042, 0.7900),
-        ("product", 0.8966, 0.9329),
+        ("product", 0.8966, 0.9383),
         ("rel", 0.5423, 0.5973),
-        ("reuters", 0.6563, 0.6982),
+        ("reuters", 0.6563, 0.7133),
         ("senti_1k", 0.9335, 0.9580),
         ("slr_intervention", 0.4650, 0.5000),
-        ("slr_older", 0.8900, 0.8700),
+        ("slr_older", 0.8900, 0.8800),
         ("sp", 0.8859, 0.9156),
         ("wsd", 0.9944, 0.9944),
-        ("zc_in", 0.7404, 0.7672),
+        ("zc_in", 0.7404, 0.7917),
     ],
 )
 def test_public_data_sets(name: str, majority: float, dawid_skene: float) -> None:
