@@ -13,19 +13,22 @@ from api.problems import Fault, ProblemError
 Limit = Annotated[int, Query(ge=1, le=1000, description="Items in the page, at most.")]
 After = Annotated[str | None, Query(description="The `next` of the page before.")]
 
-Place = TypeVar("Place", int, str)
+Ranked = tuple[float, int]
+"""A place among equals: what rows are ordered by, and the id that tells apart those that have it in common."""
+
+Place = TypeVar("Place", int, str, Ranked)
 Row = TypeVar("Row")
 
 _LARGEST = 2**63 - 1
 
 
-def encode(place: int | str) -> str:
+def encode(place: int | str | Ranked) -> str:
     """The cursor of a place."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
 def decode(cursor: str | None, start: Place) -> Place:
-    """The place of a cursor; `start` when there is none.
+    """The place of a cursor; `start`, which says what kind of place it is, when there is none.
 
     Raises:
         ProblemError: it is not one of ours.
@@ -34,18 +37,24 @@ def decode(cursor: str | None, start: Place) -> Place:
         return start
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place = msgspec.json.decode(text, type=type(start))
+        place: Place = msgspec.json.decode(text, type=Ranked if isinstance(start, tuple) else type(start))
     except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError):
         raise _unknown() from None
-    if (isinstance(place, str) and "\0" in place) or (isinstance(place, int) and abs(place) > _LARGEST):
-        raise _unknown()
+    for part in place if isinstance(place, tuple) else (place,):
+        if (isinstance(part, str) and "\0" in part) or (isinstance(part, int) and abs(part) > _LARGEST):
+            raise _unknown()
     return place
 
 
-def cut(rows: Sequence[Row], limit: int, place: Callable[[Row], int | str]) -> tuple[Sequence[Row], str | None]:
-    """A page of `limit` rows, and the cursor of the next if there is more: ask the database for one row too many."""
+def cut(
+    rows: Sequence[Row], limit: int, place: Callable[[Row], Place], *, end: Place | None = None
+) -> tuple[Sequence[Row], str | None]:
+    """A page of `limit` rows, and the cursor of the next if there is more: ask the database for one row too many.
+
+    `end` is where it stopped looking before it had that many.
+    """
     if len(rows) <= limit:
-        return rows, None
+        return rows, None if end is None else encode(end)
     return rows[:limit], encode(place(rows[limit - 1]))
 
 

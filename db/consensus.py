@@ -1,13 +1,11 @@
 """The consensus on challenges: locking, reading and writing whole sets of rows."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from db.errors import NotFoundError
 
@@ -150,58 +148,3 @@ def write(
     ).rowcount
     if written != len(ids):
         raise NotFoundError(f"{len(ids) - written} of {len(ids)} challenges are not there")
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictRow:
-    """A challenge's consensus as clients see it; posteriors by class code."""
-
-    challenge: str
-    answer: int | None
-    confidence: float | None
-    posterior: list[float]
-    answers: int
-    final: bool
-    model_run: str | None
-    updated_at: datetime
-
-
-_SELECT = """
-SELECT ch.key, c.answer, c.confidence, c.posterior, c.answers, c.final, r.uid::text AS model_run, c.updated_at
-FROM challenges ch JOIN consensus c ON c.challenge_id = ch.id LEFT JOIN model_runs r ON r.id = c.model_run_id
-"""
-
-
-def get(connection: Connection, project_id: int, challenge: str) -> VerdictRow:
-    """The consensus on one challenge.
-
-    Raises:
-        NotFoundError: the project has no such challenge, or no answer to it counts yet.
-    """
-    query = text(f"{_SELECT} WHERE ch.project_id = :project AND ch.key = :key AND c.answers > 0")
-    row = connection.execute(query, {"project": project_id, "key": challenge}).one_or_none()
-    if row is None:
-        raise NotFoundError(f"no answer to a challenge {challenge!r} is graded")
-    return _verdict(row)
-
-
-def page(connection: Connection, project_id: int, *, after: str, limit: int) -> list[VerdictRow]:
-    """Consensus on a project's challenges in the order of their keys' bytes, those after the key `after`."""
-    query = text(
-        f"{_SELECT} WHERE ch.project_id = :project AND ch.key > :after AND c.answers > 0 ORDER BY ch.key LIMIT :limit"
-    )
-    parameters = {"project": project_id, "after": after, "limit": limit}
-    return [_verdict(row) for row in connection.execute(query, parameters)]
-
-
-def stream(connection: Connection, project_id: int, *, chunk: int = 5000) -> Generator[list[VerdictRow], None, None]:
-    """All of a project's verdicts by key, in chunks, in memory that does not grow with their number."""
-    query = text(f"{_SELECT} WHERE ch.project_id = :project AND c.answers > 0 ORDER BY ch.key")
-    options = {"stream_results": True, "max_row_buffer": chunk}
-    with connection.execution_options(**options).execute(query, {"project": project_id}) as result:
-        for rows in result.partitions(chunk):
-            yield [_verdict(row) for row in rows]
-
-
-def _verdict(row: Row[*tuple[Any, ...]]) -> VerdictRow:
-    return VerdictRow(*row)

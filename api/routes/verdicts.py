@@ -1,26 +1,27 @@
 """Challenges and their verdicts."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
+from sqlalchemy import Connection
 
 from api.access import Reader
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project
-from api.exports import CSV, NDJSON, export_verdicts
+from api.exports import STREAMS, export
+from api.formats import asked_for
 from api.schemas.page import Page
 from api.schemas.problem import problems
-from api.schemas.verdict import Verdict
+from api.schemas.verdict import Verdict, verdict_table
 from api.services import Here
-from db import consensus
+from api.tables import Contents
+from api.verdict_filter import Asked
+from db import current_verdicts
+from db.bodies import JSON
+from db.current_verdicts import VerdictRow
 from db.errors import NotFoundError
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["verdicts"])
-
-_STREAMS: dict[str, Any] = {
-    CSV: {"schema": {"type": "string"}},
-    NDJSON: {"schema": {"$ref": "#/components/schemas/Verdict"}},
-}
 
 
 @router.get("/challenges/{challenge:path}", responses=problems(404))
@@ -30,24 +31,35 @@ def show_challenge(services: Here, caller: Reader, project: str, challenge: str)
         found = find_project(connection, caller.tenant_id, project)
         if "\0" in challenge:
             raise NotFoundError("no challenge has NUL in its key")
-        return Verdict.of(consensus.get(connection, found.id, challenge), found.classes)
+        return Verdict.of(current_verdicts.get(connection, found.id, challenge), found.classes)
 
 
-@router.get("/verdicts", response_model=Page[Verdict], responses={200: {"content": _STREAMS}, **problems(404)})
+@router.get("/verdicts", response_model=Page[Verdict], responses={200: {"content": dict(STREAMS)}, **problems(404)})
 def list_verdicts(
     services: Here,
     caller: Reader,
     project: str,
-    accept: Annotated[str, Header(description=f"`{CSV}` and `{NDJSON}` stream everything.")] = "application/json",
+    asked: Asked,
+    accept: Annotated[str, Header(description="A media type other than JSON streams all of them.")] = JSON,
     limit: Limit = 100,
     after: After = None,
 ) -> Page[Verdict] | Response:
-    """Verdicts by challenge: a page, or all of them as a stream."""
-    for media_type in (CSV, NDJSON):
-        if media_type in accept.lower():
-            return export_verdicts(services.exports, caller.tenant_id, project, media_type)
+    """Verdicts by challenge: a page, or all of them at one moment as a file.
+
+    With a filter, a page may hold fewer than `limit`, even none, though more follow: `next` tells.
+    """
+
+    def contents(connection: Connection) -> Contents[VerdictRow]:
+        found = find_project(connection, caller.tenant_id, project)
+        only, table = asked.among(found.classes), verdict_table(found.classes)
+        rows = current_verdicts.count(connection, found.id, only)
+        return Contents(table, rows, current_verdicts.stream(connection, found.id, only=only, chunk=table.chunk))
+
+    if form := asked_for(accept):
+        return export(services.exports, contents, form, project)
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
-        rows = consensus.page(connection, found.id, after=decode(after, ""), limit=limit + 1)
-    shown, cursor = cut(rows, limit, lambda row: row.challenge)
+        only = asked.among(found.classes)
+        rows, end = current_verdicts.page(connection, found.id, after=decode(after, ""), limit=limit + 1, only=only)
+    shown, cursor = cut(rows, limit, lambda row: row.challenge, end=end)
     return Page(items=[Verdict.of(row, found.classes) for row in shown], next=cursor)

@@ -4,8 +4,12 @@ import csv
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
 
 import httpx
+import pytest
+from pyarrow import parquet
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, scoped_session
 
@@ -16,6 +20,29 @@ from tests.factories.run import ModelRunFactory
 from tests.waiting import until
 
 Rows = scoped_session[Session]
+
+PARQUET = {"Accept": "application/vnd.apache.parquet"}
+COLUMNS = [
+    "challenge",
+    "answer",
+    "confidence",
+    "status",
+    "version",
+    "answers",
+    "skips",
+    "final",
+    "model_run",
+    "updated_at",
+    "p:a",
+    "p:b",
+]
+
+
+def flat(item: dict[str, Any]) -> dict[str, Any]:
+    """A verdict as a file has it."""
+    fields = {name: value for name, value in item.items() if name not in {"posterior", "updated_at"}}
+    shares = {f"p:{name}": share for name, share in item["posterior"].items()}
+    return fields | shares | {"updated_at": datetime.fromisoformat(item["updated_at"])}
 
 
 def only_project(session: Rows) -> Project:
@@ -35,8 +62,11 @@ def test_a_challenge_shows_its_consensus(client: httpx.Client, project: str, ses
         "challenge": "img/17 ü?.png",
         "answer": "a",
         "confidence": 0.75,
+        "status": "open",
+        "version": 0,
         "posterior": {"a": 0.75, "b": 0.25},
         "answers": 1,
+        "skips": 0,
         "final": True,
         "model_run": str(run.uid),
         "updated_at": "",
@@ -66,31 +96,110 @@ def test_verdicts_come_in_pages_and_whole(client: httpx.Client, project: str, se
     exported = client.get(f"{project}/verdicts", headers={"Accept": "text/csv"})
     assert exported.headers["Content-Type"].startswith("text/csv")
     header, *rows = csv.reader(io.StringIO(exported.text, newline=""))
-    assert header == ["challenge", "answer", "confidence", "answers", "final", "model_run", "p:a", "p:b"]
-    assert rows == [[key, "a", "0.75", "1", "false", "", "0.75", "0.25"] for key in keys]
+    assert header == COLUMNS
+    fields = ["a", "0.75", "open", "0", "1", "0", "false", ""]
+    assert [[*row[:9], *row[10:]] for row in rows] == [[key, *fields, "0.75", "0.25"] for key in keys]
+    assert [datetime.fromisoformat(row[9]) for row in rows] == [
+        datetime.fromisoformat(item["updated_at"]) for item in items
+    ]
+
+    table = parquet.read_table(io.BytesIO(client.get(f"{project}/verdicts", headers=PARQUET).content))
+    assert table.column_names == COLUMNS
+    assert [flat(item) for item in items] == table.to_pylist()
+
+
+def fill(engine: Engine, rows: int, width: int = 1) -> None:
+    """Verdicts of the only project: n of n has the version n, the longer the key the wider."""
+    query = text("""
+        WITH made AS (
+            INSERT INTO challenges (project_id, key)
+            SELECT p.id, repeat('k', :width) || to_char(n, 'FM000000') FROM projects p, generate_series(1, :rows) n
+            RETURNING id, project_id, key
+        )
+        INSERT INTO consensus (challenge_id, project_id, answers, answer, confidence, posterior, version)
+        SELECT id, project_id, 1, 0, 0.75, '{0.75, 0.25}', ltrim(key, 'k')::int FROM made
+    """)
+    with engine.begin() as connection:
+        connection.execute(query, {"rows": rows, "width": width})
+
+
+def test_verdicts_are_filtered(client: httpx.Client, project: str, session: Rows) -> None:
+    row = only_project(session)
+    made = [
+        ("a", {"status": "settled", "confidence": 0.99, "version": 3}),
+        ("b", {"status": "ambiguous", "confidence": 0.5, "version": 1, "answer": 1}),
+        ("c", {"status": "open", "confidence": 0.75, "version": 2, "updated_at": "2020-02-02T00:00:00Z"}),
+        ("d", {"status": "unanswerable", "confidence": 0.5, "version": 1, "answers": 0, "skips": 9, "answer": None}),
+    ]
+    for key, fields in made:
+        ConsensusFactory.create(challenge=ChallengeFactory.create(project=row, key=key), **fields)
+    session.commit()
+    expected = {
+        "status=settled": "a",
+        "status=settled&status=ambiguous": "ab",
+        "answer=b": "b",
+        "min_confidence=0.75": "ac",
+        "max_confidence=0.75": "bcd",
+        "min_confidence=0.6&max_confidence=0.8": "c",
+        "updated_before=2020-02-03": "c",
+        "updated_after=2020-02-02T00:00:00": "abd",
+        "updated_after=2020-02-02T00:00:00%2B01:00": "abcd",
+        "min_version=2": "ac",
+        "status=open&min_version=3": "",
+    }
+    for query, keys in expected.items():
+        page = client.get(f"{project}/verdicts?{query}").json()
+        assert (query, [item["challenge"] for item in page["items"]], page["next"]) == (query, list(keys), None)
+        exported = client.get(f"{project}/verdicts?{query}", headers=PARQUET)
+        assert parquet.read_table(io.BytesIO(exported.content))["challenge"].to_pylist() == list(keys)
+        assert exported.headers["Touchstone-Rows"] == str(len(keys))
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ("status=final", "/query/status/0"),
+        ("answer=z", "/query/answer"),
+        ("min_confidence=2", "/query/min_confidence"),
+        ("updated_after=yesterday", "/query/updated_after"),
+        ("min_version=-1", "/query/min_version"),
+    ],
+)
+def test_a_filter_that_says_nothing_is_refused(client: httpx.Client, project: str, query: str, pointer: str) -> None:
+    for headers in ({}, PARQUET):
+        refused = client.get(f"{project}/verdicts?{query}", headers=headers)
+        assert refused.status_code == 422
+        assert [error["pointer"] for error in refused.json()["errors"]] == [pointer]
+
+
+def test_a_page_looks_through_no_more_than_it_may(client: httpx.Client, project: str, engine: Engine) -> None:
+    fill(engine, 25_000)
+    items, cursor, pages = [], None, 0
+    while cursor or not pages:
+        page = client.get(
+            f"{project}/verdicts", params={"min_version": 12_345, **({"after": cursor} if cursor else {})}
+        )
+        items += page.json()["items"]
+        cursor = page.json()["next"]
+        pages += 1
+    assert [item["challenge"] for item in items] == [f"k{n:06}" for n in range(12_345, 25_001)]
+    first = client.get(f"{project}/verdicts?min_version=12345").json()
+    assert (first["items"], bool(first["next"])) == ([], True)
 
 
 def test_a_stream_of_nothing_is_a_header(client: httpx.Client, project: str) -> None:
     exported = client.get(f"{project}/verdicts", headers={"Accept": "text/csv"})
-    assert exported.text.splitlines() == ["challenge,answer,confidence,answers,final,model_run,p:a,p:b"]
+    assert exported.text.splitlines() == [",".join(COLUMNS)]
+    assert exported.headers["Touchstone-Rows"] == "0"
+    nothing = parquet.read_table(io.BytesIO(client.get(f"{project}/verdicts", headers=PARQUET).content))
+    assert (nothing.num_rows, nothing.column_names) == (0, COLUMNS)
     assert client.get("/v1/projects/none/verdicts", headers={"Accept": "text/csv"}).status_code == 404
 
 
 def test_a_stream_that_is_left_gives_its_connection_back(
     client: httpx.Client, project: str, session: Rows, engine: Engine
 ) -> None:
-    with engine.begin() as connection:
-        connection.execute(
-            text("""
-                WITH made AS (
-                    INSERT INTO challenges (project_id, key)
-                    SELECT p.id, repeat('k', 2000) || n FROM projects p, generate_series(1, 8000) n
-                    RETURNING id, project_id
-                )
-                INSERT INTO consensus (challenge_id, project_id, answers, answer, confidence, posterior)
-                SELECT id, project_id, 1, 0, 0.75, '{0.75, 0.25}' FROM made
-            """)
-        )
+    fill(engine, 8000, width=2000)
     busy = text(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'touchstone-export' AND state <> 'idle'"
     )

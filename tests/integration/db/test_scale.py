@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from db import answers, batches, claims, consensus, identities, ledger, projects, runs, statistics
+from db import answers, batches, claims, consensus, current_verdicts, identities, ledger, projects, runs, statistics
+from db.current_verdicts import VerdictFilter
 from tests.integration.workers.crowd import execute, make_project, new_batch, scalar
 
 LARGE = ("answers", "batches", "challenges", "consensus", "respondents", "respondent_statistics", "payloads_default")
@@ -43,6 +44,7 @@ def filled(engine: Engine) -> tuple[int, int]:
 IDS = np.arange(1, 41, dtype=np.int64)
 TABLE = np.full((len(IDS), 3), 1 / 3)
 FLAT = np.full(len(IDS), 0.5)
+SETTLED = VerdictFilter(status=["settled"])
 FEW = [f"c{n}" for n in range(40)]
 
 
@@ -104,8 +106,9 @@ HOT: dict[str, Callable[[Connection, int], object]] = {
     "consensus": write_consensus,
     "statistics": write_statistics,
     "batches": look_at_batches,
-    "verdict": lambda c, p: consensus.get(c, p, "c77"),
-    "verdicts": lambda c, p: consensus.page(c, p, after="c5", limit=100),
+    "verdict": lambda c, p: current_verdicts.get(c, p, "c77"),
+    "verdicts": lambda c, p: current_verdicts.page(c, p, after="c5", limit=100),
+    "verdicts of a status": lambda c, p: current_verdicts.page(c, p, after="", limit=100, only=SETTLED),
     "outgrown": lambda c, _: runs.outgrown(c, growth=0.1, age=60, minimum=100, pause=60),
     "backlog": lambda c, _: ledger.backlog(c),
 }
