@@ -11,13 +11,10 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from api.formats import FORMATS, Format, Pieces
-from api.tables import Contents, Row
+from api.tables import ROWS, Contents, Row
 
 STALL = 30.0
 """Seconds a client may take over one piece: it holds a connection and a snapshot meanwhile."""
-
-ROWS = "Touchstone-Rows"
-"""The header that says how many rows follow."""
 
 STREAMS: Mapping[str, Any] = {form.media_type: {"schema": {"type": "string"}} for form in FORMATS}
 """What an export may be, as OpenAPI says it."""

@@ -8,6 +8,9 @@ from pydantic import BaseModel
 
 Row = TypeVar("Row")
 
+ROWS = "Touchstone-Rows"
+"""The header that says how many rows follow."""
+
 CELLS = 50_000
 """Cells that are read and written at a time: what a chunk of rows holds, however wide they are."""
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -18,6 +18,8 @@ from cli.errors import CliError
 from cli.stack.home import Home
 from config.settings import Settings
 from db.bodies import NDJSON
+
+Given = TypeVar("Given", bound=str | int | float | Sequence[str])
 
 PATIENCE = 60.0
 """Seconds that a long piece of work goes on trying while the API is away."""
@@ -138,14 +140,16 @@ class Client:
             yield msgspec.json.decode(rest)
 
     @contextmanager
-    def stream(self, path: str, media_type: str) -> Iterator[httpx.Response]:
+    def stream(
+        self, path: str, media_type: str, **parameters: str | float | Sequence[str] | None
+    ) -> Iterator[httpx.Response]:
         """A long reply, to be read as it comes. It is not resumed.
 
         Raises:
             CliError: also while reading, when the connection drops before the end.
         """
         try:
-            with self._http.stream("GET", path, headers={"Accept": media_type}) as response:
+            with self._http.stream("GET", path, params=_given(parameters), headers={"Accept": media_type}) as response:
                 if response.is_error:
                     response.read()
                     raise _refusal(response)
@@ -233,7 +237,7 @@ def _key(settings: Settings) -> str:
     return key
 
 
-def _given(parameters: Mapping[str, str | int | None]) -> dict[str, str | int]:
+def _given(parameters: Mapping[str, Given | None]) -> dict[str, Given]:
     return {name: value for name, value in parameters.items() if value is not None}
 
 

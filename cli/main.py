@@ -26,7 +26,7 @@ NOUNS = {
     "refit": "Fit a project's model on all its answers.",
     "batch": "Batches: list, show, retry, cancel.",
     "status": "What waits, what is graded, what is lost.",
-    "export": "Write a project's verdicts.",
+    "export": "Write a project's verdicts or respondents.",
     "events": "Print every change of a project's verdicts, as they come.",
     "grade": "Grade a file offline, without servers.",
 }

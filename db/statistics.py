@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
 from db.errors import NotFoundError
 
@@ -114,47 +113,3 @@ def write_gold(connection: Connection, ids: Ints, packed: Floats) -> None:
             "width": packed.shape[1],
         },
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ReliabilityRow:
-    """What is believed of a respondent."""
-
-    respondent: str
-    answers: int
-    accuracy: float | None
-    low: float | None
-    high: float | None
-    counts: list[float]
-
-
-_SELECT = """
-SELECT r.key, s.answers, s.accuracy, s.low, s.high, s.counts
-FROM respondents r JOIN respondent_statistics s ON s.respondent_id = r.id
-"""
-
-
-def get(connection: Connection, project_id: int, respondent: str) -> ReliabilityRow:
-    """What is believed of one respondent.
-
-    Raises:
-        NotFoundError: the project has no such respondent, or no answer of theirs counts yet.
-    """
-    query = text(f"{_SELECT} WHERE r.project_id = :project AND r.key = :key AND s.answers > 0")
-    row = connection.execute(query, {"project": project_id, "key": respondent}).one_or_none()
-    if row is None:
-        raise NotFoundError(f"no answer of a respondent {respondent!r} is graded")
-    return _reliability(row)
-
-
-def page(connection: Connection, project_id: int, *, after: str, limit: int) -> list[ReliabilityRow]:
-    """Respondents of a project in the order of their keys' bytes, those after the key `after`."""
-    query = text(
-        f"{_SELECT} WHERE r.project_id = :project AND r.key > :after AND s.answers > 0 ORDER BY r.key LIMIT :limit"
-    )
-    parameters = {"project": project_id, "after": after, "limit": limit}
-    return [_reliability(row) for row in connection.execute(query, parameters)]
-
-
-def _reliability(row: Row[*tuple[Any, ...]]) -> ReliabilityRow:
-    return ReliabilityRow(*row)

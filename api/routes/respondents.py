@@ -1,33 +1,62 @@
 """Respondents."""
 
-from fastapi import APIRouter
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from sqlalchemy import Connection
 
 from api.access import Reader
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project
+from api.exports import STREAMS, export
+from api.formats import asked_for
+from api.respondent_filter import Asked
 from api.schemas.page import Page
 from api.schemas.problem import problems
-from api.schemas.respondent import Reliability, Respondent, confusion
+from api.schemas.respondent import Reliability, Respondent, confusion, respondent_table
 from api.services import Here
-from db import statistics
+from api.tables import Contents
+from db import reliabilities
+from db.bodies import JSON
 from db.errors import NotFoundError
 from db.keys import Principal
 from db.projects import ProjectRow
-from db.statistics import ReliabilityRow
+from db.reliabilities import ReliabilityFilter, ReliabilityRow
 
 router = APIRouter(prefix="/v1/projects/{project}/respondents", tags=["respondents"])
 
 
-@router.get("", responses=problems(404))
+@router.get("", response_model=Page[Reliability], responses={200: {"content": dict(STREAMS)}, **problems(404)})
 def list_respondents(
-    services: Here, caller: Reader, project: str, limit: Limit = 100, after: After = None
-) -> Page[Reliability]:
-    """What is believed of a project's respondents, by key."""
+    services: Here,
+    caller: Reader,
+    project: str,
+    asked: Asked,
+    accept: Annotated[str, Header(description="A media type other than JSON streams all of them.")] = JSON,
+    limit: Limit = 100,
+    after: After = None,
+) -> Page[Reliability] | Response:
+    """What is believed of a project's respondents: a page, or all of them at one moment as a file.
+
+    By key and with a filter, a page may hold fewer than `limit`, even none, though more follow: `next` tells.
+    """
+
+    def contents(connection: Connection) -> Contents[ReliabilityRow]:
+        found = find_project(connection, caller.tenant_id, project)
+        told_from = _told_from(caller, found)
+        only, table = asked.told(told_from), respondent_table(told_from)
+        rows = reliabilities.count(connection, found.id, asked.order, only)
+        stream = reliabilities.stream(connection, found.id, asked.order, only=only, chunk=table.chunk)
+        return Contents(table, rows, stream)
+
+    if form := asked_for(accept):
+        return export(services.exports, contents, form, f"{project}-respondents")
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
-        rows = statistics.page(connection, found.id, after=decode(after, ""), limit=limit + 1)
-    shown, cursor = cut(rows, limit, lambda row: row.respondent)
-    return Page(items=[Reliability.of(row, told=_told(caller, found, row)) for row in shown], next=cursor)
+        told_from = _told_from(caller, found)
+        rows, cursor = _page(connection, found.id, asked, asked.told(told_from), after, limit)
+    return Page(items=[Reliability.of(row, told_from=told_from) for row in rows], next=cursor)
 
 
 @router.get("/{respondent:path}", responses=problems(404))
@@ -37,14 +66,25 @@ def show_respondent(services: Here, caller: Reader, project: str, respondent: st
         found = find_project(connection, caller.tenant_id, project)
         if "\0" in respondent:
             raise NotFoundError("no respondent has NUL in its key")
-        row = statistics.get(connection, found.id, respondent)
-    told = _told(caller, found, row)
-    shown = Respondent.of(row, told=told)
-    if told and found.form == "full":
-        shown.confusion = confusion(row.counts, found.classes)
+        row, counts = reliabilities.get(connection, found.id, respondent)
+    told_from = _told_from(caller, found)
+    shown = Respondent.of(row, told_from=told_from)
+    if row.answers >= told_from and found.form == "full":
+        shown.confusion = confusion(counts, found.classes)
     return shown
 
 
-def _told(caller: Principal, project: ProjectRow, row: ReliabilityRow) -> bool:
-    """Whether the caller is told the respondent's score."""
-    return "gold" in caller.scopes or row.answers >= project.rules.score_answers
+def _page(
+    connection: Connection, project_id: int, asked: Asked, only: ReliabilityFilter, after: str | None, limit: int
+) -> tuple[Sequence[ReliabilityRow], str | None]:
+    if asked.order == "key":
+        rows, end = reliabilities.page(connection, project_id, after=decode(after, ""), limit=limit + 1, only=only)
+        return cut(rows, limit, lambda row: row.respondent, end=end)
+    place = None if after is None else decode(after, (0.0, 0))
+    rows = reliabilities.ranked(connection, project_id, asked.order, after=place, limit=limit + 1, only=only)
+    return cut(rows, limit, asked.place)
+
+
+def _told_from(caller: Principal, project: ProjectRow) -> int:
+    """The number of answers from which the caller is told a respondent's score."""
+    return 0 if "gold" in caller.scopes else project.rules.score_answers

@@ -6,7 +6,8 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from db.statistics import ReliabilityRow
+from api.tables import Column, Table
+from db.reliabilities import ReliabilityRow
 
 Confusion = dict[str, dict[str, float] | None]
 
@@ -20,15 +21,18 @@ class Reliability(BaseModel):
 
     respondent: str
     answers: int = Field(description="Answers that count.")
+    skips: int = Field(description='Answers that count and say "cannot tell"; they are not among `answers`.')
     accuracy: float | None = Field(description="Probability that the next answer is right; null while it is not told.")
     interval: tuple[float, float] | None = Field(description="95 % credible interval of the accuracy.")
 
     @classmethod
-    def of(cls, row: ReliabilityRow, *, told: bool) -> Self:
-        """What a reader may know; `told`: the score, too."""
+    def of(cls, row: ReliabilityRow, *, told_from: int) -> Self:
+        """What a reader may know who is told the scores of those with so many answers."""
+        told = row.answers >= told_from
         return cls(
             respondent=row.respondent,
             answers=row.answers,
+            skips=row.skips,
             accuracy=row.accuracy if told else None,
             interval=_interval(row.low, row.high) if told else None,
         )
@@ -59,3 +63,24 @@ def confusion(counts: Sequence[float], classes: Sequence[str]) -> Confusion:
 
 def _interval(low: float | None, high: float | None) -> tuple[float, float] | None:
     return None if low is None or high is None else (low, high)
+
+
+def respondent_table(told_from: int) -> Table[ReliabilityRow]:
+    """The columns of respondents in files."""
+
+    def cells(row: ReliabilityRow) -> Sequence[object]:
+        told = row.answers >= told_from
+        return (row.respondent, row.answers, row.skips, *((row.accuracy, row.low, row.high) if told else (None,) * 3))
+
+    return Table(
+        columns=(
+            Column("respondent", "text"),
+            Column("answers", "count"),
+            Column("skips", "count"),
+            Column("accuracy", "number"),
+            Column("low", "number"),
+            Column("high", "number"),
+        ),
+        cells=cells,
+        document=lambda row: Reliability.of(row, told_from=told_from),
+    )

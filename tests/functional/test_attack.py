@@ -79,6 +79,7 @@ def test_no_field_of_any_reply_tells_gold_from_its_match(
     for stranger in ("g-no-0", "m-yes-1"):
         assert attacker.get(f"/projects/quiz/respondents/{stranger}").json() == {
             "respondent": stranger,
+            "skips": 0,
             "answers": 1,
             "accuracy": None,
             "interval": None,

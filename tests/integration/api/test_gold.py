@@ -184,7 +184,7 @@ def test_scores_of_few_answers_are_told_to_holders_of_gold_alone(
     session.commit()
     reader = call("acme", "read", "submit", "admin")
     nothing = {"accuracy": None, "interval": None}
-    few = {"respondent": "few", "answers": 19, **nothing}
+    few = {"respondent": "few", "answers": 19, "skips": 0, **nothing}
     assert reader.get(f"{project}/respondents/few").json() == {**few, "confusion": None}
     first, second = reader.get(f"{project}/respondents").json()["items"]
     assert first == few

@@ -17,6 +17,7 @@ from db.models import Project
 from tests.factories.challenge import ChallengeFactory, ConsensusFactory
 from tests.factories.respondent import RespondentFactory, RespondentStatisticsFactory
 from tests.factories.run import ModelRunFactory
+from tests.integration.api.callers import Call
 from tests.waiting import until
 
 Rows = scoped_session[Session]
@@ -236,16 +237,84 @@ def test_respondents_show_what_is_believed_of_them(client: httpx.Client, project
     first = client.get(f"{project}/respondents?limit=1").json()
     second = client.get(f"{project}/respondents", params={"after": first["next"]}).json()
     assert first["items"] + second["items"] == [
-        {"respondent": key, "answers": 1, "accuracy": 0.75, "interval": [0.5, 0.9]} for key in ("ada", "bob")
+        {"respondent": key, "answers": 1, "skips": 0, "accuracy": 0.75, "interval": [0.5, 0.9]}
+        for key in ("ada", "bob")
     ]
     assert client.get(f"{project}/respondents/ada").json() == {
         "respondent": "ada",
         "answers": 1,
+        "skips": 0,
         "accuracy": 0.75,
         "interval": [0.5, 0.9],
         "confusion": {"a": {"a": 0.75, "b": 0.25}, "b": None},
     }
     assert client.get(f"{project}/respondents/new").status_code == 404
+
+
+def rank(session: Rows, *people: tuple[str, int, float]) -> None:
+    """Respondents of the only project, each with so many answers and such an accuracy."""
+    row = only_project(session)
+    for key, answers, accuracy in people:
+        RespondentStatisticsFactory.create(
+            respondent=RespondentFactory.create(project=row, key=key), answers=answers, accuracy=accuracy
+        )
+    session.commit()
+
+
+def listed(client: httpx.Client, path: str, limit: int, **parameters: Any) -> list[str]:
+    """The keys of a whole list, page after page."""
+    keys: list[str] = []
+    cursor = None
+    while True:
+        place: dict[str, Any] = {"after": cursor} if cursor else {}
+        page = client.get(path, params=parameters | {"limit": limit} | place).raise_for_status().json()
+        keys += [item["respondent"] for item in page["items"]]
+        cursor = page["next"]
+        if cursor is None:
+            return keys
+
+
+PEOPLE = [("a", 30, 0.5), ("b", 40, 0.9), ("c", 30, 0.9), ("d", 50, 0.9), ("e", 5, 0.9), ("f", 30, 0.1)]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_respondents_are_ranked_and_equals_are_neither_lost_nor_doubled(
+    client: httpx.Client, project: str, session: Rows, limit: int
+) -> None:
+    rank(session, *PEOPLE)
+    path = f"{project}/respondents"
+    assert listed(client, path, limit, order="accuracy", min_answers=20) == list("fabcd")
+    assert listed(client, path, limit, order="-accuracy", min_answers=20) == list("dcbaf")
+    assert listed(client, path, limit, order="answers") == list("eacfbd")
+    assert listed(client, path, limit, order="-answers") == list("dbfcae")
+    assert listed(client, path, limit, min_answers=30, max_answers=40) == list("abcf")
+    assert listed(client, path, limit, min_accuracy=0.5, max_accuracy=0.6) == ["a"]
+
+
+def test_what_is_not_told_of_respondents_does_not_show_in_filters_orders_and_files(
+    call: Call, project: str, session: Rows
+) -> None:
+    rank(session, *PEOPLE)
+    path = f"{project}/respondents"
+    plain, golden = call("acme", "read"), call("acme", "read", "gold")
+    assert listed(plain, path, 2) == list("abcdef")
+    for query in ({"order": "accuracy"}, {"order": "-accuracy"}, {"min_accuracy": 0}, {"max_accuracy": 1}):
+        assert "e" not in listed(plain, path, 2, **query)
+        assert "e" in listed(golden, path, 2, **query)
+    told, concealed = (
+        {
+            row["respondent"]: row
+            for row in parquet.read_table(io.BytesIO(who.get(path, headers=PARQUET).content)).to_pylist()
+        }
+        for who in (golden, plain)
+    )
+    score = {"accuracy": 0.9, "low": 0.5, "high": 0.9}
+    assert told["e"] == {"respondent": "e", "answers": 5, "skips": 0, **score}
+    assert concealed.pop("e") == told.pop("e") | dict.fromkeys(score)
+    assert concealed == told
+    ndjson = plain.get(path, params={"order": "-answers"}, headers={"Accept": "application/x-ndjson"})
+    pages = plain.get(path, params={"order": "-answers"}).json()["items"]
+    assert [json.loads(line) for line in ndjson.text.splitlines()] == pages
 
 
 def test_respondents_of_a_coin_have_no_confusion(client: httpx.Client, session: Rows) -> None:

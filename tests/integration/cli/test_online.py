@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from sqlalchemy import Engine, text
 
 from db.events import sequence
@@ -129,6 +130,15 @@ def test_export(online: Touchstone, name: str, answers: Path, tmp_path: Path) ->
     verdicts = [json.loads(line) for line in out.read_text().splitlines()]
     assert [verdict["posterior"]["a"] > 0.5 for verdict in verdicts] == [True, False]
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+    whole = tmp_path / "verdicts.parquet"
+    online("export", "--project", name, "--format=parquet", "--out", whole, "--answer=b", "--status=open")
+    assert parquet.read_table(whole)["challenge"].to_pylist() == ["is-b"]
+    people = online("export", "--project", name, "--what=respondents", "--order=-answers", "--min-answers=1").out
+    answered = [int(row["answers"]) for row in csv.DictReader(io.StringIO(people))]
+    assert answered == sorted(answered, reverse=True) != []
+    assert online("export", "--project", name, "--what=respondents", "--status=open").code == 2
+    assert online("export", "--project", name, "--updated-after=2999-01-01").out.count("\n") == 1
 
 
 def test_an_export_that_fails_leaves_the_old_file(online: Touchstone, tmp_path: Path) -> None:

@@ -12,6 +12,10 @@ from api.problems import ProblemError
 _keys = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 
 
+def written(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
 @settings(derandomize=True)
 @given(st.integers(-(2**63) + 1, 2**63 - 1), _keys)
 def test_a_cursor_leads_back(number: int, key: str) -> None:
@@ -19,12 +23,20 @@ def test_a_cursor_leads_back(number: int, key: str) -> None:
     assert decode(encode(key), "") == key
 
 
+@settings(derandomize=True)
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63) + 1, 2**63 - 1))
+def test_a_place_among_equals_leads_back(value: float, number: int) -> None:
+    assert decode(encode((value, number)), (0.0, 0)) == (value, number)
+
+
+@pytest.mark.parametrize("cursor", [written("1"), written("[1]"), written('["x",1]'), written(f"[1.0,{2**63}]")])
+def test_what_is_no_place_among_equals_is_refused(cursor: str) -> None:
+    with pytest.raises(ProblemError):
+        decode(cursor, (0.0, 0))
+
+
 def test_no_cursor_is_the_start() -> None:
     assert decode(None, -1) == -1
-
-
-def written(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode()
 
 
 @pytest.mark.parametrize(
@@ -47,3 +59,7 @@ def test_a_page_says_whether_there_is_more() -> None:
     shown, cursor = cut([1, 2, 3], 2, int)
     assert (shown, decode(cursor, 0)) == ([1, 2], 2)
     assert cut([], 2, int) == ([], None)
+    shown, cursor = cut([1], 2, int, end=7)
+    assert (shown, decode(cursor, 0)) == ([1], 7)
+    shown, cursor = cut([1, 2, 3], 2, int, end=7)
+    assert (shown, decode(cursor, 0)) == ([1, 2], 2)
