@@ -59,8 +59,8 @@ class Parquet:
 
     media_type: str = "application/vnd.apache.parquet"
     extension: str = "parquet"
-    group: int = 1_000_000
-    """Cells of a row group: it is in memory as a whole, in a form as compact as the file's."""
+    group: int = 2**23
+    """Bytes of a row group before it is compressed: it is in memory as a whole."""
 
     def write(self, table: Table[Row], chunks: Iterable[Sequence[Row]]) -> Pieces:
         """The bytes of a file of these rows, a row group a piece."""
@@ -68,7 +68,6 @@ class Parquet:
         from pyarrow import parquet
 
         schema = pa.schema([(column.name, _arrow(column, pa)) for column in table.columns])
-        rows = max(1, self.group // len(table.columns))
         sink = _Sink()
         with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
             waiting: list[Any] = []
@@ -76,12 +75,12 @@ class Parquet:
                 columns = zip(*map(table.cells, chunk), strict=True)
                 arrays = [pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)]
                 waiting.append(pa.record_batch(arrays, schema=schema))
-                if sum(batch.num_rows for batch in waiting) >= rows:
-                    writer.write_table(pa.Table.from_batches(waiting), row_group_size=rows)
+                if sum(batch.nbytes for batch in waiting) >= self.group:
+                    writer.write_table(pa.Table.from_batches(waiting))
                     waiting.clear()
                     yield sink.take()
             if waiting:
-                writer.write_table(pa.Table.from_batches(waiting), row_group_size=rows)
+                writer.write_table(pa.Table.from_batches(waiting))
         yield sink.take()
 
 

@@ -11,7 +11,7 @@ Row = TypeVar("Row")
 ROWS = "Touchstone-Rows"
 """The header that says how many rows follow."""
 
-CELLS = 50_000
+CELLS = 10_000
 """Cells that are read and written at a time: what a chunk of rows holds, however wide they are."""
 
 

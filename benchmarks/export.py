@@ -10,7 +10,7 @@ API held before the first.
 
 import argparse
 import json
-import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +30,7 @@ from api.schemas.project import ProjectCreation
 from cli.stack.ports import free_port
 from cli.stack.postgres import embedded_postgres
 from cli.stack.valkey import embedded_valkey
+from config.environment import inherited
 from config.settings import load
 from db import keys, projects, tenants
 from db.engine import make_engine
@@ -59,13 +60,13 @@ def served(home: Path, rows: int, classes: int) -> Iterator[tuple[int, dict[str,
         config.attributes["url"] = url
         command.upgrade(config, "head")
         port = free_port()
-        environment = os.environ | {
-            "DATABASE_URL": postgres.url,
-            "REDIS_URL": valkey.url,
-            "TOUCHSTONE_HOME": str(home),
-            "TOUCHSTONE_API_URL": f"http://127.0.0.1:{port}",
-            "TOUCHSTONE_API_KEY": fill(url, rows, classes),
-        }
+        environment = inherited(
+            DATABASE_URL=postgres.url,
+            REDIS_URL=valkey.url,
+            TOUCHSTONE_HOME=str(home),
+            TOUCHSTONE_API_URL=f"http://127.0.0.1:{port}",
+            TOUCHSTONE_API_KEY=fill(url, rows, classes),
+        )
         arguments = [sys.executable, "-m", "cli.main", "serve", f"--port={port}"]
         with subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL) as api:
             try:
@@ -81,7 +82,8 @@ def fill(url: str, rows: int, classes: int) -> str:
     with engine.begin() as connection:
         tenant = tenants.create(connection, PROJECT)
         new = ProjectCreation(name=PROJECT, classes=[f"class {code}" for code in range(classes)]).new()
-        project = projects.create(connection, tenant.id, new)
+        projects.create(connection, tenant.id, new)
+        project = projects.get(connection, tenant.id, PROJECT)
         connection.execute(text(FILL), {"project": project.id, "rows": rows, "classes": classes})
         _, key = keys.create(connection, tenant.id, PROJECT, ["read"])
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -105,10 +107,15 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 def peak_mb(pid: int) -> float:
     """The most resident memory of a process since the last time."""
-    process = Path("/proc") / str(pid)
-    fields = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
-    (process / "clear_refs").write_text("5")
-    return round(int(fields["VmHWM"].split()[0]) / 1024, 1)
+    peak = resident_mb(pid)
+    (Path("/proc") / str(pid) / "clear_refs").write_text("5")
+    return peak
+
+
+def resident_mb(pid: int) -> float:
+    """The most resident memory of a process; 0 when it has ended."""
+    found = re.search(r"VmHWM:\s+(\d+) kB", (Path("/proc") / str(pid) / "status").read_text())
+    return round(int(found[1]) / 1024, 1) if found else 0.0
 
 
 def over_http(form: Format, environment: dict[str, str]) -> tuple[int, float]:
@@ -127,12 +134,14 @@ def by_command(form: Format, environment: dict[str, str], out: Path) -> tuple[fl
     """Export to a file by the command line: seconds, and its peak in MB."""
     arguments = [sys.executable, "-m", "cli.main", "export", f"--project={PROJECT}", f"--format={form.extension}"]
     began = time.perf_counter()
+    peak = 0.0
     with subprocess.Popen([*arguments, f"--out={out}"], env=environment) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        while process.poll() is None:
+            peak = max(peak, resident_mb(process.pid))
+            time.sleep(0.02)
     if process.returncode:
         raise RuntimeError(f"the export as {form.extension} ended with {process.returncode}")
-    return time.perf_counter() - began, round(usage.ru_maxrss / 1024, 1)
+    return time.perf_counter() - began, peak
 
 
 def rows_of(form: Format, out: Path) -> int:
