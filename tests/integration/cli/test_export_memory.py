@@ -26,7 +26,8 @@ BOUND = 48 * MEBIBYTE
 FILL = """
 WITH made AS (
     INSERT INTO challenges (project_id, key)
-    SELECT p.id, string_agg(md5(n::text || i), '') FROM projects p, generate_series(1, :rows) n, generate_series(1, 64) i
+    SELECT p.id, string_agg(md5(n::text || i), '')
+    FROM projects p, generate_series(1, :rows) n, generate_series(1, 64) i
     WHERE p.name = :project GROUP BY p.id, n
     RETURNING id, project_id
 )
