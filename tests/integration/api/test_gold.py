@@ -73,7 +73,7 @@ def test_every_wrong_row_is_named_and_nothing_is_stored(gilder: httpx.Client, pr
     rows = [
         {"challenge": "good", "answer": "a"},
         {"challenge": "", "answer": "a"},
-        {"challenge": "c", "anwser": "a"},
+        {"challenge": "c", "reply": "a"},
         {"challenge": "n\0l", "answer": 1},
         "text",
         {"challenge": "good", "answer": "b"},
@@ -85,7 +85,7 @@ def test_every_wrong_row_is_named_and_nothing_is_stored(gilder: httpx.Client, pr
     assert pointers == {
         "/1/challenge",
         "/2/answer",
-        "/2/anwser",
+        "/2/reply",
         "/3/challenge",
         "/3/answer",
         "/4",
