@@ -68,17 +68,39 @@ def competence(
         statistics: (J, width) of the annotators, from all items.
         bar: what a competent respondent's accuracy exceeds; by default `guessing(prior)` and a margin.
     """
-    here = _only(answers, session)
+    right = vouched(model, answers, session, statistics, prior, form=form)
+    return weigh(model, _only(answers, session), right, posterior, statistics, prior, form=form, bar=bar)
+
+
+def weigh(
+    model: Model,
+    here: Answers,
+    right: Tensor,
+    posterior: Tensor,
+    statistics: Tensor,
+    prior: Prior,
+    *,
+    form: Form,
+    bar: float | None = None,
+) -> Competence:
+    """Judge annotators by answers of which it is known how likely they are right.
+
+    Args:
+        here: the answers of the session alone; an annotator may stand there several times, once for each session.
+        right: (N,) the probability that each is right, found without it.
+        posterior: (I, K) with which `statistics` count them.
+        statistics: (J, width) of the annotators, from all items.
+    """
     known = (statistics - count(form, here, posterior)).clamp(min=0)
-    given = coin(form, answers.K, known)[:, 1:].sum(1, keepdim=True)
+    given = coin(form, here.K, known)[:, 1:].sum(1, keepdim=True)
     found = model.reliability(known * (MEMORY / given.clamp(min=MEMORY)), prior, form=form)
     mean = found.accuracy.clamp(LEAST, 1 - LEAST)
     deviation = ((found.high - found.low) / NORMAL_95).clamp(min=LEAST)
     a, b = matched_beta(mean, deviation.square().minimum(mean * (1 - mean) / 2))
     rate = (torch.arange(RATES, dtype=mean.dtype, device=mean.device) + 0.5) / RATES
     log = (a[:, None] - 1) * rate.log() + (b[:, None] - 1) * (1 - rate).log()  # (J, T)
-    right = vouched(model, answers, session, statistics, prior, form=form)[:, None]
-    wrong = (1 - right) / max(answers.K - 1, 1)
+    right = right[:, None]
+    wrong = (1 - right) / max(here.K - 1, 1)
     log = log.index_add(0, here.annotator, (rate * right + (1 - rate) * wrong).clamp(min=LEAST**4).log())
     mass = log.softmax(1)
     below = mass.cumsum(1)

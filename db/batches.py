@@ -225,16 +225,22 @@ class GradeRow:
     choice: int | None
     state: str
     grade: float | None
+    """As it was given when the answer came."""
+    current: float | None
+    """As the challenge's consensus has it now."""
     reason: str | None
 
 
 _GRADES = text("""
 SELECT a.position, c.key AS challenge, r.key AS respondent, a.choice,
-       CASE WHEN a.counted THEN 'graded' ELSE 'superseded' END AS state, a.grade, NULL AS reason
+       CASE WHEN a.counted THEN 'graded' ELSE 'superseded' END AS state, a.grade,
+       CASE WHEN a.choice >= 0 THEN now.posterior[a.choice + 1] END AS current, NULL AS reason
 FROM answers a JOIN challenges c ON c.id = a.challenge_id JOIN respondents r ON r.id = a.respondent_id
+LEFT JOIN consensus now ON now.challenge_id = a.challenge_id
 WHERE a.batch_id = :batch AND a.position > :after
 UNION ALL
-SELECT position, NULL, NULL, NULL, state, NULL, reason FROM failures WHERE batch_id = :batch AND position > :after
+SELECT position, NULL, NULL, NULL, state, NULL, NULL, reason
+FROM failures WHERE batch_id = :batch AND position > :after
 ORDER BY position LIMIT :limit
 """)
 

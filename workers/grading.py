@@ -1,6 +1,7 @@
 """Live grading: one slice of claim -> load -> infer -> persist for a project and lane."""
 
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -11,7 +12,7 @@ from db import answers as answer_rows
 from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
 from telemetry import logging, metrics
-from workers import faults, feed, intake, repeats, revision, scheme
+from workers import faults, feed, intake, repeats, revision, scheme, scores
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -29,21 +30,21 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
     settings = runtime.settings
     deadline = time.monotonic() + settings.slice_ms / 1000
     failed: list[str] = []
-    graded = False
+    graded: list[uuid.UUID] = []
     while time.monotonic() < deadline:
         with metrics.SLICE_SECONDS.labels(lane).time():
             claim = _claim(runtime, project_id, lane)
             if claim is None:
                 metrics.CLAIMS.labels("empty").inc()
                 break
-            graded = True
             with logging.bound(claim=claim.id):
                 failed += faults.isolate(runtime, claim, partial(grade, runtime, project_id, claim))
+            graded += [batch.uid for batch in claim.batches]
     else:
         with runtime.engine.connect() as connection:
             if claims.due(connection, project_id, lane):
-                return _end(WorkLeft(doors=((project_id, lane),)), failed)
-    return _end(WorkLeft(revisits=(project_id,)) if graded else NOTHING_LEFT, failed)
+                return _end(WorkLeft(doors=((project_id, lane),), graded=tuple(graded)), failed)
+    return _end(WorkLeft(revisits=(project_id,), graded=tuple(graded)) if graded else NOTHING_LEFT, failed)
 
 
 def grade(
@@ -114,6 +115,7 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> No
     fresh = answer_rows.select(answers, slice(stored, None), counted=counted[stored:])
     grades = revised.posterior[locked.item[stored:], plan.places(fresh.choice)]  # of a skip, nobody's: not stored
     answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms, sessions=new.sessions)
+    scores.give(connection, plan, locked, counted, slice(stored, None), new.sessions, revised, runtime.device)
 
 
 def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:

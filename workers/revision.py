@@ -99,6 +99,8 @@ class Fixed:
 class Revised:
     """What became of locked challenges."""
 
+    raw: Floats
+    """(I, K) what statistics count from now on where there is no gold, in canonical order."""
     posterior: Floats
     """(I, K) what is published from now on, in canonical order."""
     moved: Bools
@@ -143,9 +145,9 @@ def revise(
     final = np.zeros(len(work.places), dtype=bool) if fixed is None else fixed.known[work.places]
     _write(connection, scheme, locked, work, moved, raw.cpu().numpy(), table, final, cause, device)
     _move(connection, scheme, work, moved, raw, device)
-    result, written = locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
-    result[work.places], written[work.places] = table, moved
-    return Revised(result, written)
+    stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
+    stored[work.places], result[work.places], written[work.places] = raw.cpu().numpy(), table, moved
+    return Revised(stored, result, written)
 
 
 def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: torch.device) -> None:
@@ -228,7 +230,7 @@ class _Work:
             tensor(locked.raw[places], device),
             counted_as,
             gold,
-            _veiled(scheme, statistics_rows.read(connection, respondents.tolist()), device),
+            veiled(scheme, statistics_rows.read(connection, respondents.tolist()), device),
         )
 
     def total(self, mask: Bools) -> Ints:
@@ -240,7 +242,8 @@ class _Work:
         return np.bincount(self.annotator, weight, minlength=len(self.respondents)).astype(np.int64)
 
 
-def _veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
+def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
+    """Statistics as they were read, with and without what gold says."""
     clamped = tensor(scheme.statistics(held.packed), device)
     if not any(held.gold):
         return Veiled(clamped, clamped, tensor(np.ones(len(held.ids), dtype=bool), device))

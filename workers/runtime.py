@@ -1,5 +1,6 @@
 """What a worker process holds for as long as it lives."""
 
+import uuid
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,6 +48,8 @@ class WorkLeft:
     """Projects whose statistics have moved and that have nothing waiting."""
     regrades: tuple[int, ...] = ()
     """Projects with gold that has changed."""
+    graded: tuple[uuid.UUID, ...] = ()
+    """Batches that were claimed and are done with, or were tried, whose grades somebody may be waiting for."""
 
 
 NOTHING_LEFT = WorkLeft()

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from db.batches import BatchRow, GradeRow
+from db.models.answer import SKIP
 from db.projects import ProjectRow
 
 Lane = Literal["live", "bulk"]
@@ -69,10 +70,13 @@ class Grade(BaseModel):
     position: int = Field(description="Index of the answer in its batch.")
     challenge: str | None
     respondent: str | None
-    answer: str | None
+    answer: str | None = Field(description="Null for a skip.")
+    skip: bool = Field(description='The respondent could not tell: `"answer": null`.')
     state: AnswerState
     grade: float | None = Field(description="Probability that the answer is right, as believed when it came.")
     outcome: Outcome | None = Field(description="The grade by the project's present thresholds.")
+    current_grade: float | None = Field(description="The same probability, as the consensus has it now.")
+    current_outcome: Outcome | None
     reason: str | None
 
     @classmethod
@@ -83,9 +87,12 @@ class Grade(BaseModel):
                 "challenge": row.challenge,
                 "respondent": row.respondent,
                 "answer": _class(row.choice, project.classes),
+                "skip": row.choice == SKIP,
                 "state": row.state,
                 "grade": row.grade,
                 "outcome": outcome(row.grade, project.fail_threshold, project.pass_threshold),
+                "current_grade": row.current,
+                "current_outcome": outcome(row.current, project.fail_threshold, project.pass_threshold),
                 "reason": row.reason,
             }
         )
@@ -101,4 +108,4 @@ def outcome(grade: float | None, fail: float, passing: float) -> Outcome | None:
 
 
 def _class(code: int | None, classes: Sequence[str]) -> str | None:
-    return None if code is None else classes[code]
+    return None if code is None or code == SKIP else classes[code]

@@ -218,6 +218,7 @@ def books(engine: Engine, project_id: int) -> LedgerRow:
         row = next(row for row in ledger.read(connection) if row.project == name)
         _check_statistics(connection, project_id)
         _check_consensus(connection, project_id)
+        _check_scores(connection, project_id)
         for batch in batches.page(connection, project_id, state=None, lane=None, after=0, limit=1000):
             assert sum(batch.counts.values()) == batch.answers, batch
     assert row.lost == 0, row
@@ -268,6 +269,22 @@ def _table(counts: list[float], classes: int, form: str) -> Any:
         table[:older, :older] = np.reshape(counts, (older, older))
         return table
     return np.pad(counts, (0, 1 + classes - len(counts)))
+
+
+def _check_scores(connection: Connection, project_id: int) -> None:
+    """Every respondent has one score for each sitting of each batch that was graded, of the answers that counted."""
+    wanted = """
+        SELECT b.id, a.respondent_id, coalesce(a.session, '')
+        FROM batches b JOIN answers a ON a.batch_id = b.id WHERE b.project_id = :p
+    """
+    found = """
+        SELECT s.batch_id, s.respondent_id, s.session
+        FROM scores s JOIN batches b ON b.id = s.batch_id WHERE b.project_id = :p
+    """
+    for one, other in ((wanted, found), (found, wanted)):
+        assert not scalar(connection, f"SELECT count(*) FROM ({one} EXCEPT {other}) t", p=project_id)
+    strange = "SELECT count(*) FROM scores WHERE NOT (answers >= 0 AND 0 <= low AND low <= score AND score <= high)"
+    assert not scalar(connection, strange)
 
 
 def _check_consensus(connection: Connection, project_id: int) -> None:
