@@ -21,6 +21,7 @@ from api.ringer import Ringer
 from api.routes import batches, events, gold, model_runs, projects, respondents, verdicts, versions
 from api.routes.health import health_router
 from api.services import Services
+from api.waiters import Waiters
 from config.settings import Settings
 from db.engine import make_engine
 from tasks.publisher import Publisher
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         ringer = Ringer(Publisher(settings))
         feeds = Feeds(engine)
+        waiters = Waiters(settings.require_redis_url())
         writer = Writer(writing, ringer.ring, patience=PATIENCE)
         app.state.services = Services(
             settings=settings,
@@ -58,12 +60,20 @@ def create_app(settings: Settings) -> FastAPI:
             keys=key_cache(engine, seconds=settings.key_cache, patience=PATIENCE),
             doors=door_cache(engine, patience=PATIENCE),
             feeds=feeds,
+            waiters=waiters,
         )
         ringer.start()
         writer.start()
-        with before_stopping(feeds.close):
+        waiters.start()
+
+        def hurry() -> None:
+            feeds.close()
+            waiters.close()
+
+        with before_stopping(hurry):
             yield
         await feeds.stop()
+        await waiters.stop()
         await to_thread.run_sync(writer.stop, PATIENCE)
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()

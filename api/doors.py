@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine
 from api.timed_cache import TimedCache
 from db import projects
 from db.errors import NotFoundError
+from db.keys import Principal
 from db.projects import ProjectRow
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -33,6 +34,11 @@ def find_project(connection: Connection, tenant_id: int, name: str) -> ProjectRo
     if not NAME.fullmatch(name):
         raise NotFoundError(f"no project is named {name!r}")
     return projects.get(connection, tenant_id, name)
+
+
+def told(caller: Principal, project: ProjectRow, answers: int) -> bool:
+    """Whether the caller is told the score of a respondent with so many counted answers."""
+    return "gold" in caller.scopes or answers >= project.rules.score_answers
 
 
 def door_cache(engine: Engine, *, patience: float) -> TimedCache[tuple[int, str], Door]:

@@ -3,8 +3,11 @@
 FastAPI describes it in the OpenAPI document (`api.ingest_operation`) but has no part in serving it.
 """
 
+import asyncio
 import hashlib
 import re
+import uuid
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import msgspec
@@ -15,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from api import answers
+from api import answers, graded, preferences
 from api.access import admit, bearer
 from api.answers import Checked
 from api.body import compressed, inflate, media_type
@@ -24,7 +27,8 @@ from api.problems import Fault, ProblemError
 from api.services import Services
 from api.uids import new_uid
 from config.settings import Settings
-from db.batches import NewBatch
+from db.batches import Accepted, NewBatch
+from db.keys import Principal
 from db.models.batch import LANES
 from telemetry import logging, metrics
 
@@ -70,18 +74,24 @@ def route() -> Route:
         body = await request.body()
         plain, checked = await _look(body, gzipped, kind, door, services.settings, crowded)
         batch = _batch(checked, plain, kind, door, project, options, key)
-        with logging.bound(project=project, batch=batch.uid):
-            accepted = await services.writer.accept(batch)
-        if accepted.digest != batch.digest:
-            raise ProblemError(409, "The idempotency key was used with another body or other options.")
-        uid = str(batch.uid)
-        if accepted.reply == batch.reply:
-            metrics.ANSWERS_ACCEPTED.inc(batch.answers - len(batch.rejected))
-            metrics.ANSWERS_REJECTED.inc(len(batch.rejected))
-        else:
-            uid = msgspec.json.decode(accepted.reply, type=Reply).id
+        patience = _patience(request, principal, services.settings)
+        result = None
+        with _word(services, batch.uid, patience) as word:  # before the commit, so that none can be missed
+            with logging.bound(project=project, batch=batch.uid):
+                accepted = await services.writer.accept(batch)
+            uid = _accepted(batch, accepted)
+            if word is not None and uid == batch.uid:
+                result = await graded.within(services, principal, project, uid, word, patience)
+        if uid != batch.uid:
+            with _word(services, uid, patience) as word:
+                if word is not None:
+                    result = await graded.now(services, principal, project, uid)
+                    result = result or await graded.within(services, principal, project, uid, word, patience)
         headers = {"Location": f"/v1/projects/{project}/batches/{uid}", "Idempotency-Key": batch.idempotency_key}
-        return Response(accepted.reply, 202, headers, "application/json")
+        if result is None:
+            return Response(accepted.reply, 202, headers, "application/json")
+        headers["Preference-Applied"] = f"wait={patience}"
+        return Response(result, 200, headers, "application/json")
 
     return _Route(PATH, ingest, methods=["POST"])
 
@@ -110,6 +120,27 @@ async def _look(
         return plain, answers.check(plain, kind, door, limit=settings.max_answers)
 
     return await to_thread.run_sync(thoroughly, limiter=crowded)
+
+
+def _patience(request: Request, caller: Principal, settings: Settings) -> int:
+    """Seconds that the client would wait for grades; 0 for one that may not read them."""
+    wanted = preferences.wait(request.headers.getlist("prefer"))
+    return min(wanted, settings.wait_limit) if "read" in caller.scopes else 0
+
+
+def _word(services: Services, batch: uuid.UUID, patience: int) -> AbstractContextManager[asyncio.Event | None]:
+    return services.waiters.place(str(batch)) if patience else nullcontext()
+
+
+def _accepted(batch: NewBatch, accepted: Accepted) -> uuid.UUID:
+    """Under which id the batch is stored: its own, or that of the POST that it repeats."""
+    if accepted.digest != batch.digest:
+        raise ProblemError(409, "The idempotency key was used with another body or other options.")
+    if accepted.reply != batch.reply:
+        return uuid.UUID(msgspec.json.decode(accepted.reply, type=Reply).id)
+    metrics.ANSWERS_ACCEPTED.inc(batch.answers - len(batch.rejected))
+    metrics.ANSWERS_REJECTED.inc(len(batch.rejected))
+    return batch.uid
 
 
 def _options(query: QueryParams) -> _Options:

@@ -7,6 +7,7 @@ import msgspec
 
 from api.ingest import Reply
 from api.problems import Fault
+from api.schemas.graded import Graded
 from api.schemas.problem import problems
 from db.bodies import JSON, NDJSON, AnswerBody, BatchBody
 from db.models.batch import LANES
@@ -18,7 +19,8 @@ _EXAMPLE = {"answers": [{"challenge": "img-17", "respondent": "ada", "answer": "
 def schemas() -> Mapping[str, Any]:
     """The schemas the operation refers to."""
     _, components = msgspec.json.schema_components((AnswerBody, BatchBody, Fault, Reply), ref_template=_REFERENCE)
-    return components
+    graded = Graded.model_json_schema(ref_template=_REFERENCE.format(name="{model}"), mode="serialization")
+    return {**components, **graded.pop("$defs"), "Graded": graded}
 
 
 def operation(max_answers: int, max_body_bytes: int) -> Mapping[str, Any]:
@@ -56,6 +58,15 @@ def operation(max_answers: int, max_body_bytes: int) -> Mapping[str, Any]:
                 "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
             },
             {
+                "name": "Prefer",
+                "in": "header",
+                "description": (
+                    "`wait=N` (RFC 7240): 200 with grades and scores if they are ready within N seconds, else 202."
+                    " Needs the scope `read`."
+                ),
+                "schema": {"type": "string", "example": "wait=2"},
+            },
+            {
                 "name": "Content-Encoding",
                 "in": "header",
                 "schema": {"type": "string", "enum": ["identity", "gzip"]},
@@ -69,6 +80,11 @@ def operation(max_answers: int, max_body_bytes: int) -> Mapping[str, Any]:
             },
         },
         "responses": {
+            "200": {
+                "description": "Accepted and graded already; only with `Prefer: wait=N`.",
+                "headers": {"Location": header, "Idempotency-Key": header, "Preference-Applied": header},
+                "content": {JSON: {"schema": {"$ref": _REFERENCE.format(name="Graded")}}},
+            },
             "202": {
                 "description": "Accepted: safe in Postgres, to be graded.",
                 "headers": {"Location": header, "Idempotency-Key": header},

@@ -11,6 +11,7 @@ from api.doors import Door
 from api.feeds import Feeds
 from api.ringer import Ringer
 from api.timed_cache import TimedCache
+from api.waiters import Waiters
 from config.settings import Settings
 from db.keys import Principal
 
@@ -28,6 +29,7 @@ class Services:
     keys: TimedCache[bytes, Principal | None]
     doors: TimedCache[tuple[int, str], Door]
     feeds: Feeds
+    waiters: Waiters
 
 
 def _services(request: Request) -> Services:

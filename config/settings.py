@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = Field(None, description="Key that the CLI sends; unset: <home>/api-key.")
     max_answers: Count = Field(10_000, description="Answers in one POST, at most.")
     max_body_bytes: Count = Field(8 * 1024 * 1024, description="Bytes of one POST after decompression, at most.")
+    wait_limit: Count = Field(30, description="Seconds that a POST may wait for its grades (`Prefer: wait`), at most.")
     key_cache: Seconds = Field(5.0, le=5.0, description="How long a revoked API key may still be let in.")
 
     # Postgres

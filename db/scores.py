@@ -56,7 +56,6 @@ def write(connection: Connection, new: NewScores) -> None:
 class ScoreRow:
     """A score as clients see it."""
 
-    respondent_id: int
     respondent: str
     session: str
     answers: int
@@ -65,18 +64,20 @@ class ScoreRow:
     high: float
     total: int
     """Counted answers of the respondent by now, in all batches."""
+    place: int
+    """Of the score in its batch, from 1."""
 
 
 _PAGE = text("""
-SELECT s.respondent_id, r.key, s.session, s.answers, s.score, s.low, s.high, coalesce(t.answers, 0)
+SELECT r.key, s.session, s.answers, s.score, s.low, s.high, coalesce(t.answers, 0),
+       row_number() OVER (ORDER BY r.key, s.session) AS place
 FROM scores s JOIN respondents r ON r.id = s.respondent_id
 LEFT JOIN respondent_statistics t ON t.respondent_id = s.respondent_id
-WHERE s.batch_id = :batch AND (r.key, s.session) > (:respondent, :session)
-ORDER BY r.key, s.session LIMIT :limit
+WHERE s.batch_id = :batch ORDER BY place LIMIT :limit OFFSET :after
 """)
 
 
-def page(connection: Connection, batch_id: int, *, after: tuple[str, str], limit: int) -> list[ScoreRow]:
-    """Scores of a batch by respondent and session, those after a respondent's key and session."""
-    parameters = {"batch": batch_id, "respondent": after[0], "session": after[1], "limit": limit}
+def page(connection: Connection, batch_id: int, *, after: int, limit: int) -> list[ScoreRow]:
+    """Scores of a batch by respondent and session, those behind so many: they are as many as its answers, at most."""
+    parameters = {"batch": batch_id, "after": after, "limit": limit}
     return [ScoreRow(*row) for row in connection.execute(_PAGE, parameters)]

@@ -16,6 +16,8 @@ class Process:
 
     def wake(self, left: WorkLeft, *, force: bool = False) -> None:
         """Ring for the work that is left; to be called after the commit that left it."""
+        if left.graded:
+            self.publisher.tell(left.graded)
         for project_id, lane in left.doors:
             self.publisher.ring(project_id, lane, force=force)
         for project_id in left.regrades:

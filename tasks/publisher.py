@@ -1,6 +1,7 @@
 """Ringing: how everybody outside a task wakes the fleet. Sends by name; loads no task, no torch."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from kombu.exceptions import OperationalError
@@ -85,6 +86,13 @@ class Publisher:
             self._redis().delete(_doorbell(project_id, lane))
         except _FAILURES as error:
             self._failed(lane, error)
+
+    def tell(self, graded: Sequence[uuid.UUID]) -> None:
+        """Say which batches were graded to whoever waits for one at this moment; nobody else will ever hear it."""
+        try:
+            self._redis().publish(queues.GRADED, " ".join(map(str, graded)))
+        except _FAILURES as error:
+            self._drop(error)
 
     def ping(self) -> bool:
         """Whether Redis answers."""

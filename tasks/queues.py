@@ -20,6 +20,9 @@ NAMES = (LIVE, BULK, REFIT, MAINTENANCE)
 
 GRADE_TASK, REVISIT_TASK, REGRADE_TASK, REFIT_TASK, SWEEP_TASK = "grade", "revisit", "regrade", "refit", "sweep"
 
+GRADED = "touchstone:graded"
+"""Channel on which workers say which batches they have graded: ids between blanks. Not a queue: nothing is kept."""
+
 ROUTES = {REFIT_TASK: {"queue": REFIT}, SWEEP_TASK: {"queue": MAINTENANCE}}
 """`grade` is sent to the queue of its lane by whoever rings."""
 

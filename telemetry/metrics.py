@@ -20,6 +20,7 @@ ANSWERS_REJECTED = Counter("touchstone_answers_rejected", "Answers refused on ar
 FLUSH_BODIES = Histogram("touchstone_flush_bodies", "Batches in one group commit.", buckets=_BODIES)
 FLUSH_SECONDS = Histogram("touchstone_flush_seconds", "Time of one group commit.", buckets=_LATENCY)
 STREAMS = Gauge("touchstone_streams", "Streams of events that are open in this process.")
+WAITERS = Gauge("touchstone_waiters", "Requests that wait for grades in this process.")
 
 # The fleet
 DOORBELLS = Counter("touchstone_doorbells", "Doorbells: rung, coalesced or failed.", ["lane", "outcome"])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from consensus.answers import Answers
 from consensus.competence import vouched, weigh
+from consensus.concealment import Veiled
 from consensus.votes import pin
 from db import scores as score_rows
 from db import statistics as statistics_rows
@@ -88,7 +89,7 @@ def _weigh(
     new: Tensor,
     seat: Tensor,
     owner: Tensor,
-    veiled: revision.Veiled,
+    veiled: Veiled,
     locked: Locked,
     revised: Revised,
     device: torch.device,

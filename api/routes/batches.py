@@ -8,12 +8,13 @@ from sqlalchemy import Connection
 
 from api.access import Reader, ReaderOrSubmitter, Submitter
 from api.cursors import After, Limit, cut, decode
-from api.doors import find_project
+from api.doors import find_project, told
 from api.schemas.batch import Batch, Grade, Lane, State
 from api.schemas.page import Page
 from api.schemas.problem import problems
+from api.schemas.score import Score
 from api.services import Here
-from db import batches
+from db import batches, scores
 from db.projects import ProjectRow
 
 router = APIRouter(prefix="/v1/projects/{project}/batches", tags=["batches"])
@@ -87,6 +88,24 @@ def list_grades(
         rows = batches.grades(connection, row.id, after=decode(after, -1), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.position)
     return Page(items=[Grade.of(row, found) for row in shown], next=cursor)
+
+
+@router.get("/{batch}/scores", responses=problems(404))
+def list_scores(
+    services: Here,
+    caller: Reader,
+    project: str,
+    batch: uuid.UUID,
+    limit: Limit = 100,
+    after: After = None,
+) -> Page[Score]:
+    """One score for each respondent of a batch, or of a session of it, by respondent; none before it is graded."""
+    with services.engine.begin() as connection:
+        found = find_project(connection, caller.tenant_id, project)
+        row = batches.get(connection, found.id, batch)
+        rows = scores.page(connection, row.id, after=decode(after, 0), limit=limit + 1)
+    shown, cursor = cut(rows, limit, lambda row: row.place)
+    return Page(items=[Score.of(row, told=told(caller, found, row.total)) for row in shown], next=cursor)
 
 
 def _batch(connection: Connection, project: ProjectRow, uid: uuid.UUID) -> Batch:

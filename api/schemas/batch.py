@@ -71,7 +71,7 @@ class Grade(BaseModel):
     challenge: str | None
     respondent: str | None
     answer: str | None = Field(description="Null for a skip.")
-    skip: bool = Field(description='The respondent could not tell: `"answer": null`.')
+    skip: bool = Field(description="The respondent could not tell.")
     state: AnswerState
     grade: float | None = Field(description="Probability that the answer is right, as believed when it came.")
     outcome: Outcome | None = Field(description="The grade by the project's present thresholds.")
