@@ -17,8 +17,9 @@ from api.feeds import Feeds
 from api.gauges import Gauges
 from api.probes import Probe
 from api.problems import HANDLERS
+from api.questions import Questions
 from api.ringer import Ringer
-from api.routes import batches, events, gold, model_runs, projects, respondents, verdicts, versions
+from api.routes import batches, events, explanations, gold, model_runs, projects, respondents, verdicts, versions
 from api.routes.health import health_router
 from api.services import Services
 from api.waiters import Waiters
@@ -50,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         ringer = Ringer(Publisher(settings))
         feeds = Feeds(engine)
         waiters = Waiters(settings.require_redis_url())
+        questions = Questions(ringer, settings.require_redis_url())
         writer = Writer(writing, ringer.ring, patience=PATIENCE)
         app.state.services = Services(
             settings=settings,
@@ -61,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
             doors=door_cache(engine, patience=PATIENCE),
             feeds=feeds,
             waiters=waiters,
+            questions=questions,
         )
         ringer.start()
         writer.start()
@@ -74,6 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         await feeds.stop()
         await waiters.stop()
+        await questions.close()
         await to_thread.run_sync(writer.stop, PATIENCE)
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()
@@ -90,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.router.routes.insert(0, ingest.route())  # first: the hot path is matched before anything else is tried
-    for module in (projects, batches, verdicts, versions, events, respondents, model_runs, gold):
+    for module in (projects, batches, explanations, verdicts, versions, events, respondents, model_runs, gold):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))
     docs.mount(app)

@@ -15,10 +15,11 @@ class Doorbell(Protocol):
     def ring(self, project_id: int, lane: str) -> None: ...
     def ring_refit(self, project_id: int) -> None: ...
     def ring_regrade(self, project_id: int) -> None: ...
+    def ask_to_explain(self, project_id: int, challenge_id: int, reply: str, gold: bool, patience: float) -> None: ...
     def close(self) -> None: ...
 
 
-Ring = tuple[Callable[..., None], tuple[int | str, ...]]
+Ring = tuple[Callable[..., None], tuple[str | float, ...]]
 
 
 class Ringer:
@@ -47,6 +48,10 @@ class Ringer:
         """Ring for gold that has changed, soon."""
         self._ask(self._doorbell.ring_regrade, project_id)
 
+    def ask_to_explain(self, project_id: int, challenge_id: int, reply: str, gold: bool, patience: float) -> None:
+        """Ask for an explanation, now."""
+        self._ask(self._doorbell.ask_to_explain, project_id, challenge_id, reply, gold, patience)
+
     def stop(self, timeout: float) -> None:
         """Ring what was asked for, then end; blocks for `timeout` seconds at most."""
         with self._changed:
@@ -54,7 +59,7 @@ class Ringer:
             self._changed.notify()
         self._thread.join(timeout)
 
-    def _ask(self, ring: Callable[..., None], *door: int | str) -> None:
+    def _ask(self, ring: Callable[..., None], *door: str | float) -> None:
         with self._changed:
             self._asked.add((ring, door))
             self._changed.notify()

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 from api.commits import Writer
 from api.doors import Door
 from api.feeds import Feeds
+from api.questions import Questions
 from api.ringer import Ringer
 from api.timed_cache import TimedCache
 from api.waiters import Waiters
@@ -30,6 +31,7 @@ class Services:
     doors: TimedCache[tuple[int, str], Door]
     feeds: Feeds
     waiters: Waiters
+    questions: Questions
 
 
 def _services(request: Request) -> Services:

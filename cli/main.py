@@ -28,6 +28,7 @@ NOUNS = {
     "status": "What waits, what is graded, what is lost.",
     "export": "Write a project's verdicts or respondents.",
     "events": "Print every change of a project's verdicts, as they come.",
+    "explain": "Say why a verdict is what it is, and what it would take to change it.",
     "grade": "Grade a file offline, without servers.",
 }
 

@@ -5,7 +5,15 @@ from celery import Celery
 from config.settings import Settings
 from tasks import queues
 
-MODULES = ("tasks.grade", "tasks.revisit", "tasks.regrade", "tasks.refit", "tasks.sweep", "tasks.lifecycle")
+MODULES = (
+    "tasks.grade",
+    "tasks.revisit",
+    "tasks.regrade",
+    "tasks.explain",
+    "tasks.refit",
+    "tasks.sweep",
+    "tasks.lifecycle",
+)
 """Imported by workers when they start; whoever only publishes sends by name and never loads them."""
 
 

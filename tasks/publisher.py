@@ -80,6 +80,22 @@ class Publisher:
         except _FAILURES as error:
             self._failed(queues.BULK, error)
 
+    def ask_to_explain(self, project_id: int, challenge_id: int, reply: str, gold: bool, patience: float) -> None:
+        """Ask for an explanation that somebody waits for at the key `reply`, for so many seconds."""
+        arguments = {"project": project_id, "challenge": challenge_id, "reply": reply, "gold": gold}
+        try:
+            self._send(queues.EXPLAIN_TASK, arguments, queues.LIVE, expires=patience)
+        except _FAILURES as error:
+            self._failed(queues.LIVE, error)
+
+    def reply(self, key: str, document: bytes) -> None:
+        """Give an answer to whoever waits for it at a key; it is gone soon if nobody does."""
+        try:
+            with self._redis().pipeline() as pipeline:
+                pipeline.rpush(key, document).expire(key, queues.REPLY_SECONDS).execute()
+        except _FAILURES as error:
+            self._drop(error)
+
     def hear(self, project_id: int, lane: str) -> None:
         """Take the doorbell down: who rings from now on is not heard yet. The first act of whoever answers it."""
         try:
@@ -120,14 +136,14 @@ class Publisher:
             self._connection = self._app.connection_for_write()
         return self._connection.default_channel.client
 
-    def _send(self, task: str, arguments: dict[str, Any], queue: str) -> None:
+    def _send(self, task: str, arguments: dict[str, Any], queue: str, expires: float = queues.EXPIRES) -> None:
         self._redis()
         self._app.send_task(
             task,
             kwargs=arguments,
             queue=queue,
             connection=self._connection,
-            expires=queues.EXPIRES,
+            expires=expires,
             ignore_result=True,
             retry=False,
         )

@@ -1,15 +1,17 @@
 """Every queue, what travels on it, and who consumes it.
 
-| queue       | task             | sent by                           | consumed by                     | limit         |
-|-------------|------------------|-----------------------------------|---------------------------------|---------------|
-| live        | grade(project)   | API after a commit, sweep         | solo workers, slice by slice    | the lease     |
-| bulk        | grade(project)   | API after a commit, sweep         | the same solo workers           | the lease     |
-| bulk        | revisit(project) | grade when nothing waits, itself  | the same solo workers           | 50 ms a slice |
-| bulk        | regrade(project) | API after gold changed, sweep     | the same solo workers           | the lease     |
-| refit       | refit(project)   | API, sweep                        | prefork worker, 1 spawned child | `refit_limit` |
-| maintenance | sweep()          | beat, every `sweep_interval`      | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
+| queue       | task             | sent by                          | consumed by                     | limit         |
+|-------------|------------------|----------------------------------|---------------------------------|---------------|
+| live        | grade(project)   | API after a commit, sweep        | solo workers, slice by slice    | the lease     |
+| live        | explain(...)     | API, which waits for the reply   | the same solo workers           | 5 s to begin  |
+| bulk        | grade(project)   | API after a commit, sweep        | the same solo workers           | the lease     |
+| bulk        | revisit(project) | grade when nothing waits, itself | the same solo workers           | 50 ms a slice |
+| bulk        | regrade(project) | API after gold changed, sweep    | the same solo workers           | the lease     |
+| refit       | refit(project)   | API, sweep                       | prefork worker, 1 spawned child | `refit_limit` |
+| maintenance | sweep()          | beat, every `sweep_interval`     | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
 
 A message is a doorbell: it says where to look, never what to do. Losing one costs the time until the next sweep.
+`explain` alone is a question, with the key at which its reply is waited for; losing it costs whoever asked another try.
 """
 
 from kombu.entity import Queue
@@ -19,6 +21,7 @@ LANES = (LIVE, BULK)
 NAMES = (LIVE, BULK, REFIT, MAINTENANCE)
 
 GRADE_TASK, REVISIT_TASK, REGRADE_TASK, REFIT_TASK, SWEEP_TASK = "grade", "revisit", "regrade", "refit", "sweep"
+EXPLAIN_TASK = "explain"
 
 GRADED = "touchstone:graded"
 """Channel on which workers say which batches they have graded: ids between blanks. Not a queue: nothing is kept."""
@@ -31,6 +34,9 @@ EXPIRES = 60
 
 REVISIT_PAUSE_MS = 5000
 """Milliseconds between the last slice of revisits of a project and the next first one, at least."""
+
+REPLY_SECONDS = 30
+"""Seconds that a reply is kept for whoever asked."""
 
 SWEEP_LIMIT = 60
 """Hard time limit of one sweep, seconds."""

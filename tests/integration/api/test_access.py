@@ -25,6 +25,8 @@ SCOPES: dict[tuple[str, str], set[str]] = {
     ("post", "/v1/projects/{project}/batches/{batch}/retry"): {"submit"},
     ("get", "/v1/projects/{project}/batches/{batch}/grades"): {"read"},
     ("get", "/v1/projects/{project}/challenges/{challenge}"): {"read"},
+    ("get", "/v1/projects/{project}/challenges/{challenge}/explain"): {"read"},
+    ("get", "/v1/projects/{project}/explanations/{challenge}"): {"read"},
     ("get", "/v1/projects/{project}/verdicts"): {"read"},
     ("get", "/v1/projects/{project}/versions/{challenge}"): {"read"},
     ("get", "/v1/projects/{project}/verdicts/{version}/{challenge}"): {"read"},

@@ -25,6 +25,9 @@ class SlowBell:
     def ring_regrade(self, project_id: int) -> None:
         self.rung.append((project_id, "regrade"))
 
+    def ask_to_explain(self, project_id: int, challenge_id: int, reply: str, gold: bool, patience: float) -> None:
+        self.rung.append((project_id, f"{challenge_id} {reply} {gold} {patience}"))
+
     def close(self) -> None:
         self.closed = True
 

@@ -63,6 +63,7 @@ def test_every_task_travels_on_a_queue_that_somebody_consumes(app: Celery) -> No
         queues.GRADE_TASK,
         queues.REVISIT_TASK,
         queues.REGRADE_TASK,
+        queues.EXPLAIN_TASK,
         queues.REFIT_TASK,
         queues.SWEEP_TASK,
     }
