@@ -10,6 +10,7 @@ from api.questions import PATIENCE, TENANT_WAITING
 from cli.stack.server import Server
 from db.models import Project
 from tests.factories.challenge import ChallengeFactory, ConsensusFactory
+from tests.integration.api.test_outages import hanging, stopped
 
 Rows = scoped_session[Session]
 
@@ -55,14 +56,20 @@ def test_a_fleet_that_does_not_answer_is_not_waited_for_for_ever_or_by_many(
     assert 1 <= len(refused) <= 4
 
 
+def test_a_hanging_redis_hangs_no_explanation(
+    client: httpx.Client, project: str, session: Rows, valkey: Server
+) -> None:
+    add(session, "c")
+    with hanging(valkey):
+        assert client.get(f"{project}/explanations/c", timeout=3 * PATIENCE).status_code == 503
+        assert client.get(f"{project}/challenges/c").status_code == 200
+
+
 def test_without_redis_there_is_no_explanation_but_a_verdict(
     client: httpx.Client, project: str, session: Rows, valkey: Server
 ) -> None:
     add(session, "c")
-    valkey.stop()
-    try:
+    with stopped(valkey):
         reply = client.get(f"{project}/challenges/c/explain", timeout=10)
         assert (reply.status_code, reply.headers["Content-Type"]) == (503, "application/problem+json")
         assert client.get(f"{project}/challenges/c").status_code == 200
-    finally:
-        valkey.start()
