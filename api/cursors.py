@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from fastapi import Query
@@ -16,13 +16,16 @@ After = Annotated[str | None, Query(description="The `next` of the page before."
 Ranked = tuple[float, int]
 """A place among equals: what rows are ordered by, and the id that tells apart those that have it in common."""
 
-Place = TypeVar("Place", int, str, Ranked)
+Named = tuple[str, str]
+"""A place among names, and among names within one of them."""
+
+Place = TypeVar("Place", int, str, Ranked, Named)
 Row = TypeVar("Row")
 
 _LARGEST = 2**63 - 1
 
 
-def encode(place: int | str | Ranked) -> str:
+def encode(place: int | str | Ranked | Named) -> str:
     """The cursor of a place."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
@@ -37,7 +40,7 @@ def decode(cursor: str | None, start: Place) -> Place:
         return start
     try:
         text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place: Place = msgspec.json.decode(text, type=Ranked if isinstance(start, tuple) else type(start))
+        place: Place = msgspec.json.decode(text, type=_type(start))
     except (msgspec.MsgspecError, UnicodeError, binascii.Error, ValueError):
         raise _unknown() from None
     for part in place if isinstance(place, tuple) else (place,):
@@ -56,6 +59,11 @@ def cut(
     if len(rows) <= limit:
         return rows, None if end is None else encode(end)
     return rows[:limit], encode(place(rows[limit - 1]))
+
+
+def _type(place: object) -> Any:
+    """What msgspec is to make of a cursor of such a place."""
+    return tuple[tuple(map(type, place))] if isinstance(place, tuple) else type(place)  # type: ignore[misc]
 
 
 def _unknown() -> ProblemError:

@@ -39,7 +39,7 @@ async def now(services: Services, caller: Principal, project: str, batch: uuid.U
             if row.state != "graded":
                 return None
             grades = batches.grades(connection, row.id, after=-1, limit=row.answers)
-            judged = scores.page(connection, row.id, after=0, limit=row.answers)
+            judged = scores.page(connection, row.id, after=scores.START, limit=row.answers)
         graded = Graded(
             batch=Batch.of(row, found.name),
             grades=[Grade.of(grade, found) for grade in grades],

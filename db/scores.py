@@ -64,20 +64,23 @@ class ScoreRow:
     high: float
     total: int
     """Counted answers of the respondent by now, in all batches."""
-    place: int
-    """Of the score in its batch, from 1."""
 
 
 _PAGE = text("""
-SELECT r.key, s.session, s.answers, s.score, s.low, s.high, coalesce(t.answers, 0),
-       row_number() OVER (ORDER BY r.key, s.session) AS place
+SELECT r.key, s.session, s.answers, s.score, s.low, s.high, coalesce(t.answers, 0)
 FROM scores s JOIN respondents r ON r.id = s.respondent_id
 LEFT JOIN respondent_statistics t ON t.respondent_id = s.respondent_id
-WHERE s.batch_id = :batch ORDER BY place LIMIT :limit OFFSET :after
+WHERE s.batch_id = :batch AND (r.key, s.session COLLATE "C") > (:respondent, :session)
+ORDER BY r.key, s.session COLLATE "C" LIMIT :limit
 """)
 
 
-def page(connection: Connection, batch_id: int, *, after: int, limit: int) -> list[ScoreRow]:
-    """Scores of a batch by respondent and session, those behind so many: they are as many as its answers, at most."""
-    parameters = {"batch": batch_id, "after": after, "limit": limit}
+START = ("", "")
+"""Before the first respondent's first session."""
+
+
+def page(connection: Connection, batch_id: int, *, after: tuple[str, str], limit: int) -> list[ScoreRow]:
+    """Scores of a batch in the order of respondents' and sessions' bytes, those behind a respondent's session."""
+    respondent, session = after
+    parameters = {"batch": batch_id, "respondent": respondent, "session": session, "limit": limit}
     return [ScoreRow(*row) for row in connection.execute(_PAGE, parameters)]

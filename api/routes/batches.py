@@ -103,8 +103,8 @@ def list_scores(
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
         row = batches.get(connection, found.id, batch)
-        rows = scores.page(connection, row.id, after=decode(after, 0), limit=limit + 1)
-    shown, cursor = cut(rows, limit, lambda row: row.place)
+        rows = scores.page(connection, row.id, after=decode(after, scores.START), limit=limit + 1)
+    shown, cursor = cut(rows, limit, lambda row: (row.respondent, row.session))
     return Page(items=[Score.of(row, told=told(caller, found, row.total)) for row in shown], next=cursor)
 
 

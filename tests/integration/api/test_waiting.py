@@ -10,6 +10,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, text
 
+from api.cursors import encode
 from cli.stack.server import Server
 from config.settings import Settings
 from tasks.process import Process
@@ -81,19 +82,28 @@ def test_grades_and_scores_come_in_the_reply(
 
 def test_pages_of_scores_and_who_is_told_them(call: Call, project: str, settings: Settings, engine: Engine) -> None:
     answers = [{"challenge": f"c{n}", "respondent": f"r{min(n, 3)}", "answer": "a"} for n in range(30)]
+    answers += [
+        {"challenge": f"c{n}", "respondent": "r3", "answer": "a", "session": "é Z"[n % 3]} for n in range(40, 50)
+    ]
     with working(settings, engine, telling=True):
         reply = call().post(f"{project}/batches", json={"answers": answers}, headers={"Prefer": "wait=2"})
     assert reply.status_code == 200
     outsider = call("acme", "read")
-    path, cursor = f"{reply.headers['Location']}/scores", None
-    seen: list[dict[str, object]] = []
-    for _ in range(2):
-        page = outsider.get(path, params={"limit": 2} | ({"after": cursor} if cursor else {})).json()
-        seen, cursor = seen + page["items"], page["next"]
-    assert cursor is None
-    assert [score["respondent"] for score in seen] == ["r0", "r1", "r2", "r3"]
-    assert [score["score"] is None for score in seen] == [True, True, True, False]
+    path = f"{reply.headers['Location']}/scores"
+    for limit in (1, 2, 7):
+        cursor = None
+        seen: list[dict[str, object]] = []
+        while cursor or not seen:
+            page = outsider.get(path, params={"limit": limit} | ({"after": cursor} if cursor else {})).json()
+            seen, cursor = seen + page["items"], page["next"]
+        assert [(score["respondent"], score["session"]) for score in seen] == [
+            *((f"r{n}", None) for n in range(4)),
+            *(("r3", session) for session in (" ", "Z", "é")),
+        ]
+        assert [score["score"] is None for score in seen] == [True] * 3 + [False] * 4
     assert None not in [score["score"] for score in call().get(path).json()["items"]]
+    wrong = outsider.get(path, params={"after": encode(7)})
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/query/after")
 
 
 def test_without_a_worker_the_reply_is_as_ever(client: httpx.Client, project: str) -> None:

@@ -29,6 +29,18 @@ def test_a_place_among_equals_leads_back(value: float, number: int) -> None:
     assert decode(encode((value, number)), (0.0, 0)) == (value, number)
 
 
+@settings(derandomize=True)
+@given(_keys, _keys)
+def test_a_place_among_names_leads_back(key: str, session: str) -> None:
+    assert decode(encode((key, session)), ("", "")) == (key, session)
+
+
+@pytest.mark.parametrize("cursor", ['"x"', '["x"]', '["x",1]', '["x","y","z"]', '["x","\\u0000"]'])
+def test_what_is_no_place_among_names_is_refused(cursor: str) -> None:
+    with pytest.raises(ProblemError):
+        decode(written(cursor), ("", ""))
+
+
 @pytest.mark.parametrize("cursor", [written("1"), written("[1]"), written('["x",1]'), written(f"[1.0,{2**63}]")])
 def test_what_is_no_place_among_equals_is_refused(cursor: str) -> None:
     with pytest.raises(ProblemError):
