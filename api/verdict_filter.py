@@ -18,6 +18,7 @@ def _aware(moment: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(_aware)]
 Share = Annotated[float | None, Query(ge=0, le=1)]
+Answers = Annotated[int | None, Query(ge=0, le=2**31 - 1, description="Answers that count, skips left out.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class _Asked:
     updated_after: Annotated[Moment | None, Query(description="UTC where it names no zone.")] = None
     updated_before: Annotated[Moment | None, Query(description="UTC where it names no zone.")] = None
     min_version: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None
+    min_answers: Answers = None
+    max_answers: Answers = None
 
     def among(self, classes: Sequence[str]) -> VerdictFilter:
         """The filter of a project with these classes.
@@ -48,6 +51,8 @@ class _Asked:
             updated_after=self.updated_after,
             updated_before=self.updated_before,
             min_version=self.min_version,
+            min_answers=self.min_answers,
+            max_answers=self.max_answers,
         )
 
 

@@ -35,6 +35,8 @@ _MAY_SAY = {
         "updated_after",
         "updated_before",
         "min_version",
+        "min_answers",
+        "max_answers",
     },
     "respondents": {"min_answers", "max_answers", "min_accuracy", "max_accuracy", "order"},
 }

@@ -44,6 +44,8 @@ class VerdictFilter:
     updated_after: datetime | None = None
     updated_before: datetime | None = None
     min_version: int | None = None
+    min_answers: int | None = None
+    max_answers: int | None = None
 
     def given(self) -> dict[str, object]:
         """The fields that say something."""
@@ -61,6 +63,8 @@ _CONDITIONS = {
     "updated_after": "c.updated_at > :updated_after",
     "updated_before": "c.updated_at < :updated_before",
     "min_version": "c.version >= :min_version",
+    "min_answers": "c.answers >= :min_answers",
+    "max_answers": "c.answers <= :max_answers",
 }
 _SHOWN = "c.answers + c.skips > 0"
 _COLUMNS = (
@@ -89,9 +93,17 @@ def get(connection: Connection, project_id: int, challenge: str) -> VerdictRow:
 
 
 def page(
-    connection: Connection, project_id: int, *, after: str, limit: int, only: VerdictFilter = ALL
+    connection: Connection,
+    project_id: int,
+    *,
+    after: str,
+    limit: int,
+    only: VerdictFilter = ALL,
+    unanswered: bool = False,
 ) -> tuple[list[VerdictRow], str | None]:
     """Verdicts in the order of their challenges' key bytes, behind the key `after`.
+
+    `unanswered`: challenges without a graded answer, too. Almost all of these are gold that nobody has met yet.
 
     The second is the key up to which was searched, when the search stopped before the project's last challenge: what
     matches may be behind it, even if fewer than `limit` were found.
@@ -104,7 +116,7 @@ def page(
     parameters["end"] = end = connection.execute(searched, parameters).scalar() if only.given() else None
     query = text(
         f"SELECT {_COLUMNS} FROM {_LOOKED_UP} WHERE ch.project_id = :project AND ch.key > :after"
-        f" AND {_conditions(only)} {'AND ch.key <= :end' if end is not None else ''} ORDER BY ch.key LIMIT :limit"
+        f" AND {_conditions(only, unanswered=unanswered)} {'AND ch.key <= :end' if end is not None else ''} ORDER BY ch.key LIMIT :limit"
     )
     return [VerdictRow(*row) for row in connection.execute(query, parameters)], end
 
@@ -129,5 +141,5 @@ def stream(
             yield [VerdictRow(*row) for row in rows]
 
 
-def _conditions(only: VerdictFilter) -> str:
-    return " AND ".join([_SHOWN, *(_CONDITIONS[name] for name in only.given())])
+def _conditions(only: VerdictFilter, *, unanswered: bool = False) -> str:
+    return " AND ".join(["true" if unanswered else _SHOWN, *(_CONDITIONS[name] for name in only.given())])

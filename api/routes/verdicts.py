@@ -10,6 +10,7 @@ from api.cursors import After, Limit, cut, decode
 from api.doors import find_project
 from api.exports import STREAMS, export
 from api.formats import asked_for
+from api.schemas.challenge import Challenge
 from api.schemas.page import Page
 from api.schemas.problem import problems
 from api.schemas.verdict import Verdict, verdict_table
@@ -22,6 +23,29 @@ from db.current_verdicts import VerdictRow
 from db.errors import NotFoundError
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["verdicts"])
+
+
+@router.get("/challenges", responses=problems(404))
+def list_challenges(
+    services: Here, caller: Reader, project: str, asked: Asked, limit: Limit = 100, after: After = None
+) -> Page[Challenge]:
+    """Challenges by key, and how far each has come: which need more answers, say, by `status=open`.
+
+    Those without a graded answer are listed for keys with the scope `gold` alone: gold is what they mostly are. With a
+    filter, a page may hold fewer than `limit`, even none, though more follow: `next` tells.
+    """
+    with services.engine.begin() as connection:
+        found = find_project(connection, caller.tenant_id, project)
+        rows, end = current_verdicts.page(
+            connection,
+            found.id,
+            after=decode(after, ""),
+            limit=limit + 1,
+            only=asked.among(found.classes),
+            unanswered="gold" in caller.scopes,
+        )
+    shown, cursor = cut(rows, limit, lambda row: row.challenge, end=end)
+    return Page(items=[Challenge.of(row, found.classes) for row in shown], next=cursor)
 
 
 @router.get("/challenges/{challenge:path}", responses=problems(404))

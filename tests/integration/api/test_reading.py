@@ -147,13 +147,43 @@ def test_verdicts_are_filtered(client: httpx.Client, project: str, session: Rows
         "updated_after=2020-02-02T00:00:00%2B01:00": "abcd",
         "min_version=2": "ac",
         "status=open&min_version=3": "",
+        "max_answers=0": "d",
+        "min_answers=1&max_answers=1": "abc",
     }
     for query, keys in expected.items():
         page = client.get(f"{project}/verdicts?{query}").json()
         assert (query, [item["challenge"] for item in page["items"]], page["next"]) == (query, list(keys), None)
+        counted = client.get(f"{project}/challenges?{query}").json()
+        assert (query, [item["challenge"] for item in counted["items"]]) == (query, list(keys))
         exported = client.get(f"{project}/verdicts?{query}", headers=PARQUET)
         assert parquet.read_table(io.BytesIO(exported.content))["challenge"].to_pylist() == list(keys)
         assert exported.headers["Touchstone-Rows"] == str(len(keys))
+
+
+def test_challenges_show_how_far_they_have_come(call: Call, project: str, session: Rows) -> None:
+    row = only_project(session)
+    for key, fields in (("a", {"status": "settled", "version": 3, "skips": 2}), ("b", {}), ("c", {"answers": 0})):
+        ConsensusFactory.create(challenge=ChallengeFactory.create(project=row, key=key), **fields)
+    session.commit()
+    plain, golden = call("acme", "read"), call("acme", "read", "gold")
+    first = plain.get(f"{project}/challenges?limit=1").json()
+    (shown,) = first["items"]
+    assert shown | {"updated_at": ""} == {
+        "challenge": "a",
+        "status": "settled",
+        "answers": 1,
+        "skips": 2,
+        "answer": "a",
+        "confidence": 0.75,
+        "version": 3,
+        "updated_at": "",
+    }
+    second = plain.get(f"{project}/challenges", params={"after": first["next"]}).json()
+    assert ([item["challenge"] for item in second["items"]], second["next"]) == (["b"], None)
+    for query, keys in (("", "abc"), ("?max_answers=0", "c"), ("?min_answers=1", "ab")):
+        listed = golden.get(f"{project}/challenges{query}").json()["items"]
+        assert [item["challenge"] for item in listed] == list(keys)
+    assert plain.get(f"{project}/challenges?max_answers=0").json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize(
