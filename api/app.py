@@ -19,7 +19,18 @@ from api.probes import Probe
 from api.problems import HANDLERS
 from api.questions import Questions
 from api.ringer import Ringer
-from api.routes import batches, events, explanations, gold, model_runs, projects, respondents, verdicts, versions
+from api.routes import (
+    batches,
+    events,
+    explanations,
+    gold,
+    grades,
+    model_runs,
+    projects,
+    respondents,
+    verdicts,
+    versions,
+)
 from api.routes.health import health_router
 from api.services import Services
 from api.waiters import Waiters
@@ -94,7 +105,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.router.routes.insert(0, ingest.route())  # first: the hot path is matched before anything else is tried
-    for module in (projects, batches, explanations, verdicts, versions, events, respondents, model_runs, gold):
+    for module in (projects, batches, grades, explanations, verdicts, versions, events, respondents, model_runs, gold):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))
     docs.mount(app)

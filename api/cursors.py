@@ -19,13 +19,16 @@ Ranked = tuple[float, int]
 Named = tuple[str, str]
 """A place among names, and among names within one of them."""
 
-Place = TypeVar("Place", int, str, Ranked, Named)
+Numbered = tuple[int, int]
+"""A place among numbers, and among numbers within one of them."""
+
+Place = TypeVar("Place", int, str, Ranked, Named, Numbered)
 Row = TypeVar("Row")
 
 _LARGEST = 2**63 - 1
 
 
-def encode(place: int | str | Ranked | Named) -> str:
+def encode(place: int | str | Ranked | Named | Numbered) -> str:
     """The cursor of a place."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 

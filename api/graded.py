@@ -8,11 +8,12 @@ from anyio import to_thread
 
 from api.doors import find_project, told
 from api.outages import is_outage
-from api.schemas.batch import Batch, Grade
+from api.schemas.batch import Batch
+from api.schemas.grade import Grade
 from api.schemas.graded import Graded
 from api.schemas.score import Score
 from api.services import Services
-from db import batches, scores
+from db import batches, grades, scores
 from db.keys import Principal
 
 PATIENCE = 5.0
@@ -38,11 +39,11 @@ async def now(services: Services, caller: Principal, project: str, batch: uuid.U
             row = batches.get(connection, found.id, batch)
             if row.state != "graded":
                 return None
-            grades = batches.grades(connection, row.id, after=-1, limit=row.answers)
+            given = grades.of_batch(connection, row.id, after=-1, limit=row.answers)
             judged = scores.page(connection, row.id, after=scores.START, limit=row.answers)
         graded = Graded(
             batch=Batch.of(row, found.name),
-            grades=[Grade.of(grade, found) for grade in grades],
+            grades=[Grade.of(grade, found) for grade in given],
             scores=[Score.of(score, told=told(caller, found, score.total)) for score in judged],
         )
         return graded.model_dump_json().encode()

@@ -1,4 +1,4 @@
-"""`touchstone export`: a project's verdicts or respondents as a file."""
+"""`touchstone export`: a project's verdicts, respondents or grades as a file."""
 
 import os
 import sys
@@ -20,12 +20,13 @@ from cli.client import connect, project_path
 from cli.errors import CliError
 from config.settings import load
 
-What = Literal["verdicts", "respondents"]
+What = Literal["verdicts", "respondents", "grades"]
 MEDIA_TYPES = {form.extension: form.media_type for form in FORMATS}
 Moments = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
 
 _VERDICTS = "Verdicts"
 _RESPONDENTS = "Respondents"
+_GRADES = "Grades"
 _MAY_SAY = {
     "verdicts": {
         "status",
@@ -39,6 +40,7 @@ _MAY_SAY = {
         "max_answers",
     },
     "respondents": {"min_answers", "max_answers", "min_accuracy", "max_accuracy", "order"},
+    "grades": {"accepted_after", "accepted_before"},
 }
 
 
@@ -61,8 +63,10 @@ def export(
     order: Annotated[
         str | None, typer.Option(help="key, accuracy, answers; -accuracy, -answers.", rich_help_panel=_RESPONDENTS)
     ] = None,
+    accepted_after: Annotated[datetime | None, typer.Option(formats=Moments, rich_help_panel=_GRADES)] = None,
+    accepted_before: Annotated[datetime | None, typer.Option(formats=Moments, rich_help_panel=_GRADES)] = None,
 ) -> None:
-    """Write the current verdicts by challenge, or the respondents, as they come from the API."""
+    """Write the current verdicts by challenge, the respondents, or the grades of all answers, as the API gives them."""
     given: dict[str, str | int | float | list[str] | None] = {
         "status": status or None,
         "answer": answer,
@@ -76,6 +80,8 @@ def export(
         "min_accuracy": min_accuracy,
         "max_accuracy": max_accuracy,
         "order": order,
+        "accepted_after": None if accepted_after is None else accepted_after.isoformat(),
+        "accepted_before": None if accepted_before is None else accepted_before.isoformat(),
     }
     if strange := [name for name, value in given.items() if value is not None and name not in _MAY_SAY[what]]:
         raise CliError(f"--{strange[0].replace('_', '-')} says nothing of {what}")

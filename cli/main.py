@@ -26,7 +26,7 @@ NOUNS = {
     "refit": "Fit a project's model on all its answers.",
     "batch": "Batches: list, show, retry, cancel.",
     "status": "What waits, what is graded, what is lost.",
-    "export": "Write a project's verdicts or respondents.",
+    "export": "Write a project's verdicts, respondents or grades.",
     "events": "Print every change of a project's verdicts, as they come.",
     "explain": "Say why a verdict is what it is, and what it would take to change it.",
     "grade": "Grade a file offline, without servers.",

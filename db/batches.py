@@ -215,42 +215,6 @@ def retry(connection: Connection, project_id: int, uid: uuid.UUID) -> None:
     connection.execute(_REVIVE, {"uid": uid})
 
 
-@dataclass(frozen=True, slots=True)
-class GradeRow:
-    """One answer of a batch and what became of it."""
-
-    position: int
-    challenge: str | None
-    respondent: str | None
-    choice: int | None
-    state: str
-    grade: float | None
-    """As it was given when the answer came."""
-    current: float | None
-    """As the challenge's consensus has it now."""
-    reason: str | None
-
-
-_GRADES = text("""
-SELECT a.position, c.key AS challenge, r.key AS respondent, a.choice,
-       CASE WHEN a.counted THEN 'graded' ELSE 'superseded' END AS state, a.grade,
-       CASE WHEN a.choice >= 0 THEN now.posterior[a.choice + 1] END AS current, NULL AS reason
-FROM answers a JOIN challenges c ON c.id = a.challenge_id JOIN respondents r ON r.id = a.respondent_id
-LEFT JOIN consensus now ON now.challenge_id = a.challenge_id
-WHERE a.batch_id = :batch AND a.position > :after
-UNION ALL
-SELECT position, NULL, NULL, NULL, state, NULL, NULL, reason
-FROM failures WHERE batch_id = :batch AND position > :after
-ORDER BY position LIMIT :limit
-""")
-
-
-def grades(connection: Connection, batch_id: int, *, after: int, limit: int) -> list[GradeRow]:
-    """The answers of a batch by position, those after `after`; waiting ones have no row yet."""
-    parameters = {"batch": batch_id, "after": after, "limit": limit}
-    return [GradeRow(*row) for row in connection.execute(_GRADES, parameters)]
-
-
 def _lock(connection: Connection, project_id: int, uid: uuid.UUID) -> str:
     query = text("SELECT state FROM batches WHERE project_id = :project AND uid = :uid FOR UPDATE")
     state: str | None = connection.execute(query, {"project": project_id, "uid": uid}).scalar_one_or_none()

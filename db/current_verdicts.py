@@ -114,9 +114,10 @@ def page(
         " OFFSET :searched - 1 LIMIT 1"
     )
     parameters["end"] = end = connection.execute(searched, parameters).scalar() if only.given() else None
+    conditions = _conditions(only, unanswered=unanswered)
     query = text(
         f"SELECT {_COLUMNS} FROM {_LOOKED_UP} WHERE ch.project_id = :project AND ch.key > :after"
-        f" AND {_conditions(only, unanswered=unanswered)} {'AND ch.key <= :end' if end is not None else ''} ORDER BY ch.key LIMIT :limit"
+        f" AND {conditions} {'AND ch.key <= :end' if end is not None else ''} ORDER BY ch.key LIMIT :limit"
     )
     return [VerdictRow(*row) for row in connection.execute(query, parameters)], end
 

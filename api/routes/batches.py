@@ -9,12 +9,13 @@ from sqlalchemy import Connection
 from api.access import Reader, ReaderOrSubmitter, Submitter
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project, told
-from api.schemas.batch import Batch, Grade, Lane, State
+from api.schemas.batch import Batch, Lane, State
+from api.schemas.grade import Grade
 from api.schemas.page import Page
 from api.schemas.problem import problems
 from api.schemas.score import Score
 from api.services import Here
-from db import batches, scores
+from db import batches, grades, scores
 from db.projects import ProjectRow
 
 router = APIRouter(prefix="/v1/projects/{project}/batches", tags=["batches"])
@@ -85,7 +86,7 @@ def list_grades(
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
         row = batches.get(connection, found.id, batch)
-        rows = batches.grades(connection, row.id, after=decode(after, -1), limit=limit + 1)
+        rows = grades.of_batch(connection, row.id, after=decode(after, -1), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.position)
     return Page(items=[Grade.of(row, found) for row in shown], next=cursor)
 

@@ -1,20 +1,15 @@
-"""Batches and their grades on the wire."""
+"""Batches on the wire."""
 
 import uuid
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from db.batches import BatchRow, GradeRow
-from db.models.answer import SKIP
-from db.projects import ProjectRow
+from db.batches import BatchRow
 
 Lane = Literal["live", "bulk"]
 State = Literal["waiting", "claimed", "graded", "dead", "cancelled"]
-AnswerState = Literal["graded", "superseded", "rejected", "dead"]
-Outcome = Literal["pass", "fail", "undecided"]
 
 
 class Counts(BaseModel):
@@ -62,50 +57,3 @@ class Batch(BaseModel):
                 "idempotency_key": row.idempotency_key,
             }
         )
-
-
-class Grade(BaseModel):
-    """What became of one answer."""
-
-    position: int = Field(description="Index of the answer in its batch.")
-    challenge: str | None
-    respondent: str | None
-    answer: str | None = Field(description="Null for a skip.")
-    skip: bool = Field(description="The respondent could not tell.")
-    state: AnswerState
-    grade: float | None = Field(description="Probability that the answer is right, as believed when it came.")
-    outcome: Outcome | None = Field(description="The grade by the project's present thresholds.")
-    current_grade: float | None = Field(description="The same probability, as the consensus has it now.")
-    current_outcome: Outcome | None
-    reason: str | None
-
-    @classmethod
-    def of(cls, row: GradeRow, project: ProjectRow) -> Self:
-        return cls.model_validate(
-            {
-                "position": row.position,
-                "challenge": row.challenge,
-                "respondent": row.respondent,
-                "answer": _class(row.choice, project.classes),
-                "skip": row.choice == SKIP,
-                "state": row.state,
-                "grade": row.grade,
-                "outcome": outcome(row.grade, project.fail_threshold, project.pass_threshold),
-                "current_grade": row.current,
-                "current_outcome": outcome(row.current, project.fail_threshold, project.pass_threshold),
-                "reason": row.reason,
-            }
-        )
-
-
-def outcome(grade: float | None, fail: float, passing: float) -> Outcome | None:
-    """What a grade means under a project's thresholds."""
-    if grade is None:
-        return None
-    if grade >= passing:
-        return "pass"
-    return "fail" if grade <= fail else "undecided"
-
-
-def _class(code: int | None, classes: Sequence[str]) -> str | None:
-    return None if code is None or code == SKIP else classes[code]

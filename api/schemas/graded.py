@@ -2,7 +2,8 @@
 
 from pydantic import BaseModel
 
-from api.schemas.batch import Batch, Grade
+from api.schemas.batch import Batch
+from api.schemas.grade import Grade
 from api.schemas.score import Score
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pyarrow import parquet
 from sqlalchemy import Engine
 
 from db import gold as gold_rows
@@ -28,6 +29,7 @@ from tests.waiting import until
 
 PAIRS = 4
 OPTIONS = ("no", "yes")
+UNMET = "gold-that-nobody-answered"
 KNOWN = {f"g{pair}": OPTIONS[pair % 2] for pair in range(PAIRS)}
 PLAIN = {"/livez", "/readyz", "/metrics"}
 INCIDENTAL = {"position", "cursor", "at", "id", "next", "idempotency_key", "input_digest"}
@@ -62,7 +64,7 @@ def test_no_field_of_any_reply_tells_gold_from_its_match(
 ) -> None:
     background = [{"challenge": f"c{number}", "answer": OPTIONS[(number + 1) % 2]} for number in range(0, 20, 3)]
     gold = [*background, *({"challenge": key, "answer": answer} for key, answer in KNOWN.items())]
-    api.post("/projects/quiz/gold", json=gold).raise_for_status()
+    api.post("/projects/quiz/gold", json=[*gold, {"challenge": UNMET, "answer": "yes"}]).raise_for_status()
     fleet.worker()
     fleet.worker("refit")
     for batch in crowd:
@@ -108,6 +110,7 @@ def refit(attacker: httpx.Client) -> None:
 
 def unchanged_by_exchange(attacker: httpx.Client) -> None:
     seen = Counter(chain.from_iterable(map(entries, everything(attacker))))
+    assert not any(UNMET in entry for entry in seen)
     assert sum(_PAIRED.search(entry) is not None for entry in seen) >= 4 * PAIRS
     exchanged = Counter(_PAIRED.sub(_other, entry) for entry in seen.elements())
     assert sorted(seen - exchanged) == []
@@ -167,6 +170,9 @@ def everything(attacker: httpx.Client) -> Iterator[Any]:
                 elif media_type == "text/csv":
                     text = attacker.get(url, headers={"Accept": media_type}).text
                     yield {"items": list(csv.DictReader(io.StringIO(text)))}
+                elif media_type == "application/vnd.apache.parquet":
+                    content = attacker.get(url, headers={"Accept": media_type}).content
+                    yield {"items": parquet.read_table(io.BytesIO(content)).to_pylist()}
 
 
 def pages(attacker: httpx.Client, url: str) -> Iterator[Any]:

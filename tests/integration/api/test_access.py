@@ -25,6 +25,7 @@ SCOPES: dict[tuple[str, str], set[str]] = {
     ("post", "/v1/projects/{project}/batches/{batch}/retry"): {"submit"},
     ("get", "/v1/projects/{project}/batches/{batch}/grades"): {"read"},
     ("get", "/v1/projects/{project}/batches/{batch}/scores"): {"read"},
+    ("get", "/v1/projects/{project}/grades"): {"read"},
     ("get", "/v1/projects/{project}/challenges"): {"read"},
     ("get", "/v1/projects/{project}/challenges/{challenge}"): {"read"},
     ("get", "/v1/projects/{project}/challenges/{challenge}/explain"): {"read"},

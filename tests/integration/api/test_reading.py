@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -13,7 +13,9 @@ from pyarrow import parquet
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, scoped_session
 
-from db.models import Project
+from db.models import Batch, Project
+from tests.factories.answer import AnswerFactory
+from tests.factories.batch import BatchFactory, FailureFactory
 from tests.factories.challenge import ChallengeFactory, ConsensusFactory
 from tests.factories.respondent import RespondentFactory, RespondentStatisticsFactory
 from tests.factories.run import ModelRunFactory
@@ -354,6 +356,87 @@ def test_respondents_of_a_coin_have_no_confusion(client: httpx.Client, session: 
     )
     session.commit()
     assert client.get(f"{made.headers['Location']}/respondents/ada").json()["confusion"] is None
+
+
+def graded_answers(session: Rows) -> tuple[Batch, Batch]:
+    """Two batches: a right answer, a skip and a dead answer; then a wrong one that is superseded."""
+    row = only_project(session)
+    early = BatchFactory.create(project=row, state="graded", answers=3, accepted_at=datetime(2020, 2, 2, tzinfo=UTC))
+    late = BatchFactory.create(project=row, state="graded")
+    challenge, ada = ChallengeFactory.create(project=row, key="c"), RespondentFactory.create(project=row, key="ada")
+    ConsensusFactory.create(challenge=challenge)
+    whose = {"challenge": challenge, "respondent": ada, "answered_at": datetime(2020, 2, 2, tzinfo=UTC)}
+    AnswerFactory.create(batch=early, position=0, grade=0.5, session="s", **whose)
+    AnswerFactory.create(batch=early, position=2, grade=None, choice=-1, **whose)
+    FailureFactory.create(batch=early, position=1)
+    AnswerFactory.create(batch=late, position=0, grade=0.1, choice=1, counted=False, **whose)
+    session.commit()
+    return early, late
+
+
+def test_grades_of_a_project_come_in_pages_and_whole(client: httpx.Client, project: str, session: Rows) -> None:
+    early, late = graded_answers(session)
+    path = f"{project}/grades"
+    for limit in (1, 3, 4):
+        items: list[dict[str, Any]] = []
+        cursor = None
+        while cursor or not items:
+            page = client.get(path, params={"limit": limit} | ({"after": cursor} if cursor else {})).json()
+            items, cursor = items + page["items"], page["next"]
+        assert [(item["batch"], item["position"]) for item in items] == [
+            *((str(early.uid), position) for position in range(3)),
+            (str(late.uid), 0),
+        ]
+    given, dead, skipped, superseded = items
+    assert given == {
+        "batch": str(early.uid),
+        "position": 0,
+        "challenge": "c",
+        "respondent": "ada",
+        "session": "s",
+        "answered_at": "2020-02-02T00:00:00Z",
+        "answer": "a",
+        "skip": False,
+        "state": "graded",
+        "grade": 0.5,
+        "outcome": "undecided",
+        "current_grade": 0.75,
+        "current_outcome": "pass",
+        "reason": None,
+    }
+    assert (dead["state"], dead["reason"], dead["grade"]) == ("dead", "grading it failed", None)
+    assert (skipped["skip"], skipped["answer"], skipped["current_grade"]) == (True, None, None)
+    assert (superseded["state"], superseded["outcome"], superseded["current_grade"]) == ("superseded", "fail", 0.25)
+
+    ndjson = client.get(path, headers={"Accept": "application/x-ndjson"})
+    assert [json.loads(line) for line in ndjson.text.splitlines()] == items
+    assert ndjson.headers["Touchstone-Rows"] == "4"
+    rows = list(csv.DictReader(io.StringIO(client.get(path, headers={"Accept": "text/csv"}).text)))
+    assert rows[1] | {"batch": ""} == dict.fromkeys(rows[1], "") | {
+        "position": "1",
+        "skip": "false",
+        "state": "dead",
+        "reason": "grading it failed",
+    }
+    table = parquet.read_table(io.BytesIO(client.get(path, headers=PARQUET).content)).to_pylist()
+    moment = {"answered_at": datetime(2020, 2, 2, tzinfo=UTC)}
+    assert table == [item | (moment if item["answered_at"] else {}) for item in items]
+
+
+def test_grades_are_filtered_by_when_they_were_accepted(client: httpx.Client, project: str, session: Rows) -> None:
+    early, late = graded_answers(session)
+    for query, batches in (
+        ("accepted_after=2020-02-02", {late}),
+        ("accepted_before=2020-02-03", {early}),
+        ("accepted_after=2020-02-01", {early, late}),
+        ("accepted_after=2020-02-03&accepted_before=2020-02-04", set()),
+    ):
+        ids = {str(batch.uid) for batch in batches}
+        page = client.get(f"{project}/grades?{query}").json()["items"]
+        file = client.get(f"{project}/grades?{query}", headers=PARQUET)
+        assert {item["batch"] for item in page} == ids
+        assert set(parquet.read_table(io.BytesIO(file.content))["batch"].to_pylist()) == ids
+        assert file.headers["Touchstone-Rows"] == str(len(page))
 
 
 def test_a_model_run_is_asked_for_once(client: httpx.Client, project: str) -> None:

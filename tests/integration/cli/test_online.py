@@ -138,6 +138,9 @@ def test_export(online: Touchstone, name: str, answers: Path, tmp_path: Path) ->
     answered = [int(row["answers"]) for row in csv.DictReader(io.StringIO(people))]
     assert answered == sorted(answered, reverse=True) != []
     assert online("export", "--project", name, "--what=respondents", "--status=open").code == 2
+    given = online("export", "--project", name, "--what=grades", "--format=ndjson", "--accepted-after=2020-01-01").out
+    assert [json.loads(line)["state"] for line in given.splitlines()] == ["graded"] * 6
+    assert online("export", "--project", name, "--what=grades", "--order=key").code == 2
     assert online("export", "--project", name, "--updated-after=2999-01-01").out.count("\n") == 1
 
 

@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from db import answers, batches, claims, consensus, current_verdicts, identities, ledger, projects, runs, statistics
+from db import (
+    answers,
+    batches,
+    claims,
+    consensus,
+    current_verdicts,
+    grades,
+    identities,
+    ledger,
+    projects,
+    runs,
+    statistics,
+)
 from db.current_verdicts import VerdictFilter
 from tests.integration.workers.crowd import execute, make_project, new_batch, scalar
 
@@ -88,7 +100,8 @@ def write_statistics(connection: Connection, project: int) -> None:
 def look_at_batches(connection: Connection, project: int) -> None:
     (first, *_) = batches.page(connection, project, state=None, lane=None, after=5000, limit=100)
     batches.get(connection, project, first.uid)
-    batches.grades(connection, first.id, after=-1, limit=100)
+    grades.of_batch(connection, first.id, after=-1, limit=100)
+    grades.page(connection, project, after=(first.id, 3), limit=100)
 
 
 HOT: dict[str, Callable[[Connection, int], object]] = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.schemas.batch import outcome
+from api.schemas.grade import outcome
 from api.schemas.respondent import confusion
 from api.schemas.verdict import shares
 
