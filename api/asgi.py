@@ -2,5 +2,8 @@
 
 from api.app import create_app
 from config.settings import load
+from telemetry import crashpoints
 
-app = create_app(load())
+_settings = load()
+crashpoints.arm(_settings.crash_point)
+app = create_app(_settings)

@@ -18,7 +18,7 @@ from api.problems import unavailable
 from db import batches
 from db.batches import Accepted, NewBatch
 from db.engine import make_engine
-from telemetry import logging, metrics
+from telemetry import crashpoints, logging, metrics
 
 log = logging.get(__name__)
 
@@ -112,6 +112,7 @@ class Writer:
                 # Compared by reply, not by `new`: after a lost connection the batch may turn out to be in already.
                 if isinstance(outcome, Accepted) and outcome.reply == waiting.batch.reply:
                     self._committed(waiting.batch.project_id, waiting.batch.lane)
+            crashpoints.reach("batch-rung")
             self._loop.call_soon_threadsafe(_settle, group, outcomes)
 
     def _next(self) -> list[_Waiting]:
@@ -156,7 +157,10 @@ class Writer:
 
     def _attempt(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
         with self._engine.begin() as connection:
-            return batches.accept(connection, group)
+            stored = batches.accept(connection, group)
+            crashpoints.reach("batch-before-commit")
+        crashpoints.reach("batch-committed")
+        return stored
 
 
 def _settle(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:

@@ -66,7 +66,10 @@ class Settings(BaseSettings):
     pool_size: Count = Field(8, description="Postgres connections of one API process, at most.")
 
     # The fleet
-    lease: Seconds = Field(30.0, description="How long a claim holds before another worker may take it.")
+    lease: Seconds = Field(5.0, description="How long a claim holds after its worker's last sign of life.")
+    stall: Seconds = Field(
+        30.0, description="Silence after which a process counts as hung, and its model run as nobody's."
+    )
     slice_ms: Count = Field(
         250, description="Longest time a live or bulk worker grades before it yields to the next project."
     )
@@ -100,6 +103,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is worth a line.")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: JSON unless a terminal is looking."
+    )
+
+    # Tests of recovery
+    crash_point: str = Field(
+        "", description="Where this process kills itself, `NAME` or `NAME:N` for the N-th time there; never in earnest."
     )
 
     @field_validator("database_url", "database_direct_url")

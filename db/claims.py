@@ -130,6 +130,19 @@ def renew(connection: Connection, claim_id: uuid.UUID, batches: Sequence[int], l
     _expect(connection.execute(statement, parameters).rowcount, len(batches))
 
 
+_KEEP = text(f"""
+WITH mine AS (
+    SELECT id FROM batches WHERE id = ANY(:ids) AND {_MINE} FOR UPDATE SKIP LOCKED
+)
+UPDATE batches b SET lease_until = clock_timestamp() + make_interval(secs => :lease) FROM mine WHERE b.id = mine.id
+""")
+
+
+def keep(connection: Connection, claim: Claim, lease: float) -> None:
+    """Let the lease of whatever is left under the claim start again; waits for no row, so it can block nobody."""
+    connection.execute(_KEEP, {"ids": [batch.id for batch in claim.batches], "claim": claim.id, "lease": lease})
+
+
 def release(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error: str | None, wait: float) -> None:
     """Give a batch back to be tried again `wait` seconds from now; no error if the claim is over."""
     statement = text(

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from tasks import queues
+from telemetry import crashpoints
 
 
 @shared_task(name=queues.GRADE_TASK)
@@ -13,9 +14,12 @@ def grade(project: int, lane: str) -> None:
 
     here = process.current()
     here.publisher.hear(project, lane)
+    crashpoints.reach("grade-heard")
     try:
         left = grading.run(here.runtime, project, lane)
     except faults.GradingFailedError as error:
         here.wake(error.left)
         raise
+    crashpoints.reach("grade-before-wake")
     here.wake(left)
+    crashpoints.reach("grade-before-ack")

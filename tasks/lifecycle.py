@@ -7,7 +7,7 @@ from typing import Any
 from celery import signals
 
 from config.settings import load
-from telemetry import logging
+from telemetry import crashpoints, logging
 
 log = logging.get(__name__)
 
@@ -26,7 +26,9 @@ def _open(**_: Any) -> None:
     """In the process that computes: a solo worker itself, or the child of a prefork one."""
     from tasks import process
 
-    process.open_process(load())
+    settings = load()
+    crashpoints.arm(settings.crash_point)
+    process.open_process(settings)
 
 
 @signals.worker_process_shutdown.connect

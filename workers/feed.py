@@ -5,7 +5,7 @@ import time
 from sqlalchemy.exc import DBAPIError
 
 from db import events, transactions
-from telemetry import logging, metrics
+from telemetry import crashpoints, logging, metrics
 from workers import retries
 from workers.runtime import Runtime
 
@@ -27,6 +27,7 @@ def number(runtime: Runtime, project_id: int) -> int:
         with runtime.engine.begin() as connection:
             transactions.limit(connection, idle=runtime.settings.lease, lock=PATIENCE)
             numbered = events.sequence(connection, project_id)
+            crashpoints.reach("feed-before-commit")
     except DBAPIError as error:
         log.info("events wait", project=project_id, reason=retries.line(error))
         return 0

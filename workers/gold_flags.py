@@ -9,7 +9,7 @@ from db import answers as answer_rows
 from db import gold as gold_rows
 from db import projects
 from db import statistics as statistics_rows
-from telemetry import logging
+from telemetry import crashpoints, logging
 from workers import scheme
 from workers.runtime import Runtime
 from workers.scheme import tensor
@@ -51,4 +51,5 @@ def flag(runtime: Runtime, project_id: int) -> None:
     )
     with runtime.engine.begin() as connection:
         gold_rows.flag(connection, answered.tolist(), bad, leaked)
+        crashpoints.reach("flags-before-commit")
     log.info("gold flagged", project=project_id, challenges=len(answered))

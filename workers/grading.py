@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from db import answers as answer_rows
 from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
-from telemetry import logging, metrics
-from workers import faults, feed, intake, repeats, revision, scheme, scores
+from telemetry import crashpoints, logging, metrics
+from workers import faults, feed, intake, lease, repeats, revision, scheme, scores
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -37,7 +37,9 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
             if claim is None:
                 metrics.CLAIMS.labels("empty").inc()
                 break
-            with logging.bound(claim=claim.id):
+            crashpoints.reach("grade-claimed")
+            alive = lease.kept(runtime.engine, partial(claims.keep, claim=claim, lease=settings.lease), settings.lease)
+            with logging.bound(claim=claim.id), alive:
                 failed += faults.isolate(runtime, claim, partial(grade, runtime, project_id, claim))
             graded += [batch.uid for batch in claim.batches]
     else:
@@ -73,6 +75,7 @@ def grade(
         if answer.position not in dead.get(answer.batch.id, ())
     ]
     new = intake.resolve(runtime.engine, grading, waiting)
+    crashpoints.reach("grade-resolved")
     with runtime.engine.connect() as connection, connection.begin() as transaction:
         transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
         if len(new.columns.position):
@@ -85,6 +88,8 @@ def grade(
         if rehearse:
             transaction.rollback()
             return
+        crashpoints.reach("grade-before-commit")
+    crashpoints.reach("grade-committed")
     feed.number(runtime, project_id)
     metrics.CLAIMS.labels("committed").inc()
     metrics.ANSWERS_GRADED.inc(len(new.columns.position))

@@ -1,40 +1,38 @@
-"""Keeping a lease alive while something long is computed."""
+"""Keeping a lease alive for as long as this process lives and works, so that leases can be short."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from db import runs
 from db.errors import StaleClaimError
-from db.runs import RunClaim
 from telemetry import logging
 
 log = logging.get(__name__)
 
 
 @contextmanager
-def kept(engine: Engine, run: RunClaim, lease: float) -> Iterator[None]:
-    """Renew the run's lease every third of it, from a thread, until the block ends.
+def kept(engine: Engine, renew: Callable[[Connection], None], lease: float) -> Iterator[None]:
+    """Renew a lease every third of it, each time in a transaction, from a thread, until the block ends.
 
     A renewal that fails is only logged: the block's own transactions are fenced and find out by themselves.
     """
     over = threading.Event()
 
-    def renew() -> None:
+    def keep() -> None:
         while not over.wait(lease / 3):
             try:
                 with engine.begin() as connection:
-                    runs.renew(connection, run, lease)
-            except StaleClaimError:
-                log.warning("lease lost", run=run.id)
+                    renew(connection)
+            except StaleClaimError as error:
+                log.warning("lease lost", reason=str(error))
                 return
             except DBAPIError as error:
-                log.warning("lease not renewed", run=run.id, error=str(error.orig))
+                log.warning("lease not renewed", error=str(error.orig))
 
-    keeper = threading.Thread(target=renew, name="lease", daemon=True)
+    keeper = threading.Thread(target=keep, name="lease", daemon=True)
     keeper.start()
     try:
         yield

@@ -8,7 +8,7 @@ from consensus import population
 from consensus.answers import Answers
 from db import answers as answer_rows
 from db import populations, projects
-from telemetry import logging
+from telemetry import crashpoints, logging
 from workers import scheme
 from workers.runtime import Runtime
 from workers.scheme import tensor
@@ -53,6 +53,7 @@ def learn(runtime: Runtime, project_id: int) -> bool:
             sample=sample.N,
             prior={"classes": plan.classes, "tensors": prior.to_json()},
         )
+        crashpoints.reach("lesson-before-commit")
     log.info(
         "population learned", project=project_id, answers=progress.answers, seconds=round(time.monotonic() - began, 3)
     )

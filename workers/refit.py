@@ -21,7 +21,7 @@ from db import projects, runs, transactions
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
-from telemetry import logging, metrics
+from telemetry import crashpoints, logging, metrics
 from workers import devices, feed, gold_flags, lease, retries, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -62,12 +62,13 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
     """
     settings = runtime.settings
     with runtime.engine.begin() as connection:
-        claim = runs.claim(connection, project_id, settings.lease)
+        claim = runs.claim(connection, project_id, settings.stall)
     if claim is None:
         return NOTHING_LEFT
+    crashpoints.reach("refit-claimed")
     with logging.bound(project=project_id, run=claim.id):
         try:
-            with lease.kept(runtime.engine, claim, settings.lease):
+            with lease.kept(runtime.engine, partial(runs.renew, run=claim, lease=settings.stall), settings.stall):
                 # From the snapshot on: what an open project has met since may be the reason to try again.
                 retries.through_conflicts(partial(_refit, runtime, project_id, claim), limit=settings.refit_limit)
         except StaleClaimError as error:
@@ -117,6 +118,8 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
     )
     with runtime.engine.begin() as connection:
         runs.finish(connection, claim, project_id, outcome)
+        crashpoints.reach("refit-before-finish")
+    crashpoints.reach("refit-finished")
     metrics.REFIT_SECONDS.labels(fit.model).observe(time.monotonic() - began)
     log.info("model run published", final=kept, challenges=snapshot.answers.I)
 
@@ -180,7 +183,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
         chunk = by_id[start : start + CHUNK]
         with runtime.engine.begin() as connection:
             transactions.limit(connection, idle=runtime.settings.lease)
-            runs.renew(connection, claim, runtime.settings.lease)
+            runs.renew(connection, claim, runtime.settings.stall)
             locked = revision.lock(connection, after, snapshot.challenge_ids[chunk])
             known = locked.revisions == snapshot.revisions[chunk]
             revision.revise(
@@ -194,6 +197,8 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
                 revision.Fixed(raw[chunk], posterior[chunk], known),
             )
             final += int(known.sum())
+            crashpoints.reach("refit-before-chunk-commit")
+        crashpoints.reach("refit-chunk-committed")
         feed.number(runtime, plan.grading.project_id)
     return final
 

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from db import gold, projects, runs, transactions
-from telemetry import logging
+from telemetry import crashpoints, logging
 from workers import retries, revision, scheme
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -28,6 +28,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
     while time.monotonic() < deadline:
         found = retries.through_conflicts(partial(_follow, runtime, project_id), limit=runtime.settings.lease)
         followed += found
+        crashpoints.reach("regrade-committed")
         if found < CHUNK:
             break
     if not followed:
@@ -53,4 +54,5 @@ def _follow(runtime: Runtime, project_id: int) -> int:
         gold.applied(connection, ids)
         if locked.answers.counted.any():  # even what grading has followed meanwhile is news to all other challenges
             runs.request(connection, project_id, "gold")
+        crashpoints.reach("regrade-before-commit")
         return len(ids)

@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from db import consensus, projects, transactions
-from telemetry import logging
+from telemetry import crashpoints, logging
 from workers import feed, population, retries, revision, scheme
 from workers.runtime import Runtime
 
@@ -49,6 +49,7 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
             partial(_visit, runtime, project_id, round_.after), limit=runtime.settings.lease
         )
         round_ = Round(last, round_.number, round_.moved + moved)
+        crashpoints.reach("revisit-committed")
         if moved:
             feed.number(runtime, project_id)
         if visited < CHUNK:
@@ -72,4 +73,5 @@ def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int
         revised = revision.revise(
             connection, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE
         )
+        crashpoints.reach("revisit-before-commit")
         return len(ids), int(revised.moved.sum()), ids[-1]

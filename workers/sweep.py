@@ -1,7 +1,7 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
 from db import claims, gold, payloads, runs, transactions
-from telemetry import logging, metrics
+from telemetry import crashpoints, logging, metrics
 from workers import feed
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -32,6 +32,8 @@ def run(runtime: Runtime) -> WorkLeft:
         doors = claims.doors(connection, older_than=settings.sweep_interval)
         refits = runs.waiting(connection)
         regrades = gold.waiting(connection)
+        crashpoints.reach("sweep-before-commit")
+    crashpoints.reach("sweep-committed")
     if revived or dead:
         log.warning("claims expired", waiting=revived, dead=dead)
     feed.catch_up(runtime)
@@ -50,5 +52,6 @@ def keep_house(runtime: Runtime) -> None:
         payloads.make_partitions(connection)
         payloads.clear_default(connection, runtime.settings.payload_days)
         dropped = payloads.drop_partitions(connection, runtime.settings.payload_days)
+        crashpoints.reach("house-before-commit")
     if dropped:
         log.info("payloads dropped", days=[day.isoformat() for day in dropped])

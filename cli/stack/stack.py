@@ -39,7 +39,7 @@ def running(home: Home, settings: Settings) -> Iterator[Stack]:
     """
     end_leftovers(home.path)
     note = _Note(home)
-    supervisor = Supervisor(settings.lease, note.processes_changed)
+    supervisor = Supervisor(settings.stall, note.processes_changed)
     ports = ExitStack()
     try:
         note.add(**_servers(home, settings, supervisor))

@@ -69,12 +69,12 @@ class Supervisor:
     """The services that run now.
 
     Args:
-        lease: age in seconds at which a stamp means that its process stands still.
+        stall: age in seconds at which a stamp means that its process stands still.
         changed: told the process ids by name whenever one changes.
     """
 
-    def __init__(self, lease: float, changed: Callable[[Mapping[str, int]], None] = lambda _: None) -> None:
-        self._lease = lease
+    def __init__(self, stall: float, changed: Callable[[Mapping[str, int]], None] = lambda _: None) -> None:
+        self._stall = stall
         self._changed = changed
         self._runs: dict[str, _Run] = {}
         self._looked = self._awake_since = time.time()
@@ -144,7 +144,7 @@ class Supervisor:
         self._runs.clear()
 
     def _stands_still(self, run: _Run, now: float) -> bool:
-        return run.service.stamp is not None and now - max(run.last_sign(), self._awake_since) > self._lease
+        return run.service.stamp is not None and now - max(run.last_sign(), self._awake_since) > self._stall
 
     def _note_death(self, run: _Run, now: float) -> None:
         run.child.kill()  # what is left of its group

@@ -195,9 +195,22 @@ def test_a_lost_claim_has_no_say_any_more(engine: Engine, project: int, lose: Ca
     with engine.begin() as connection:
         claims.release(connection, claimed.id, only, error="late", wait=0)
         claims.bury(connection, claimed.id, only, error="late")
+        claims.keep(connection, claimed, 30)
     assert row(engine, only) == before
     with pytest.raises(StaleClaimError), engine.begin() as connection:
         claims.renew(connection, claimed.id, [only], 30)
+
+
+def test_a_claim_is_kept_of_which_something_is_left_and_nobody_waits_for_that(engine: Engine, project: int) -> None:
+    first, second = fill(engine, project, 1, 1)
+    claimed = claim_now(engine, project, lease=7)
+    left = "SELECT extract(epoch FROM lease_until - clock_timestamp())::float8 FROM batches WHERE id = :id"
+    with engine.begin() as finishing, engine.begin() as keeping:
+        claims.finish(finishing, claimed.id, [first], [0])
+        claims.keep(keeping, claimed, 100)
+        assert 7 < scalar(keeping, left, id=second) <= 100
+        assert scalar(keeping, left, id=first) <= 7
+    assert row(engine, first)[0] == "graded"
 
 
 def test_a_released_batch_waits_its_time(engine: Engine, project: int) -> None:

@@ -33,7 +33,7 @@ from pathlib import Path
 from tests.integration.stack.test_supervisor import SLEEPER, service
 from cli.stack.supervisor import Supervisor
 import json
-supervisor = Supervisor(lease=60, changed=lambda pids: print(json.dumps(pids), flush=True))
+supervisor = Supervisor(stall=60, changed=lambda pids: print(json.dumps(pids), flush=True))
 supervisor.start([service(Path(sys.argv[1]), "one", {SLEEPER!r}), service(Path(sys.argv[1]), "two", {SLEEPER!r})])
 supervisor.watch()
 """
@@ -52,7 +52,7 @@ def service(home: Path, name: str, script: str, *arguments: str, **given: object
 
 @pytest.fixture
 def supervisor() -> Iterator[Supervisor]:
-    made = Supervisor(lease=2.0)
+    made = Supervisor(stall=2.0)
     yield made
     made.stop()
 

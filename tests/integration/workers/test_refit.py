@@ -2,6 +2,7 @@
 
 import random
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
@@ -258,7 +259,7 @@ def test_a_lease_is_kept_while_a_fit_takes_longer_than_it(engine: Engine, runtim
         with engine.connect() as connection:
             return bool(scalar(connection, "SELECT now() > started_at + '0.6 seconds' FROM model_runs"))
 
-    with lease.kept(engine, claim, 0.3):
+    with lease.kept(engine, partial(runs.renew, run=claim, lease=0.3), 0.3):
         until(until_renewed, "two leases to pass")
         with engine.begin() as connection:
             runs.renew(connection, claim, 0.3)

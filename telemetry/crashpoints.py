@@ -1,0 +1,64 @@
+"""Named places, one at each side of every commit, where a process can be made to kill itself.
+
+To prove that dying there loses nothing and doubles nothing. Production arms none: then a place costs one comparison.
+"""
+
+import os
+import signal
+from itertools import count
+from typing import Final
+
+from telemetry import logging
+
+log = logging.get(__name__)
+
+API: Final = (
+    "batch-before-commit",
+    "batch-committed",  # neither rung nor answered
+    "batch-rung",  # not answered
+)
+GRADE: Final = (
+    "grade-heard",  # the doorbell is down, nothing is claimed
+    "grade-claimed",
+    "grade-resolved",  # names have their ids
+    "grade-before-commit",
+    "grade-committed",  # its versions have no place in the feed
+    "feed-before-commit",
+    "grade-before-wake",  # nobody else knows of what is left
+    "grade-before-ack",  # the message may come again
+)
+IDLE: Final = ("revisit-before-commit", "revisit-committed", "lesson-before-commit")
+GOLD: Final = ("regrade-before-commit", "regrade-committed", "flags-before-commit")
+REFIT: Final = (
+    "refit-claimed",
+    "refit-before-chunk-commit",
+    "refit-chunk-committed",
+    "refit-before-finish",
+    "refit-finished",  # gold is not flagged
+)
+SWEEP: Final = ("sweep-before-commit", "sweep-committed", "house-before-commit")
+POINTS: Final = (*API, *GRADE, *IDLE, *GOLD, *REFIT, *SWEEP)
+
+_armed: str | None = None
+_visits = count(1)
+_last = 1
+
+
+def arm(point: str) -> None:
+    """Let this process die at a point: `NAME`, or `NAME:N` for the N-th time that it comes there; empty: at none.
+
+    Raises:
+        ValueError: there is no such point.
+    """
+    global _armed, _visits, _last
+    name, _, nth = point.partition(":")
+    if name and name not in POINTS:
+        raise ValueError(f"there is no crash point {name!r}: {', '.join(POINTS)}")
+    _armed, _visits, _last = name or None, count(1), int(nth or 1)
+
+
+def reach(point: str) -> None:
+    """Die here, as by kill -9, if this point is armed and it is time."""
+    if point == _armed and next(_visits) == _last:
+        log.warning("crash point", point=point, pid=os.getpid())
+        os.kill(os.getpid(), signal.SIGKILL)
