@@ -1,6 +1,7 @@
 """Projects as requests name them: found within the caller's tenant or not at all."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
@@ -36,9 +37,14 @@ def find_project(connection: Connection, tenant_id: int, name: str) -> ProjectRo
     return projects.get(connection, tenant_id, name)
 
 
-def told(caller: Principal, project: ProjectRow, answers: int) -> bool:
-    """Whether the caller is told the score of a respondent with so many counted answers."""
-    return "gold" in caller.scopes or answers >= project.rules.score_answers
+def scores_told_from(caller: Principal, project: ProjectRow) -> int:
+    """The number of counted answers from which the caller is told a respondent's score."""
+    return 0 if "gold" in caller.scopes else project.rules.score_answers
+
+
+def listed(classes: Sequence[str]) -> str:
+    """Classes for people to read, twenty of them at most."""
+    return ", ".join([*classes[:20], *(["..."] if len(classes) > 20 else [])])
 
 
 def door_cache(engine: Engine, *, patience: float) -> TimedCache[tuple[int, str], Door]:
@@ -55,5 +61,4 @@ def door_cache(engine: Engine, *, patience: float) -> TimedCache[tuple[int, str]
 def _door(project: ProjectRow) -> Door:
     if project.classes_open:
         return Door(project.id, None, "")
-    shown = ", ".join(project.classes[:20])
-    return Door(project.id, frozenset(project.classes), shown if len(project.classes) <= 20 else f"{shown}, ...")
+    return Door(project.id, frozenset(project.classes), listed(project.classes))

@@ -1,7 +1,6 @@
 """Who follows the change feed in this process: how many, and how they learn that there is more."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine
 
 from api.problems import unavailable
+from api.quota import Quota
 from db import events
 from telemetry import metrics
 
@@ -16,6 +16,7 @@ STREAMS = 200
 """Streams in this process, at most."""
 TENANT_STREAMS = 50
 """Streams of one tenant, at most."""
+REFUSAL = "No more streams can be opened here now. Read the events in pages, or come again."
 BEAT = 0.25
 """Seconds between two looks at how far the followed feeds have come."""
 
@@ -32,7 +33,7 @@ class Feeds:
         self.closed = False
         self.readers = CapacityLimiter(2)
         self._engine = engine
-        self._streams: Counter[int] = Counter()
+        self._streams = Quota(STREAMS, TENANT_STREAMS, REFUSAL)
         self._waiting: dict[asyncio.Future[bool], tuple[int, int]] = {}
         self._looking: asyncio.Task[None] | None = None
 
@@ -43,16 +44,10 @@ class Feeds:
         Raises:
             ProblemError: there are too many, or the process is about to end.
         """
-        if self.closed or self._streams.total() >= STREAMS or self._streams[tenant_id] >= TENANT_STREAMS:
-            raise unavailable("No more streams can be opened here now. Read the events in pages, or come again.")
-        self._streams[tenant_id] += 1
-        metrics.STREAMS.inc()
-        try:
+        if self.closed:
+            raise unavailable(REFUSAL)
+        with self._streams.place(tenant_id), metrics.STREAMS.track_inprogress():
             yield
-        finally:
-            self._streams[tenant_id] -= 1
-            self._streams += Counter()  # forgets tenants without streams
-            metrics.STREAMS.dec()
 
     async def grown(self, project_id: int, position: int, patience: float) -> bool:
         """Wait until a project's feed has gone beyond a position; False after `patience` seconds, or when closed.

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from anyio import to_thread
 
-from api.doors import find_project, told
+from api.doors import find_project, scores_told_from
 from api.outages import is_outage
 from api.schemas.batch import Batch
 from api.schemas.grade import Grade
@@ -41,10 +41,11 @@ async def now(services: Services, caller: Principal, project: str, batch: uuid.U
                 return None
             given = grades.of_batch(connection, row.id, after=-1, limit=row.answers)
             judged = scores.page(connection, row.id, after=scores.START, limit=row.answers)
+        told_from = scores_told_from(caller, found)
         graded = Graded(
             batch=Batch.of(row, found.name),
             grades=[Grade.of(grade, found) for grade in given],
-            scores=[Score.of(score, told=told(caller, found, score.total)) for score in judged],
+            scores=[Score.of(score, told_from=told_from) for score in judged],
         )
         return graded.model_dump_json().encode()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections import Counter
+from contextlib import suppress
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from api.problems import unavailable
+from api.quota import Quota
 from api.ringer import Ringer
 
 PATIENCE = 5.0
@@ -25,7 +26,7 @@ class Questions:
 
     def __init__(self, ringer: Ringer, url: str) -> None:
         self._ringer = ringer
-        self._waiting: Counter[int] = Counter()
+        self._waiting = Quota(WAITING, TENANT_WAITING, "Too many explanations are waited for.")
         self._redis = Redis.from_url(
             url,
             max_connections=WAITING,
@@ -40,19 +41,12 @@ class Questions:
         Raises:
             ProblemError: 503: too many wait, or no reply came in time.
         """
-        if self._waiting.total() >= WAITING or self._waiting[tenant_id] >= TENANT_WAITING:
-            raise unavailable("Too many explanations are waited for.")
-        self._waiting[tenant_id] += 1
-        try:
-            reply = f"reply:{uuid.uuid4().hex}"
+        reply = f"reply:{uuid.uuid4().hex}"
+        found = None
+        with self._waiting.place(tenant_id), suppress(RedisError, TimeoutError, OSError):
             self._ringer.ask_to_explain(project_id, challenge_id, reply, gold, PATIENCE)
             async with asyncio.timeout(PATIENCE):
                 found = await self._redis.blpop([reply], timeout=PATIENCE)
-        except (RedisError, TimeoutError, OSError):
-            found = None
-        finally:
-            self._waiting[tenant_id] -= 1
-            self._waiting += Counter()  # forgets tenants that wait for nothing
         if found is None:
             raise unavailable("The fleet does not answer.")
         return found[1]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api.access import Reader, ReaderOrSubmitter, Submitter
 from api.cursors import After, Limit, cut, decode
-from api.doors import find_project, told
+from api.doors import find_project, scores_told_from
 from api.schemas.batch import Batch, Lane, State
 from api.schemas.grade import Grade
 from api.schemas.page import Page
@@ -105,8 +105,9 @@ def list_scores(
         found = find_project(connection, caller.tenant_id, project)
         row = batches.get(connection, found.id, batch)
         rows = scores.page(connection, row.id, after=decode(after, scores.START), limit=limit + 1)
+    told_from = scores_told_from(caller, found)
     shown, cursor = cut(rows, limit, lambda row: (row.respondent, row.session))
-    return Page(items=[Score.of(row, told=told(caller, found, row.total)) for row in shown], next=cursor)
+    return Page(items=[Score.of(row, told_from=told_from) for row in shown], next=cursor)
 
 
 def _batch(connection: Connection, project: ProjectRow, uid: uuid.UUID) -> Batch:

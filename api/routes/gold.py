@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from api import gold_body
 from api.access import Gilder
 from api.cursors import After, Limit, cut, decode
-from api.doors import find_project
+from api.doors import find_project, listed
+from api.path_keys import PathKey
 from api.problems import Fault, ProblemError
 from api.schemas.gold import Gold, GoldAnswer, GoldChange, GoldItem, GoldReply, State
 from api.schemas.page import Page
@@ -18,7 +19,6 @@ from api.schemas.problem import problems
 from api.services import Here, Services
 from db import gold, identities, projects
 from db.bodies import MAX_KEY
-from db.errors import NotFoundError
 from db.projects import ProjectRow
 
 router = APIRouter(prefix="/v1/projects/{project}/gold", tags=["gold"])
@@ -67,7 +67,7 @@ def put_gold(
 
 
 @router.get("/{challenge:path}", responses=problems(404))
-def show_gold(services: Here, caller: Gilder, project: str, challenge: str) -> Gold:
+def show_gold(services: Here, caller: Gilder, project: str, challenge: PathKey) -> Gold:
     """One gold challenge."""
     with services.engine.begin() as connection:
         return _shown(connection, find_project(connection, caller.tenant_id, project), challenge)
@@ -84,7 +84,7 @@ def put_one_gold(services: Here, caller: Gilder, project: str, challenge: str, a
 
 
 @router.patch("/{challenge:path}", responses=problems(404, 409))
-def change_gold(services: Here, caller: Gilder, project: str, challenge: str, change: GoldChange) -> Gold:
+def change_gold(services: Here, caller: Gilder, project: str, challenge: PathKey, change: GoldChange) -> Gold:
     """Dispute, retire or reinstate gold; what is retired cannot be disputed."""
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
@@ -96,7 +96,7 @@ def change_gold(services: Here, caller: Gilder, project: str, challenge: str, ch
 
 
 @router.delete("/{challenge:path}", responses=problems(404))
-def retire_gold(services: Here, caller: Gilder, project: str, challenge: str) -> Gold:
+def retire_gold(services: Here, caller: Gilder, project: str, challenge: PathKey) -> Gold:
     """Retire gold: from now on it is graded like any challenge. It stays listed as retired."""
     return change_gold(services, caller, project, challenge, GoldChange(state="retired"))
 
@@ -132,9 +132,8 @@ def _codes(connection: Connection, project: ProjectRow, items: Mapping[str, Gold
     if new and project.classes_open and len(classes) + len(new) <= project.max_classes:
         classes = projects.append_classes(connection, project.id, sorted(new))
     codes = {key: code for code, key in enumerate(classes)}
-    listed = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     faults = [
-        Fault(f"{pointer}/answer", f"{json.dumps(item.answer, ensure_ascii=False)} is not one of {listed}")
+        Fault(f"{pointer}/answer", f"{json.dumps(item.answer, ensure_ascii=False)} is not one of {listed(classes)}")
         for pointer, item in items.items()
         if item.answer not in codes
     ]
@@ -144,6 +143,4 @@ def _codes(connection: Connection, project: ProjectRow, items: Mapping[str, Gold
 
 
 def _shown(connection: Connection, project: ProjectRow, challenge: str) -> Gold:
-    if "\0" in challenge:
-        raise NotFoundError("no challenge has NUL in its key")
     return Gold.of(gold.get(connection, project.id, challenge), project)

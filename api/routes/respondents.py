@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from api.access import Reader
 from api.cursors import After, Limit, cut, decode
-from api.doors import find_project
+from api.doors import find_project, scores_told_from
 from api.exports import STREAMS, export
 from api.formats import asked_for
+from api.path_keys import PathKey
 from api.respondent_filter import Asked
 from api.schemas.page import Page
 from api.schemas.problem import problems
@@ -19,9 +20,6 @@ from api.services import Here
 from api.tables import Contents
 from db import reliabilities
 from db.bodies import JSON
-from db.errors import NotFoundError
-from db.keys import Principal
-from db.projects import ProjectRow
 from db.reliabilities import ReliabilityFilter, ReliabilityRow
 
 router = APIRouter(prefix="/v1/projects/{project}/respondents", tags=["respondents"])
@@ -44,7 +42,7 @@ def list_respondents(
 
     def contents(connection: Connection) -> Contents[ReliabilityRow]:
         found = find_project(connection, caller.tenant_id, project)
-        told_from = _told_from(caller, found)
+        told_from = scores_told_from(caller, found)
         only, table = asked.told(told_from), respondent_table(told_from)
         rows = reliabilities.count(connection, found.id, asked.order, only)
         stream = reliabilities.stream(connection, found.id, asked.order, only=only, chunk=table.chunk)
@@ -54,20 +52,18 @@ def list_respondents(
         return export(services.exports, contents, form, f"{project}-respondents")
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
-        told_from = _told_from(caller, found)
+        told_from = scores_told_from(caller, found)
         rows, cursor = _page(connection, found.id, asked, asked.told(told_from), after, limit)
     return Page(items=[Reliability.of(row, told_from=told_from) for row in rows], next=cursor)
 
 
 @router.get("/{respondent:path}", responses=problems(404))
-def show_respondent(services: Here, caller: Reader, project: str, respondent: str) -> Respondent:
+def show_respondent(services: Here, caller: Reader, project: str, respondent: PathKey) -> Respondent:
     """What is believed of one respondent."""
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
-        if "\0" in respondent:
-            raise NotFoundError("no respondent has NUL in its key")
         row, counts = reliabilities.get(connection, found.id, respondent)
-    told_from = _told_from(caller, found)
+    told_from = scores_told_from(caller, found)
     shown = Respondent.of(row, told_from=told_from)
     if row.answers >= told_from and found.form == "full":
         shown.confusion = confusion(counts, found.classes)
@@ -83,8 +79,3 @@ def _page(
     place = None if after is None else decode(after, (0.0, 0))
     rows = reliabilities.ranked(connection, project_id, asked.order, after=place, limit=limit + 1, only=only)
     return cut(rows, limit, asked.place)
-
-
-def _told_from(caller: Principal, project: ProjectRow) -> int:
-    """The number of answers from which the caller is told a respondent's score."""
-    return 0 if "gold" in caller.scopes else project.rules.score_answers

@@ -10,6 +10,7 @@ from api.cursors import After, Limit, cut, decode
 from api.doors import find_project
 from api.exports import STREAMS, export
 from api.formats import asked_for
+from api.path_keys import PathKey
 from api.schemas.challenge import Challenge
 from api.schemas.page import Page
 from api.schemas.problem import problems
@@ -20,7 +21,6 @@ from api.verdict_filter import Asked
 from db import current_verdicts
 from db.bodies import JSON
 from db.current_verdicts import VerdictRow
-from db.errors import NotFoundError
 
 router = APIRouter(prefix="/v1/projects/{project}", tags=["verdicts"])
 
@@ -49,12 +49,10 @@ def list_challenges(
 
 
 @router.get("/challenges/{challenge:path}", responses=problems(404))
-def show_challenge(services: Here, caller: Reader, project: str, challenge: str) -> Verdict:
+def show_challenge(services: Here, caller: Reader, project: str, challenge: PathKey) -> Verdict:
     """The consensus on one challenge."""
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
-        if "\0" in challenge:
-            raise NotFoundError("no challenge has NUL in its key")
         return Verdict.of(current_verdicts.get(connection, found.id, challenge), found.classes)
 
 

@@ -7,7 +7,9 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from api.cursors import encode
-from api.schemas.version import Cause, Status
+from api.schemas.verdict import label
+from api.schemas.version import Cause
+from db.current_verdicts import Status
 from db.events import EventRow, Kind
 
 
@@ -46,14 +48,14 @@ class Event(BaseModel):
                 "challenge": row.challenge,
                 "version": row.version,
                 "at": row.at,
-                "answer": None if row.answer is None else classes[row.answer],
+                "answer": label(row.answer, classes),
                 "confidence": row.confidence,
                 "status": row.status,
                 "cause": row.cause,
                 "previous": before
                 and {
                     "version": before.version,
-                    "answer": None if before.answer is None else classes[before.answer],
+                    "answer": label(before.answer, classes),
                     "confidence": before.confidence,
                     "status": before.status,
                 },

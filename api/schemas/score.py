@@ -23,8 +23,9 @@ class Score(BaseModel):
     interval: tuple[float, float] | None = Field(description="95 % credible interval of that probability.")
 
     @classmethod
-    def of(cls, row: ScoreRow, *, told: bool) -> Self:
-        """What a reader may know; `told`: the score, too."""
+    def of(cls, row: ScoreRow, *, told_from: int) -> Self:
+        """What a reader may know who is told the scores of those with so many answers."""
+        told = row.total >= told_from
         return cls(
             respondent=row.respondent,
             session=row.session or None,

@@ -6,10 +6,10 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from api.schemas.verdict import shares
+from api.schemas.verdict import label, shares
+from db.current_verdicts import Status
 from db.versions import VersionRow
 
-Status = Literal["open", "settled", "ambiguous", "unanswerable"]
 Cause = Literal["answers", "refit", "gold", "late-answer"]
 
 
@@ -37,7 +37,7 @@ class Version(BaseModel):
                 "version": row.version,
                 "supersedes": row.version - 1 or None,
                 "at": row.at,
-                "answer": None if row.answer is None else classes[row.answer],
+                "answer": label(row.answer, classes),
                 "confidence": row.confidence,
                 "posterior": shares(row.posterior, classes),
                 "status": row.status,
