@@ -21,7 +21,6 @@ from pathlib import Path
 
 import httpx
 from alembic import command
-from alembic.config import Config as AlembicConfig
 from pyarrow import parquet
 from sqlalchemy import text
 
@@ -34,6 +33,7 @@ from config.environment import inherited
 from config.settings import load
 from db import keys, projects, tenants
 from db.engine import make_engine
+from migrations.configuration import configuration
 
 PROJECT = "bench"
 FILL = """
@@ -55,10 +55,7 @@ def served(home: Path, rows: int, classes: int) -> Iterator[tuple[int, dict[str,
         postgres = stack.enter_context(embedded_postgres(home / "postgres"))
         valkey = stack.enter_context(embedded_valkey(home / "valkey"))
         url = load(home=home, database_url=postgres.url, redis_url=valkey.url).require_database_url()
-        config = AlembicConfig()
-        config.set_main_option("script_location", "migrations:")
-        config.attributes["url"] = url
-        command.upgrade(config, "head")
+        command.upgrade(configuration(url), "head")
         port = free_port()
         environment = inherited(
             DATABASE_URL=postgres.url,

@@ -27,7 +27,6 @@ from typing import Any
 import msgspec
 import uvicorn
 from alembic import command
-from alembic.config import Config as AlembicConfig
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -45,6 +44,7 @@ from config.settings import Settings, load
 from db import keys, projects, tenants
 from db.bodies import JSON
 from db.engine import make_engine
+from migrations.configuration import configuration
 from telemetry import logging
 
 ANSWERS = 100
@@ -164,10 +164,7 @@ def whole_stack() -> Iterator[tuple[Settings, str]]:
         postgres = stack.enter_context(embedded_postgres(home / "postgres"))
         valkey = stack.enter_context(embedded_valkey(home / "valkey"))
         settings = load(home=home, database_url=postgres.url, redis_url=valkey.url)
-        config = AlembicConfig()
-        config.set_main_option("script_location", "migrations:")
-        config.attributes["url"] = settings.require_database_url()
-        command.upgrade(config, "head")
+        command.upgrade(configuration(settings.require_database_url()), "head")
         engine = make_engine(settings.require_database_url(), pool_size=1, name="benchmark")
         with engine.begin() as connection:
             tenant = tenants.create(connection, "bench")

@@ -1,9 +1,7 @@
 """`touchstone db`: migrations, from a checkout as from the installed wheel."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +10,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-import migrations
 from cli.database import translated
 from cli.errors import CliError
 from config.settings import load
+from migrations.configuration import configuration
 
 app = typer.Typer(help="Migrate the database.", no_args_is_help=True, add_completion=False)
 
@@ -68,17 +66,12 @@ def revision(
 
 @contextmanager
 def _configured() -> Iterator[Config]:
-    """Alembic's configuration for the `migrations` package as it is installed.
+    """Alembic's configuration for the configured database.
 
     Raises:
         CliError: alembic or the database refuses.
     """
-    config = Config(stdout=sys.stdout)
-    place = str(Path(migrations.__file__).parent)
-    config.set_main_option("script_location", place.replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
-    config.attributes["url"] = load().require_direct_url()
+    config = configuration(load().require_direct_url())
     try:
         with translated():
             yield config

@@ -6,7 +6,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from alembic import command
-from alembic.config import Config
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -14,6 +13,7 @@ from cli.stack.postgres import embedded_postgres
 from cli.stack.server import Server
 from cli.stack.valkey import embedded_valkey
 from db.models import Base
+from migrations.configuration import configuration
 from tests.waiting import until
 
 
@@ -21,10 +21,7 @@ from tests.waiting import until
 def migrated_postgres() -> Iterator[Server]:
     """PostgreSQL at head of migrations."""
     with TemporaryDirectory(prefix="touchstone-") as directory, embedded_postgres(Path(directory)) as server:
-        config = Config()
-        config.set_main_option("script_location", "migrations:")
-        config.attributes["url"] = server.url.replace("postgresql://", "postgresql+psycopg://", 1)
-        command.upgrade(config, "head")
+        command.upgrade(configuration(server.url.replace("postgresql://", "postgresql+psycopg://", 1)), "head")
         yield server
 
 

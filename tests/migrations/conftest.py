@@ -7,6 +7,7 @@ from alembic.config import Config
 from sqlalchemy import Engine, NullPool, create_engine
 
 from cli.stack.server import Server
+from migrations.configuration import configuration
 from tests.databases import empty_database
 
 
@@ -20,10 +21,7 @@ def database(postgres: Server) -> Iterator[str]:
 @pytest.fixture
 def alembic(database: str) -> Config:
     """Alembic's configuration for that database."""
-    config = Config()
-    config.set_main_option("script_location", "migrations:")
-    config.attributes["url"] = database
-    return config
+    return configuration(database)
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-import time
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from config.environment import inherited
+from tests.waiting import until
 
 ADVISORY_LOCK = 0x746F756368
 
@@ -23,7 +23,7 @@ def test_concurrent_upgrades_take_turns(database: str, alembic: Config, engine: 
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         upgrades = [_upgrade(database), _upgrade(database)]
         try:
-            _wait_for_waiting(connection, 2)
+            until(lambda: connection.execute(_WAITING).scalar_one() >= 2, "two upgrades that wait for the lock")
             tables = connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")).scalar_one()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             ends = [upgrade.communicate(timeout=60) for upgrade in upgrades]
@@ -43,9 +43,3 @@ def _upgrade(url: str) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def _wait_for_waiting(connection: Connection, wanted: int) -> None:
-    deadline = time.monotonic() + 60
-    while connection.execute(_WAITING).scalar_one() < wanted:
-        assert time.monotonic() < deadline, f"{wanted} upgrades do not wait for the lock"

@@ -9,14 +9,13 @@ from alembic.script import ScriptDirectory
 from alembic.script.base import Script
 from sqlalchemy import Engine, text
 
+from migrations.configuration import configuration
 from tests.migrations import schema
 from tests.migrations.rows import ROWS
 
 
 def _revisions() -> list[Script]:
-    config = Config()
-    config.set_main_option("script_location", "migrations:")
-    return list(ScriptDirectory.from_config(config).walk_revisions())[::-1]
+    return list(ScriptDirectory.from_config(configuration("")).walk_revisions())[::-1]
 
 
 REVISIONS = _revisions()
