@@ -18,6 +18,7 @@ from sqlalchemy import Engine, inspect
 from cli.client import PATIENCE, Client, project_path
 from cli.database import translated
 from cli.errors import CliError
+from cli.refit import ended
 from cli.scoreboard import Outcome, show
 from cli.simulated import SimulatedCrowd, simulated_crowd
 from cli.stack.child import Child
@@ -115,9 +116,8 @@ def _ready(home: Home, child: Child, screen: Console) -> Settings:
     deadline = time.monotonic() + _START_LIMIT
     with screen.status("starting PostgreSQL, Valkey, API, workers, schedule and Flower"):
         while home.read_note().get("ready") is not True:
-            if not child.alive or time.monotonic() > deadline:
+            if child.wait(_POLL) is not None or time.monotonic() > deadline:
                 raise CliError(f"the stack did not start: {last_line(child.program.log).removeprefix('error: ')}")
-            time.sleep(_POLL)
     noted = home.read_note()["settings"]
     settings = load(**{"home": home.path, **noted})  # stronger than an environment that names another stack
     screen.print(f"API docs  {settings.api_url}/docs")
@@ -201,10 +201,6 @@ def _row(engine: Engine, project: str) -> LedgerRow:
 
 
 def _refit(client: Client, project: str) -> None:
-    runs = project_path(project, "model-runs")
-    run = client.post(runs)
-    while run["state"] in {"waiting", "running"}:
-        time.sleep(_POLL)
-        run = client.get(f"{runs}/{run['id']}")
+    run = ended(client, project, client.post(project_path(project, "model-runs")))
     if run["state"] != "done":
         raise CliError(f"the refit {run['state']}: {run['error']}")

@@ -21,13 +21,14 @@ def refit(
     with connect(load(), patience=PATIENCE) as client:
         run: Fields = client.post(project_path(project, "model-runs"))
         if wait:
-            run = _ended(client, project, run)
+            run = ended(client, project, run)
     show_fields(run, json=json)
     if run["state"] == "failed":
         raise CliError(f"the model run failed: {run['error']}")
 
 
-def _ended(client: Client, project: str, run: Fields) -> Fields:
+def ended(client: Client, project: str, run: Fields) -> Fields:
+    """The model run once it waits and runs no longer."""
     path = project_path(project, "model-runs", str(run["id"]))
     while run["state"] not in {"done", "failed"}:
         client.pause(_PAUSE)

@@ -3,8 +3,7 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,28 +13,19 @@ import psycopg
 from cli.errors import CliError
 from cli.stack.account import Account, unprivileged
 from cli.stack.child import Program
-from cli.stack.leftovers import end_leftovers
 from cli.stack.secret import kept_secret
-from cli.stack.server import Server
+from cli.stack.server import Server, embedded
 
 USER = DATABASE = "touchstone"
 
 
-@contextmanager
-def embedded_postgres(directory: Path) -> Iterator[Server]:
+def embedded_postgres(directory: Path) -> AbstractContextManager[Server]:
     """PostgreSQL with its data under `directory`, running inside the block; its `url` is a superuser's.
 
     Raises:
         CliError: it did not come up.
     """
-    directory = directory.resolve()
-    end_leftovers(directory)
-    server = prepare(directory, directory, directory / "postgres.log")
-    try:
-        server.start(moving=True)
-        yield server
-    finally:
-        server.stop()
+    return embedded(prepare, directory, "postgres.log")
 
 
 def prepare(directory: Path, owner: Path, log: Path) -> Server:

@@ -2,17 +2,23 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cli.errors import CliError
 from cli.stack.child import Child, Program
+from cli.stack.leftovers import end_leftovers
 from cli.stack.ports import free_port, is_free
 
 _POLL = 0.02
 _START_LIMIT = 60.0  # recovery after a crash takes its time
 _ATTEMPTS = 10
 _PAUSE = 0.1  # longer each time: a killed server's own children may still hold its directory
+
+
+Prepare = Callable[[Path, Path, Path], "Server"]
+"""Says how to run a server, from its directory, the owner of its processes, and its log."""
 
 
 class Server:
@@ -83,10 +89,9 @@ class Server:
 
     def _came_up(self, child: Child) -> bool:
         deadline = time.monotonic() + _START_LIMIT
-        while child.alive and time.monotonic() < deadline:
+        while child.wait(_POLL) is None and time.monotonic() < deadline:
             if self.ready:
                 return True
-            time.sleep(_POLL)
         return False
 
     def stop(self) -> None:
@@ -102,6 +107,23 @@ class Server:
         """End it in order and start it again, at the same address."""
         self.stop()
         self.start()
+
+
+@contextmanager
+def embedded(prepare: Prepare, directory: Path, log: str) -> Iterator[Server]:
+    """A server with all that it keeps under `directory`, running inside the block.
+
+    Raises:
+        CliError: it did not come up.
+    """
+    directory = directory.resolve()
+    end_leftovers(directory)
+    server = prepare(directory, directory, directory / log)
+    try:
+        server.start(moving=True)
+        yield server
+    finally:
+        server.stop()
 
 
 def last_line(log: Path) -> str:

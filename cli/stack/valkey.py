@@ -1,7 +1,6 @@
 """Valkey from the wheel. It holds doorbells only, so it keeps nothing on disk."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,26 +10,17 @@ from redis.retry import Retry
 
 from cli.errors import CliError
 from cli.stack.child import Program
-from cli.stack.leftovers import end_leftovers
 from cli.stack.secret import kept_secret, write_private
-from cli.stack.server import Server
+from cli.stack.server import Server, embedded
 
 
-@contextmanager
-def embedded_valkey(directory: Path) -> Iterator[Server]:
+def embedded_valkey(directory: Path) -> AbstractContextManager[Server]:
     """Valkey, running inside the block.
 
     Raises:
         CliError: it did not come up.
     """
-    directory = directory.resolve()
-    end_leftovers(directory)
-    server = prepare(directory, directory, directory / "valkey.log")
-    try:
-        server.start(moving=True)
-        yield server
-    finally:
-        server.stop()
+    return embedded(prepare, directory, "valkey.log")
 
 
 def prepare(directory: Path, owner: Path, log: Path) -> Server:
