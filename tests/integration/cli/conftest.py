@@ -2,21 +2,21 @@
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from cli.main import main
 from cli.stack.child import Child, Program
 from cli.stack.ports import free_port
 from cli.stack.server import Server
+from cli.stack.services import answering
 from config.settings import Settings
 from tests import services
+from tests.waiting import until
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,10 @@ def api_url(processes: Processes) -> Iterator[str]:
     """The URL of a running API. It remembers keys and projects for a moment: give each test names of its own."""
     port = free_port()
     child = processes.start("api", "serve", f"--port={port}")
-    url = f"http://127.0.0.1:{port}"
+    url, ready = f"http://127.0.0.1:{port}", answering("127.0.0.1", port, "/readyz")
     try:
-        _wait_for(child, lambda: httpx.get(f"{url}/readyz", trust_env=False).is_success)
+        until(lambda: not child.alive or ready(), "an API that is ready")
+        assert child.alive, child.program.log.read_text()
         yield url
     finally:
         child.stop()
@@ -122,16 +123,3 @@ def online(touchstone: Touchstone, api_url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TOUCHSTONE_API_URL", api_url)
     monkeypatch.setenv("TOUCHSTONE_API_KEY", made.json["key"])
     return touchstone
-
-
-def _wait_for(child: Child, ready: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        assert child.alive, child.program.log.read_text()
-        assert time.monotonic() < deadline, child.program.log.read_text()
-        try:
-            if ready():
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)

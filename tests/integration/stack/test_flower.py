@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cli.stack.ports import free_port
 from cli.stack.server import Server
 from cli.stack.services import answering
 from cli.stack.valkey import embedded_valkey
+from tests.waiting import until
 
 CELERY = [sys.executable, "-m", "celery", "-A", "tasks", "flower"]
 
@@ -37,10 +37,8 @@ def test_it_listens_on_loopback_behind_the_password(environment: dict[str, str],
     flower = Child(Program("flower", CELERY, tmp_path, tmp_path / "flower.log", environment=environment))
     try:
         healthy = answering("127.0.0.1", port, "/healthcheck")
-        deadline = time.monotonic() + 60
-        while not healthy():
-            assert flower.alive, (tmp_path / "flower.log").read_text()
-            assert time.monotonic() < deadline
+        until(lambda: not flower.alive or healthy(), "a Flower that answers")
+        assert flower.alive, (tmp_path / "flower.log").read_text()
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as stranger:
             assert [stranger.get(path).status_code for path in ("/", "/workers", "/api/workers")] == [401] * 3
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", auth=("touchstone", "open-sesame")) as client:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cli.stack.child import Program
 from cli.stack.home import Home, held
 from cli.stack.supervisor import Service, Supervisor, Tier
 from tests.processes import runs
+from tests.waiting import until
 
 SLEEPER = "import time; time.sleep(600)"
 STAMPER = """
@@ -58,11 +58,11 @@ def supervisor() -> Iterator[Supervisor]:
 
 
 def look_until(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
+    def found() -> bool:
         supervisor.look()
-        os.sched_yield()
+        return condition()
+
+    until(found, "what the supervisor is to bring about")
 
 
 def test_a_killed_child_is_started_again_under_its_name(supervisor: Supervisor, tmp_path: Path) -> None:

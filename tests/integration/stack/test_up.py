@@ -5,11 +5,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -18,6 +16,7 @@ import pytest
 from cli.stack.home import Home
 from cli.stack.ports import free_port
 from cli.stack.services import TOUCHSTONE
+from tests import waiting
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -43,12 +42,9 @@ def up(home: Home, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def until(condition: Callable[[], Any], process: subprocess.Popen[str], home: Home) -> None:
-    deadline = time.monotonic() + 150
-    while not condition():
-        assert process.poll() is None, (home.path / "up.log").read_text()
-        assert time.monotonic() < deadline, (home.path / "up.log").read_text()
-        time.sleep(0.05)
+def until(condition: Callable[[], bool], process: subprocess.Popen[str], home: Home) -> None:
+    waiting.until(lambda: process.poll() is not None or condition(), "a stack that gets on", limit=150)
+    assert process.poll() is None, (home.path / "up.log").read_text()
 
 
 def ready(home: Home, process: subprocess.Popen[str]) -> bool:
