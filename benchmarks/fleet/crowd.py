@@ -95,14 +95,15 @@ class Crowd:
         return np.take_along_axis(chosen, np.arange(ANSWERS) % distinct[:, None], axis=1)
 
     def _distinct(self, rows: int, columns: int, below: int) -> Ints:
-        """(rows, columns) uniform numbers, no two in a row equal."""
+        """(rows, columns) uniform numbers, no two in a row equal: what repeats one to its left is drawn again."""
         drawn = self._random.integers(0, below, (rows, columns))
         while True:
-            ordered = np.sort(drawn, axis=1)
-            clash = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
-            if not clash.any():
+            order = drawn.argsort(axis=1, kind="stable")
+            ordered = np.take_along_axis(drawn, order, axis=1)
+            row, place = np.nonzero(ordered[:, 1:] == ordered[:, :-1])
+            if not len(row):
                 return drawn
-            drawn[clash] = self._random.integers(0, below, (int(clash.sum()), columns))
+            drawn[row, order[row, place + 1]] = self._random.integers(0, below, len(row))
 
 
 def truth(challenge: Ints) -> Ints:
