@@ -76,20 +76,19 @@ def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
 
 
 def _clean(body: bytes, answers: Sequence[AnswerBody], door: Door) -> bool:
+    given = {answer.answer for answer in answers}
+    moments = {answer.answered_at for answer in answers}
     return (
-        b"\\u0000" not in body
-        and _in_classes(answers, door)
-        and all(answer.answered_at is None or 1 < answer.answered_at.year < 9999 for answer in answers)
+        not (b"\\" in body and b"\\u0000" in body)
+        and ((None not in given and True not in {answer.skip for answer in answers}) or _skips(answers))
+        and (door.classes is None or given - {None} <= door.classes)
+        and all(moment is None or 1 < moment.year < 9999 for moment in moments)
     )
 
 
-def _in_classes(answers: Sequence[AnswerBody], door: Door) -> bool:
-    given = {answer.answer for answer in answers}
-    if None in given or any(answer.skip for answer in answers):
-        given.discard(None)
-        if any((answer.answer is None) != answer.skip for answer in answers):
-            return False
-    return door.classes is None or given <= door.classes
+def _skips(answers: Sequence[AnswerBody]) -> bool:
+    """Whether each is an answer or a skip, and none is both."""
+    return all((answer.answer is None) == answer.skip for answer in answers)
 
 
 def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exception) -> Checked:

@@ -5,16 +5,19 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
-from api import docs, ingest, openapi
+from api import docs, openapi
 from api.access import key_cache
 from api.body import BodyLimit
-from api.commits import Writer, writer_engine
+from api.commits import Writer
 from api.doors import door_cache
+from api.edge import Edge
 from api.exchange import Exchange
 from api.farewell import before_stopping
 from api.feeds import Feeds
 from api.gauges import Gauges
+from api.ingest import Ingest
 from api.probes import Probe
 from api.problems import HANDLERS
 from api.questions import Questions
@@ -35,16 +38,16 @@ from api.routes.health import health_router
 from api.services import Services
 from api.waiters import Waiters
 from config.settings import Settings
-from db.engine import make_engine
+from db.engine import make_engine, make_writing_engine
 from tasks.publisher import Publisher
 
-PATIENCE = 5.0
+PATIENCE = 2.0
 """Seconds that a request waits for Postgres before it is told to come again."""
 
 VERSION = "1"
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings) -> ASGIApp:
     """An ASGI application with connections of its own, opened by its lifespan.
 
     Raises:
@@ -54,7 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
     exporting = max(1, settings.pool_size // 4)
     engine = make_engine(url, pool_size=max(1, settings.pool_size - exporting - 1), name="touchstone-api")
     exports = make_engine(url, pool_size=exporting, name="touchstone-export")
-    writing = writer_engine(url)
+    writing = make_writing_engine(url, name="touchstone-ingest")
     probe = Probe(engine, Publisher(settings))
 
     @asynccontextmanager
@@ -77,7 +80,6 @@ def create_app(settings: Settings) -> FastAPI:
             questions=questions,
         )
         ringer.start()
-        writer.start()
         waiters.start()
 
         def hurry() -> None:
@@ -89,10 +91,11 @@ def create_app(settings: Settings) -> FastAPI:
         await feeds.stop()
         await waiters.stop()
         await questions.close()
-        await to_thread.run_sync(writer.stop, PATIENCE)
+        await writer.stop()
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()
-        for each in (engine, exports, writing):
+        await writing.dispose()
+        for each in (engine, exports):
             each.dispose()
 
     app = FastAPI(
@@ -104,7 +107,6 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.router.routes.insert(0, ingest.route())  # first: the hot path is matched before anything else is tried
     for module in (projects, batches, grades, explanations, verdicts, versions, events, respondents, model_runs, gold):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))
@@ -112,4 +114,4 @@ def create_app(settings: Settings) -> FastAPI:
     openapi.describe(app, settings)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(Exchange)
-    return app
+    return Edge(app, Ingest(app.state))

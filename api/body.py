@@ -1,7 +1,9 @@
 """The bytes of a POST: what they claim to be, and what is in them, never more than the limit."""
 
+import math
 import zlib
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import ProblemError, respond
@@ -28,8 +30,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if not declared.isdigit() or int(declared) > self._limit:
+        if _declared(scope) > self._limit:
             await respond(too_large(self._limit))(scope, receive, send)
             return
         received = 0
@@ -43,6 +44,38 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+
+async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        ProblemError: it is larger than `limit` bytes; at once when the request says so.
+        ClientDisconnect: the client left before its end.
+    """
+    if _declared(scope) > limit:
+        raise too_large(limit)
+    parts: list[bytes] = []
+    received = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        received += len(parts[-1])
+        if received > limit:
+            raise too_large(limit)
+        more = message.get("more_body", False)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _declared(scope: Scope) -> float:
+    """Bytes that the request says its body has; 0 when it does not say."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else math.inf
+    return 0
 
 
 def media_type(content_type: str | None) -> str:

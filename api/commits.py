@@ -1,23 +1,18 @@
 """Group commit: the batches that wait at one moment go into Postgres in one transaction."""
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import psycopg
-from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.outages import is_outage, reason
 from api.problems import unavailable
 from db import batches
 from db.batches import Accepted, NewBatch
-from db.engine import make_engine
 from telemetry import crashpoints, logging, metrics
 
 log = logging.get(__name__)
@@ -37,42 +32,25 @@ class _Waiting:
     future: "asyncio.Future[Accepted]"
 
 
-def writer_engine(url: str) -> Engine:
-    """An engine of one connection, for a writer."""
-    engine = make_engine(url, pool_size=1, name="touchstone-ingest")
-    event.listen(engine, "connect", _send_arrays_in_binary)
-    return engine
-
-
-def _send_arrays_in_binary(connection: psycopg.Connection[Any], _record: object) -> None:
-    """As text, bodies double in size and cost this process three to five times the processor time."""
-    connection.adapters.register_dumper(list, ListBinaryDumper)
-
-
 class Writer:
-    """One thread that accepts batches. Use it from one event loop, between :meth:`start` and :meth:`stop`.
+    """Accepts batches in groups, one group at a time, in the event loop of those who wait.
 
     Args:
-        engine: from :func:`writer_engine`; the thread keeps its connection to itself.
+        engine: :func:`db.engine.make_writing_engine`'s.
         committed: told project and lane of each new batch once it is safe; must not block.
-        patience: seconds that a batch waits for its commit.
+        patience: seconds that a commit may take. Then all who wait are turned away, and so is, at once, whoever comes
+            until Postgres has answered.
     """
 
-    def __init__(self, engine: Engine, committed: Callable[[int, str], None], *, patience: float) -> None:
+    def __init__(self, engine: AsyncEngine, committed: Callable[[int, str], None], *, patience: float) -> None:
         self._engine = engine
         self._committed = committed
         self._patience = patience
         self._queue: deque[_Waiting] = deque()
         self._bytes = 0
         self._stopping = False
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._loop: asyncio.AbstractEventLoop
-
-    def start(self) -> None:
-        """Begin; belongs into the event loop that will call :meth:`accept`."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._hanging = False
+        self._flushing: asyncio.Task[None] | None = None
 
     async def accept(self, batch: NewBatch) -> Accepted:
         """Store a batch; returns once it is committed.
@@ -82,60 +60,73 @@ class Writer:
                 be committed afterwards: posting it again under its key tells.
             Exception: this very batch cannot be stored.
         """
-        waiting = _Waiting(batch, self._loop.create_future())
-        with self._changed:
-            if self._stopping or self._bytes + len(batch.body) > CAPACITY:
-                raise unavailable("More is being posted than can be stored.")
-            self._queue.append(waiting)
-            self._bytes += len(batch.body)
-            self._changed.notify()
+        if self._hanging:
+            raise _silent()
+        if self._stopping or self._bytes + len(batch.body) > CAPACITY:
+            raise unavailable("More is being posted than can be stored.")
+        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._bytes += len(batch.body)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush())
+        return await waiting.future
+
+    async def stop(self) -> None:
+        """Commit what waits, then end; what Postgres does not take in time is given up."""
+        self._stopping = True
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing], timeout=self._patience)
+
+    async def _flush(self) -> None:
+        """Commit until nothing waits."""
+        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._patience):
-                return await waiting.future
-        except TimeoutError:
-            raise unavailable("The database does not answer.") from None
+            while group := self._next():
+                start = time.perf_counter()
+                limit = loop.call_later(self._patience, self._give_up, group)
+                try:
+                    outcomes = await self._store_all([waiting.batch for waiting in group])
+                finally:
+                    limit.cancel()
+                    self._hanging = False
+                metrics.FLUSH_SECONDS.observe(time.perf_counter() - start)
+                metrics.FLUSH_BODIES.observe(len(group))
+                for waiting, outcome in zip(group, outcomes, strict=True):
+                    # Compared by reply, not by `new`: after a lost connection the batch may turn out to be in already.
+                    if isinstance(outcome, Accepted) and outcome.reply == waiting.batch.reply:
+                        self._committed(waiting.batch.project_id, waiting.batch.lane)
+                crashpoints.reach("batch-rung")
+                for waiting, outcome in zip(group, outcomes, strict=True):
+                    _settle(waiting, outcome)
+        finally:
+            self._flushing = None
 
-    def stop(self, timeout: float) -> None:
-        """Commit what waits, then end; blocks for `timeout` seconds at most."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._thread.join(timeout)
-
-    def _run(self) -> None:
-        while group := self._next():
-            start = time.perf_counter()
-            outcomes = self._store_all([waiting.batch for waiting in group])
-            metrics.FLUSH_SECONDS.observe(time.perf_counter() - start)
-            metrics.FLUSH_BODIES.observe(len(group))
-            for waiting, outcome in zip(group, outcomes, strict=True):
-                # Compared by reply, not by `new`: after a lost connection the batch may turn out to be in already.
-                if isinstance(outcome, Accepted) and outcome.reply == waiting.batch.reply:
-                    self._committed(waiting.batch.project_id, waiting.batch.lane)
-            crashpoints.reach("batch-rung")
-            self._loop.call_soon_threadsafe(_settle, group, outcomes)
+    def _give_up(self, group: Sequence[_Waiting]) -> None:
+        """Let nobody wait for a Postgres that does not answer."""
+        log.warning("postgres does not answer", batches=len(group) + len(self._queue))
+        self._hanging = True
+        for waiting in (*group, *self._queue):
+            _settle(waiting, _silent())
+        self._queue.clear()
+        self._bytes = 0
 
     def _next(self) -> list[_Waiting]:
-        """Whatever waits, up to the limits; empty at the end."""
-        with self._changed:
-            while True:
-                group: list[_Waiting] = []
-                size = 0
-                while self._queue and len(group) < MAX_BATCHES and size < MAX_BYTES:
-                    waiting = self._queue.popleft()
-                    self._bytes -= len(waiting.batch.body)
-                    if not waiting.future.done():  # done: its caller has given up
-                        group.append(waiting)
-                        size += len(waiting.batch.body)
-                if group or (self._stopping and not self._queue):
-                    return group
-                self._changed.wait()
+        """Whatever waits, up to the limits."""
+        group: list[_Waiting] = []
+        size = 0
+        while self._queue and len(group) < MAX_BATCHES and size < MAX_BYTES:
+            waiting = self._queue.popleft()
+            self._bytes -= len(waiting.batch.body)
+            if not waiting.future.done():  # done: its caller has given up
+                group.append(waiting)
+                size += len(waiting.batch.body)
+        return group
 
-    def _store_all(self, group: Sequence[NewBatch]) -> Sequence[_Outcome]:
+    async def _store_all(self, group: Sequence[NewBatch]) -> Sequence[_Outcome]:
         """What became of each batch."""
         try:
-            return self._store(group)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must end neither the thread nor a stranger's batch
+            return await self._store(group)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must end neither the loop nor a stranger's batch
             if is_outage(error):
                 log.warning("cannot store batches", batches=len(group), error=reason(error))
                 return [unavailable("The database cannot be reached.") for _ in group]
@@ -144,30 +135,33 @@ class Writer:
             log.warning("storing batches one by one", batches=len(group), error=reason(error))
         outcomes: list[_Outcome] = []
         for batch in group:  # one bad row harms no stranger
-            outcomes.extend(self._store_all([batch]))
+            outcomes.extend(await self._store_all([batch]))
         return outcomes
 
-    def _store(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
+    async def _store(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
         try:
-            return self._attempt(group)
+            return await self._attempt(group)
         except DBAPIError as error:
             if not is_outage(error):
                 raise
-        return self._attempt(group)  # the server may be back already
+        return await self._attempt(group)  # the server may be back already
 
-    def _attempt(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
-        with self._engine.begin() as connection:
-            stored = batches.accept(connection, group)
+    async def _attempt(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
+        async with self._engine.connect() as connection:
             crashpoints.reach("batch-before-commit")
+            stored = await connection.run_sync(batches.accept, group)
         crashpoints.reach("batch-committed")
         return stored
 
 
-def _settle(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
-    for waiting, outcome in zip(group, outcomes, strict=True):
-        if waiting.future.done():
-            continue
-        if isinstance(outcome, Accepted):
-            waiting.future.set_result(outcome)
-        else:
-            waiting.future.set_exception(outcome)
+def _silent() -> Exception:
+    return unavailable("The database does not answer.")
+
+
+def _settle(waiting: _Waiting, outcome: _Outcome) -> None:
+    if waiting.future.done():
+        return
+    if isinstance(outcome, Accepted):
+        waiting.future.set_result(outcome)
+    else:
+        waiting.future.set_exception(outcome)

@@ -1,4 +1,4 @@
-"""Taking batches in: the hot path, a plain Starlette route without anything it does not need.
+"""Taking batches in: the hot path, an ASGI application of its own without anything it does not need.
 
 FastAPI describes it in the OpenAPI document (`api.ingest_operation`) but has no part in serving it.
 """
@@ -9,34 +9,34 @@ import re
 import uuid
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import parse_qsl
 
 import msgspec
 from anyio import CapacityLimiter, to_thread
-from starlette.datastructures import QueryParams
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.datastructures import State
+from starlette.types import Receive, Scope, Send
 
 from api import answers, graded, preferences
 from api.access import admit, bearer
 from api.answers import Checked
-from api.body import compressed, inflate, media_type
+from api.body import compressed, inflate, media_type, read
 from api.doors import Door
-from api.problems import Fault, ProblemError
+from api.problems import Fault, ProblemError, translate
 from api.services import Services
 from api.uids import new_uid
 from config.settings import Settings
 from db.batches import Accepted, NewBatch
 from db.keys import Principal
 from db.models.batch import LANES
-from telemetry import logging, metrics
+from telemetry import metrics
 
 PATH = "/v1/projects/{project}/batches"
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 NAMED = 1000
 """Faults that a problem document names, at most."""
 
+_PLACE = re.compile(PATH.format(project="([^/]+)"))
 _SMALL = 32 * 1024
 """Bytes of a body that is glanced at in the event loop: sooner done than handed to a thread."""
 
@@ -58,27 +58,64 @@ class _Options:
     partial: bool
 
 
-def route() -> Route:
-    """The route that takes batches in."""
-    crowded = CapacityLimiter(2)  # more threads would only take the processor and memory from one another
+class _Headers:
+    """The headers of a request; of one that is repeated the first counts."""
 
-    async def ingest(request: Request) -> Response:
-        services: Services = request.app.state.services
-        principal = await admit(services.keys, bearer(request.headers.get("authorization")), "submit")
-        project: str = request.path_params["project"]
+    def __init__(self, scope: Scope) -> None:
+        self._pairs: list[tuple[bytes, bytes]] = scope["headers"]
+        self._first = dict(reversed(self._pairs))
+
+    def first(self, name: bytes) -> str | None:
+        value = self._first.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def all(self, name: bytes) -> list[str]:
+        return [value.decode("latin-1") for found, value in self._pairs if found == name]
+
+
+class Ingest:
+    """Takes batches in, with the services that the application's state has."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._crowded = CapacityLimiter(2)  # more threads would only take the processor and memory from one another
+
+    @staticmethod
+    def serves(scope: Scope) -> bool:
+        """Whether a request is for this application."""
+        return scope["type"] == "http" and scope["method"] == "POST" and _PLACE.fullmatch(scope["path"]) is not None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, headers, body = await self._take(scope, receive)
+        except Exception as error:  # noqa: BLE001 - what has no translation is raised again
+            await translate(error)(scope, receive, send)
+            return
+        own = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        own += [(name, value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": own})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _take(self, scope: Scope, receive: Receive) -> tuple[int, dict[bytes, str], bytes]:
+        """Status, headers and body of the reply."""
+        services: Services = self._state.services
+        settings = services.settings
+        sent = _Headers(scope)
+        principal = await admit(services.keys, bearer(sent.first(b"authorization")), "submit")
+        place = _PLACE.fullmatch(scope["path"])
+        project = place[1] if place else ""
         door = await services.doors.get((principal.tenant_id, project))
-        options = _options(request.query_params)
-        key = _key(request.headers.get("idempotency-key"))
-        kind = media_type(request.headers.get("content-type"))
-        gzipped = compressed(request.headers.get("content-encoding"))
-        body = await request.body()
-        plain, checked = await _look(body, gzipped, kind, door, services.settings, crowded)
+        options = _options(scope["query_string"])
+        key = _key(sent.first(b"idempotency-key"))
+        kind = _media_type(sent.first(b"content-type"))
+        gzipped = compressed(sent.first(b"content-encoding"))
+        body = await read(scope, receive, settings.max_body_bytes)
+        plain, checked = await _look(body, gzipped, kind, door, settings, self._crowded)
         batch = _batch(checked, plain, kind, door, project, options, key)
-        patience = _patience(request, principal, services.settings)
+        patience = _patience(sent.all(b"prefer"), principal, settings)
         result = None
         with _word(services, batch.uid, patience) as word:  # before the commit, so that none can be missed
-            with logging.bound(project=project, batch=batch.uid):
-                accepted = await services.writer.accept(batch)
+            accepted = await services.writer.accept(batch)
             uid = _accepted(batch, accepted)
             if word is not None and uid == batch.uid:
                 result = await graded.within(services, principal, project, uid, word, patience)
@@ -87,23 +124,10 @@ def route() -> Route:
                 if word is not None:
                     result = await graded.now(services, principal, project, uid)
                     result = result or await graded.within(services, principal, project, uid, word, patience)
-        headers = {"Location": f"/v1/projects/{project}/batches/{uid}", "Idempotency-Key": batch.idempotency_key}
+        headers = {b"location": f"{scope['path']}/{uid}", b"idempotency-key": batch.idempotency_key}
         if result is None:
-            return Response(accepted.reply, 202, headers, "application/json")
-        headers["Preference-Applied"] = f"wait={patience}"
-        return Response(result, 200, headers, "application/json")
-
-    return _Route(PATH, ingest, methods=["POST"])
-
-
-class _Route(Route):
-    """Notes itself in the scope as FastAPI's routes do, for the metrics."""
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        match, child = super().matches(scope)
-        if match == Match.FULL:
-            child["route"] = self
-        return match, child
+            return 202, headers, accepted.reply
+        return 200, headers | {b"preference-applied": f"wait={patience}"}, result
 
 
 async def _look(
@@ -122,9 +146,9 @@ async def _look(
     return await to_thread.run_sync(thoroughly, limiter=crowded)
 
 
-def _patience(request: Request, caller: Principal, settings: Settings) -> int:
+def _patience(preferred: list[str], caller: Principal, settings: Settings) -> int:
     """Seconds that the client would wait for grades; 0 for one that may not read them."""
-    wanted = preferences.wait(request.headers.getlist("prefer"))
+    wanted = preferences.wait(preferred)
     return min(wanted, settings.wait_limit) if "read" in caller.scopes else 0
 
 
@@ -143,9 +167,11 @@ def _accepted(batch: NewBatch, accepted: Accepted) -> uuid.UUID:
     return batch.uid
 
 
-def _options(query: QueryParams) -> _Options:
-    lane = query.get("lane", "live")
-    partial = query.get("partial", "false")
+@lru_cache(maxsize=64)
+def _options(query: bytes) -> _Options:
+    given = dict(reversed(parse_qsl(query.decode("latin-1"), keep_blank_values=True)))
+    lane = given.get("lane", LANES[0])
+    partial = given.get("partial", "false")
     faults = []
     if lane not in LANES:
         faults.append(Fault("/query/lane", f"must be one of {', '.join(LANES)}"))
@@ -154,6 +180,9 @@ def _options(query: QueryParams) -> _Options:
     if faults:
         raise ProblemError(422, "The request is not valid.", faults)
     return _Options(lane, partial == "true")
+
+
+_media_type = lru_cache(maxsize=64)(media_type)
 
 
 def _key(header: str | None) -> str | None:

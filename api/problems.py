@@ -57,8 +57,8 @@ def respond(problem: HTTPException) -> Response:
     return Response(msgspec.json.encode(document), problem.status_code, problem.headers, MEDIA_TYPE)
 
 
-async def handle(_request: Request, error: Exception) -> Response:
-    """Translate what a route raised; what has no translation is raised again and becomes a 500."""
+def translate(error: Exception) -> Response:
+    """What a client is told of an error; one that has no translation is raised again and becomes a 500."""
     match error:
         case HTTPException():
             return respond(error)
@@ -73,6 +73,11 @@ async def handle(_request: Request, error: Exception) -> Response:
         case _ if is_outage(error):
             return respond(unavailable("The database cannot be reached."))
     raise error
+
+
+async def handle(_request: Request, error: Exception) -> Response:
+    """:func:`translate` for what a route raised."""
+    return translate(error)
 
 
 _TRANSLATED = (

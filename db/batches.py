@@ -72,15 +72,14 @@ WITH incoming AS (
     INSERT INTO payloads (accepted_on, batch_id, media_type, body)
     SELECT (i.accepted_at AT TIME ZONE 'UTC')::date, i.id, incoming.media_type, incoming.body
     FROM inserted i JOIN incoming USING (uid)
+), refused AS (
+    INSERT INTO failures (batch_id, position, state, reason)
+    SELECT i.id, t.position, 'rejected', t.reason
+    FROM unnest(CAST(:rejected_uids AS uuid[]), CAST(:positions AS int[]), CAST(:reasons AS text[]))
+        AS t(uid, position, reason)
+    JOIN inserted i USING (uid)
 )
-SELECT id, uid FROM inserted
-""")
-
-_INSERT_REJECTED = text("""
-INSERT INTO failures (batch_id, position, state, reason)
-SELECT batch_id, position, 'rejected', reason
-FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:reasons AS text[]))
-    AS t(batch_id, position, reason)
+SELECT uid FROM inserted
 """)
 
 _STORED = text("""
@@ -91,7 +90,7 @@ JOIN batches b USING (project_id, idempotency_key)
 
 
 def accept(connection: Connection, batches: Sequence[NewBatch]) -> list[Accepted]:
-    """Store batches in one go, each at most once per idempotency key; the order of replies is that of the arguments.
+    """Store batches by one statement, each at most once per idempotency key; replies come in the arguments' order.
 
     Of batches with the same key, here or in another process, the first to get in is stored; the others get its reply.
     """
@@ -99,35 +98,28 @@ def accept(connection: Connection, batches: Sequence[NewBatch]) -> list[Accepted
     for batch in batches:
         first.setdefault((batch.project_id, batch.idempotency_key), batch)
     new = list(first.values())
-    inserted = {
-        row.uid: row.id
-        for row in connection.execute(
-            _INSERT,
-            {
-                "uids": [b.uid for b in new],
-                "projects": [b.project_id for b in new],
-                "lanes": [b.lane for b in new],
-                "keys": [b.idempotency_key for b in new],
-                "digests": [b.digest for b in new],
-                "replies": [b.reply for b in new],
-                "answers": [b.answers for b in new],
-                "rejected": [len(b.rejected) for b in new],
-                "media_types": [b.media_type for b in new],
-                "bodies": [b.body for b in new],
-            },
-        )
+    rejected = [(b.uid, position, reason) for b in new for position, reason in b.rejected]
+    parameters = {
+        "uids": [b.uid for b in new],
+        "projects": [b.project_id for b in new],
+        "lanes": [b.lane for b in new],
+        "keys": [b.idempotency_key for b in new],
+        "digests": [b.digest for b in new],
+        "replies": [b.reply for b in new],
+        "answers": [b.answers for b in new],
+        "rejected": [len(b.rejected) for b in new],
+        "media_types": [b.media_type for b in new],
+        "bodies": [b.body for b in new],
+        "rejected_uids": [uid for uid, _, _ in rejected],
+        "positions": [position for _, position, _ in rejected],
+        "reasons": [reason for _, _, reason in rejected],
     }
-    rejected = [(inserted[b.uid], *answer) for b in new if b.uid in inserted for answer in b.rejected]
-    if rejected:
-        ids, positions, reasons = zip(*rejected, strict=True)
-        connection.execute(
-            _INSERT_REJECTED, {"batches": list(ids), "positions": list(positions), "reasons": list(reasons)}
-        )
+    inserted = set(connection.execute(_INSERT, parameters).scalars())
     stored = {key: (b.digest, b.reply) for key, b in first.items() if b.uid in inserted}
     repeated = [key for key in first if key not in stored]
     if repeated:
-        parameters = {"projects": [key[0] for key in repeated], "keys": [key[1] for key in repeated]}
-        for row in connection.execute(_STORED, parameters):
+        wanted = {"projects": [key[0] for key in repeated], "keys": [key[1] for key in repeated]}
+        for row in connection.execute(_STORED, wanted):
             stored[row.project_id, row.idempotency_key] = (row.digest, row.reply)
     return [Accepted(*stored[b.project_id, b.idempotency_key], new=b.uid in inserted) for b in batches]
 

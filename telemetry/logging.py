@@ -88,6 +88,11 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def bind(**fields: str) -> None:
+    """Carry identifiers through everything logged from now on in this context, which nobody else uses."""
+    structlog.contextvars.bind_contextvars(**fields)
+
+
 @contextmanager
 def bound(
     *, request: str | None = None, project: object = None, claim: object = None, batch: object = None, **fields: object

@@ -10,7 +10,7 @@ from api.questions import PATIENCE, TENANT_WAITING
 from cli.stack.server import Server
 from db.models import Project
 from tests.factories.challenge import ChallengeFactory, ConsensusFactory
-from tests.integration.api.test_outages import hanging, stopped
+from tests.processes import hanging, stopped
 
 Rows = scoped_session[Session]
 

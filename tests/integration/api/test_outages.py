@@ -1,13 +1,8 @@
 """What happens when Postgres or Redis is away, and when it is back."""
 
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
-import psutil
 import pytest
 import redis
 from sqlalchemy import Engine, text
@@ -15,33 +10,8 @@ from sqlalchemy import Engine, text
 from cli.stack.server import Server
 from config.settings import Settings
 from tests.integration.api.callers import batch
+from tests.processes import hanging, stopped
 from tests.waiting import until
-
-
-@contextmanager
-def stopped(server: Server) -> Iterator[None]:
-    server.stop()
-    try:
-        yield
-    finally:
-        server.start()
-
-
-@contextmanager
-def hanging(server: Server) -> Iterator[None]:
-    """Every process of the server keeps its sockets open and says nothing."""
-    pids = [server.pid, *children(server.pid)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
-def children(pid: int) -> list[int]:
-    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
 def count(engine: Engine) -> int:

@@ -17,7 +17,7 @@ from tasks.process import Process
 from tasks.publisher import Publisher
 from tasks.queues import GRADED
 from tests.integration.api.callers import Call, batch
-from tests.integration.api.test_outages import hanging
+from tests.processes import hanging
 from tests.waiting import until
 from workers import grading
 from workers.runtime import Runtime

@@ -2,11 +2,7 @@
 
 import base64
 import json
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +14,7 @@ from cli.stack.server import Server
 from config.settings import Settings
 from tasks import queues
 from tasks.publisher import Publisher
+from tests.processes import hanging, stopped
 
 TIMEOUT = 0.2
 PATIENCE = 4.0
@@ -89,24 +86,6 @@ def test_messages_are_json_and_expire(publisher: Publisher, client: redis.Redis,
 
 def test_it_pings(publisher: Publisher) -> None:
     assert publisher.ping()
-
-
-@contextmanager
-def stopped(valkey: Server) -> Iterator[None]:
-    valkey.stop()
-    try:
-        yield
-    finally:
-        valkey.start()
-
-
-@contextmanager
-def hanging(valkey: Server) -> Iterator[None]:
-    os.kill(valkey.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(valkey.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("fault", [stopped, hanging])
