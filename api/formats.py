@@ -59,8 +59,8 @@ class Parquet:
 
     media_type: str = "application/vnd.apache.parquet"
     extension: str = "parquet"
-    group: int = 2**23
-    """Bytes of a row group before it is compressed: it is in memory as a whole."""
+    group: int = 2**21
+    """Bytes of a row group before it is compressed: some copies of it are in memory as a whole."""
 
     def write(self, table: Table[Row], chunks: Iterable[Sequence[Row]]) -> Pieces:
         """The bytes of a file of these rows, a row group a piece."""
@@ -69,7 +69,8 @@ class Parquet:
 
         schema = pa.schema([(column.name, _arrow(column, pa)) for column in table.columns])
         sink = _Sink()
-        with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
+        labels = [column.name for column in table.columns if column.type == "label"]
+        with parquet.ParquetWriter(sink, schema, compression="zstd", use_dictionary=labels) as writer:
             waiting: list[Any] = []
             for chunk in chunks:
                 columns = zip(*map(table.cells, chunk), strict=True)

@@ -1,11 +1,11 @@
-"""What it takes to export a million verdicts: seconds, and the memory of the API and of the command line.
+"""What it takes to export a million verdicts, or grades: seconds, and the memory of the API and of the command line.
 
 An embedded PostgreSQL is filled by SQL; `touchstone serve` and `touchstone export` run as processes of their own. Each
 format is asked for over HTTP by a client that throws the bytes away, then by the command line into a file whose rows
 are counted. Peaks are those of resident memory (Linux's VmHWM), the API's since the export before; `rest` is what the
 API held before the first.
 
-    python -m benchmarks.export [--rows 1000000] [--classes 4] [--json]
+    python -m benchmarks.export [--rows 1000000] [--classes 4] [--what verdicts|grades] [--json]
 """
 
 import argparse
@@ -46,10 +46,23 @@ INSERT INTO consensus (challenge_id, project_id, answers, answer, confidence, po
 SELECT id, project_id, 5, id % :classes, 1 - u, array_fill(u / (:classes - 1), ARRAY[:classes]), 'settled', 1
 FROM (SELECT id, project_id, random() * 0.5 AS u FROM made) drawn
 """
+FILL_GRADES = (
+    "INSERT INTO respondents (project_id, key) SELECT :project, 'respondent ' || n FROM generate_series(0, 9999) n",
+    """
+INSERT INTO batches (uid, project_id, answers, lane, state, idempotency_key, digest, reply)
+SELECT gen_random_uuid(), :project, 100, 'live', 'graded', n, '', '' FROM generate_series(1, :rows / 100) n
+""",
+    """
+INSERT INTO answers (batch_id, position, challenge_id, respondent_id, answered_at, grade, choice, counted)
+SELECT b.id, n, 1 + (b.id * 7919 + n * 104729) % :rows, 1 + (b.id + n * 101) % 10000, now(), random(), n % :classes, true
+FROM batches b, generate_series(0, 99) n
+""",
+)
+"""Batches of 100 answers, to challenges and by respondents from all over."""
 
 
 @contextmanager
-def served(home: Path, rows: int, classes: int) -> Iterator[tuple[int, dict[str, str]]]:
+def served(home: Path, rows: int, classes: int, what: str) -> Iterator[tuple[int, dict[str, str]]]:
     """An API process over a filled database: its process id, and the environment of its clients."""
     with ExitStack() as stack:
         postgres = stack.enter_context(embedded_postgres(home / "postgres"))
@@ -62,7 +75,7 @@ def served(home: Path, rows: int, classes: int) -> Iterator[tuple[int, dict[str,
             REDIS_URL=valkey.url,
             TOUCHSTONE_HOME=str(home),
             TOUCHSTONE_API_URL=f"http://127.0.0.1:{port}",
-            TOUCHSTONE_API_KEY=fill(url, rows, classes),
+            TOUCHSTONE_API_KEY=fill(url, rows, classes, what),
         )
         arguments = [sys.executable, "-m", "cli.main", "serve", f"--port={port}"]
         with subprocess.Popen(arguments, env=environment, stderr=subprocess.DEVNULL) as api:
@@ -73,18 +86,19 @@ def served(home: Path, rows: int, classes: int) -> Iterator[tuple[int, dict[str,
                 api.terminate()
 
 
-def fill(url: str, rows: int, classes: int) -> str:
-    """Make a project with so many verdicts, and a key that may read them."""
+def fill(url: str, rows: int, classes: int, what: str) -> str:
+    """Make a project with so many verdicts, and as many grades if these are wanted, and a key that may read them."""
     engine = make_engine(url, pool_size=1, name="benchmark")
     with engine.begin() as connection:
         tenant = tenants.create(connection, PROJECT)
         new = ProjectCreation(name=PROJECT, classes=[f"class {code}" for code in range(classes)]).new()
         projects.create(connection, tenant.id, new)
         project = projects.get(connection, tenant.id, PROJECT)
-        connection.execute(text(FILL), {"project": project.id, "rows": rows, "classes": classes})
+        for statement in (FILL, *(FILL_GRADES if what == "grades" else ())):
+            connection.execute(text(statement), {"project": project.id, "rows": rows, "classes": classes})
         _, key = keys.create(connection, tenant.id, PROJECT, ["read"])
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE challenges, consensus"))
+        connection.execute(text("VACUUM ANALYZE"))
     engine.dispose()
     return key
 
@@ -115,10 +129,10 @@ def resident_mb(pid: int) -> float:
     return round(int(found[1]) / 1024, 1) if found else 0.0
 
 
-def over_http(form: Format, environment: dict[str, str]) -> tuple[int, float]:
+def over_http(form: Format, environment: dict[str, str], what: str) -> tuple[int, float]:
     """Export to nowhere: bytes and seconds."""
     headers = {"Authorization": f"Bearer {environment['TOUCHSTONE_API_KEY']}", "Accept": form.media_type}
-    url = f"{environment['TOUCHSTONE_API_URL']}/v1/projects/{PROJECT}/verdicts"
+    url = f"{environment['TOUCHSTONE_API_URL']}/v1/projects/{PROJECT}/{what}"
     began, size = time.perf_counter(), 0
     with httpx.stream("GET", url, headers=headers, trust_env=False, timeout=120) as response:
         response.raise_for_status()
@@ -127,12 +141,12 @@ def over_http(form: Format, environment: dict[str, str]) -> tuple[int, float]:
     return size, time.perf_counter() - began
 
 
-def by_command(form: Format, environment: dict[str, str], out: Path) -> tuple[float, float]:
+def by_command(form: Format, environment: dict[str, str], what: str, out: Path) -> tuple[float, float]:
     """Export to a file by the command line: seconds, and its peak in MB."""
-    arguments = [sys.executable, "-m", "cli.main", "export", f"--project={PROJECT}", f"--format={form.extension}"]
+    arguments = [sys.executable, "-m", "cli.main", "export", f"--project={PROJECT}", f"--what={what}"]
     began = time.perf_counter()
     peak = 0.0
-    with subprocess.Popen([*arguments, f"--out={out}"], env=environment) as process:
+    with subprocess.Popen([*arguments, f"--format={form.extension}", f"--out={out}"], env=environment) as process:
         while process.poll() is None:
             peak = max(peak, resident_mb(process.pid))
             time.sleep(0.02)
@@ -149,18 +163,18 @@ def rows_of(form: Format, out: Path) -> int:
         return sum(1 for _ in file) - (form.extension == "csv")
 
 
-def measure(rows: int, classes: int) -> dict[str, object]:
+def measure(rows: int, classes: int, what: str) -> dict[str, object]:
     """Every format over HTTP and by the command line."""
-    results: dict[str, object] = {"rows": rows, "classes": classes}
+    results: dict[str, object] = {"what": what, "rows": rows, "classes": classes}
     with tempfile.TemporaryDirectory(prefix="touchstone-") as directory:
         home = Path(directory)
-        with served(home, rows, classes) as (api, environment):
+        with served(home, rows, classes, what) as (api, environment):
             results["rest_mb"] = peak_mb(api)
             for form in FORMATS:
-                size, seconds = over_http(form, environment)
+                size, seconds = over_http(form, environment, what)
                 peak = peak_mb(api)
-                out = home / f"verdicts.{form.extension}"
-                command_seconds, command_peak = by_command(form, environment, out)
+                out = home / f"{what}.{form.extension}"
+                command_seconds, command_peak = by_command(form, environment, what, out)
                 found = rows_of(form, out)
                 if found != rows:
                     raise RuntimeError(f"{found} of {rows} rows came as {form.extension}")
@@ -179,12 +193,13 @@ def measure(rows: int, classes: int) -> dict[str, object]:
 
 def main() -> None:
     """Measure and print; the last line is JSON when asked for."""
-    parser = argparse.ArgumentParser(description="What it takes to export verdicts.")
+    parser = argparse.ArgumentParser(description="What it takes to export verdicts or grades.")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--classes", type=int, default=4)
+    parser.add_argument("--what", choices=("verdicts", "grades"), default="verdicts")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    results = measure(options.rows, options.classes)
+    results = measure(options.rows, options.classes, options.what)
     if options.json:
         print(json.dumps(results))
 
