@@ -54,7 +54,8 @@ SELECT gen_random_uuid(), :project, 100, 'live', 'graded', n, '', '' FROM genera
 """,
     """
 INSERT INTO answers (batch_id, position, challenge_id, respondent_id, answered_at, grade, choice, counted)
-SELECT b.id, n, 1 + (b.id * 7919 + n * 104729) % :rows, 1 + (b.id + n * 101) % 10000, now(), random(), n % :classes, true
+SELECT b.id, n, 1 + (b.id * 7919 + n * 104729) % :rows, 1 + (b.id + n * 101) % 10000, now(), random(), n % :classes,
+       true
 FROM batches b, generate_series(0, 99) n
 """,
 )
