@@ -1,0 +1,188 @@
+"""Proof under fire: kill what runs under load, again and again, and audit the books after each time.
+
+    python -m benchmarks.chaos [--kills 200] [--seed S] [--rate 10] [--only KIND ...] [--json]
+
+Everything runs as `touchstone up` runs it, with the settings a user gets. A round waits a moment of chance, strikes,
+and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
+that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round the
+load ends: then nothing may be left over, and a new project begins. `kills` are processes killed; stopped servers,
+emptied queues, doubled messages and jumping clocks come on top.
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from benchmarks.chaos import books
+from benchmarks.chaos.books import Faults
+from benchmarks.chaos.load import Load
+from benchmarks.chaos.stack import BrokenError, Stack, until
+from benchmarks.chaos.strikes import STRIKES, deck
+from db import projects, tenants
+
+ROUNDS = 10
+"""Of one project."""
+CALM = 2.0
+"""Seconds before a strike, at most."""
+
+
+@dataclass
+class Report:
+    """What was done and what was found."""
+
+    seed: int
+    kills: int = 0
+    rounds: int = 0
+    batches: int = 0
+    answers: int = 0
+    dead: int = 0
+    contradictions: int = 0
+    faults: Faults = field(default_factory=Faults)
+    recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    killed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def clean(self) -> bool:
+        return not self.faults and not self.contradictions
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON has them."""
+        everything = sorted(seconds for each in self.recovery.values() for seconds in each)
+        found = asdict(self.faults)
+        found["twice"] += self.contradictions
+        return {
+            "kills": self.kills,
+            **found,
+            "recovery_p99_s": _quantile(everything, 0.99),
+            "recovery_p50_s": _quantile(everything, 0.5),
+            "recovery_max_s": _quantile(everything, 1.0),
+            "seed": self.seed,
+            "rounds": self.rounds,
+            "batches": self.batches,
+            "answers": self.answers,
+            "dead": self.dead,
+            "kinds": {
+                kind: {"rounds": len(each), "kills": self.killed[kind], "worst_s": max(each)}
+                for kind, each in sorted(self.recovery.items())
+            },
+        }
+
+
+def main() -> None:
+    """Strike, audit and print; the last line is JSON when asked for."""
+    parser = argparse.ArgumentParser(description="Proof under fire.")
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--rate", type=float, default=10.0, help="batches posted each second")
+    parser.add_argument("--only", nargs="+", choices=STRIKES, default=list(STRIKES))
+    parser.add_argument("--home", type=Path, help="keep the stack's data and logs here")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print(f"seed {seed}")
+    with contextlib.ExitStack() as left:
+        home = options.home or Path(left.enter_context(TemporaryDirectory(prefix="touchstone-chaos-")))
+        report = bombard(Stack(home), options.kills, seed, options.rate, options.only, console)
+    print(json.dumps(report.figures()) if options.json else json.dumps(report.figures(), indent=1))
+    if not report.clean:
+        sys.exit(1)
+
+
+def bombard(stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], console: Console) -> Report:
+    """Strike until so many processes were killed.
+
+    Raises:
+        BrokenError: the stack did not come back.
+    """
+    report = Report(seed)
+    chance = random.Random(seed)
+    cards = deck(chance, kinds)
+    with stack:
+        epoch = 0
+        while report.kills < kills:
+            epoch += 1
+            with Load(stack, f"chaos-{epoch}", chance.getrandbits(32), rate) as load:
+                until(lambda: len(load.accepted) > 10 or load.error, "a load")
+                project = _project(stack, f"chaos-{epoch}")
+                for kind in islice(cards, ROUNDS):
+                    time.sleep(chance.uniform(0, CALM))
+                    _round(stack, load, project, kind, chance, report, console)
+                    if report.kills >= kills:
+                        break
+            _rest(stack, load, project, report, console)
+    return report
+
+
+def _round(
+    stack: Stack, load: Load, project: int, kind: str, chance: random.Random, report: Report, console: Console
+) -> None:
+    killed = STRIKES[kind].act(stack, chance, project)
+    over = time.time()
+    until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
+    recovery = max(0.0, books.finished(stack.engine, project, over) - over)
+    known = dict(load.accepted)
+    faults = books.audit(stack.engine, project, known)
+    report.rounds += 1
+    report.kills += killed
+    report.killed[kind] += killed
+    report.recovery[kind].append(round(recovery, 2))
+    report.faults += faults
+    console.print(f"{report.kills:4} {kind:28} {recovery:6.2f} s  {len(known):6} batches  {_told(faults)}")
+    until(lambda: _without_outage(stack.whole), f"everything at work after {kind}")
+
+
+def _rest(stack: Stack, load: Load, project: int, report: Report, console: Console) -> None:
+    """The load is over: nothing may be left when the fleet has come to rest."""
+
+    def settled() -> bool:
+        return not books.audit(stack.engine, project, load.accepted, at_rest=True).unsettled
+
+    with contextlib.suppress(BrokenError):
+        until(lambda: _without_outage(settled), "nothing left to do", 60)
+    faults = books.audit(stack.engine, project, load.accepted, at_rest=True)
+    report.faults += faults
+    report.contradictions += load.contradictions
+    report.batches += len(load.accepted)
+    report.answers += sum(load.accepted.values())
+    report.dead += books.dead(stack.engine, project)
+    console.print(f"     at rest: {len(load.accepted)} batches  {_told(faults)}")
+
+
+def _told(faults: Faults) -> str:
+    return str(asdict(faults)) if faults else "books balance"
+
+
+def _without_outage(condition: Callable[[], object]) -> bool:
+    """Whether it is so; not, while Postgres is away."""
+    try:
+        return bool(condition())
+    except DBAPIError:
+        return False
+
+
+def _project(stack: Stack, name: str) -> int:
+    with stack.engine.connect() as connection:
+        return projects.get(connection, tenants.get(connection, "default").id, name).id
+
+
+def _quantile(values: list[float], share: float) -> float | None:
+    """The smallest value that so large a share does not exceed."""
+    return values[min(len(values) - 1, int(share * len(values)))] if values else None
+
+
+if __name__ == "__main__":
+    main()

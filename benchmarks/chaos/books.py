@@ -1,0 +1,199 @@
+"""What must hold of a project whatever was done to its processes: every accepted answer once, and what follows from it.
+
+All of it holds at every commit, so it is read as one snapshot while load goes on; only `unsettled` is of a project at
+rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Self
+
+from sqlalchemy import Connection, Engine, text
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How much is wrong; nothing is, when all are 0."""
+
+    lost: int = 0
+    """Accepted answers in no state, and answers of batches that were accepted and are not there."""
+    twice: int = 0
+    """Answers stored or counted more than once, and batches that a repeated POST made."""
+    wrong_statistics: int = 0
+    """Respondents whose statistics are not the sum over their counted answers."""
+    wrong_consensus: int = 0
+    """Challenges whose row does not count its answers."""
+    wrong_feed: int = 0
+    """Versions that are missing, or have no place or two in the feed, and gaps in it."""
+    unsettled: int = 0
+    """Batches, claims, gold and events that are left over when nothing is to be done any more."""
+
+    def __add__(self, other: Self) -> "Faults":
+        return Faults(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Faults)))
+
+    def __bool__(self) -> bool:
+        return self != Faults()
+
+
+def audit(engine: Engine, project_id: int, accepted: Mapping[str, int], *, at_rest: bool = False) -> Faults:
+    """Read a project's books.
+
+    Args:
+        accepted: answers of every batch that a client knows to be accepted, by the batch's id.
+        at_rest: everybody has what they posted accepted, and nothing waits.
+    """
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        project = {"p": project_id}
+        states = _number(connection, "SELECT abs(lost) FROM ledger WHERE project_id = :p", project)
+        return Faults(
+            lost=states + _missing(connection, project_id, accepted) + _number(connection, _UNACCOUNTED, project),
+            twice=sum(_number(connection, query, project) for query in _TWICE)
+            + (abs(_number(connection, _BATCHES, project) - len(accepted)) if at_rest else 0),
+            wrong_statistics=_number(connection, _STATISTICS, project | {"tolerance": TOLERANCE}),
+            wrong_consensus=_number(connection, _CONSENSUS, project),
+            wrong_feed=sum(_number(connection, query, project) for query in _FEED),
+            unsettled=sum(_number(connection, query, project) for query in _UNSETTLED) if at_rest else 0,
+        )
+
+
+def pending(engine: Engine, project_id: int, until: float) -> int:
+    """Batches accepted up to a moment (of the Unix clock) whose answers have not come to an end."""
+    query = (
+        "SELECT count(*) FROM batches"
+        " WHERE project_id = :p AND state IN ('waiting', 'claimed') AND accepted_at <= to_timestamp(:until)"
+    )
+    with engine.connect() as connection:
+        return _number(connection, query, {"p": project_id, "until": until})
+
+
+def finished(engine: Engine, project_id: int, until: float) -> float:
+    """When the last batch accepted up to a moment was graded; both of the Unix clock."""
+    query = text(
+        "SELECT coalesce(extract(epoch FROM max(finished_at)), 0)::float8 FROM batches"
+        " WHERE project_id = :p AND accepted_at <= to_timestamp(:until)"
+    )
+    with engine.connect() as connection:
+        return float(connection.execute(query, {"p": project_id, "until": until}).scalar_one())
+
+
+def dead(engine: Engine, project_id: int) -> int:
+    """Batches that were given up: accounted for, but not what a fault of the machinery should lead to."""
+    query = "SELECT count(*) FROM batches WHERE project_id = :p AND state = 'dead'"
+    with engine.connect() as connection:
+        return _number(connection, query, {"p": project_id})
+
+
+def _number(connection: Connection, query: str, parameters: Mapping[str, object]) -> int:
+    return int(connection.execute(text(query), parameters).scalar_one())
+
+
+def _missing(connection: Connection, project_id: int, accepted: Mapping[str, int]) -> int:
+    """Answers that were acknowledged and of whose batch there is no trace, or too few."""
+    query = """
+        SELECT coalesce(sum(abs(known.answers - coalesce(b.answers, 0))), 0)
+        FROM unnest(CAST(:uids AS uuid[]), CAST(:answers AS int[])) AS known(uid, answers)
+        LEFT JOIN batches b ON b.uid = known.uid AND b.project_id = :p
+    """
+    return _number(connection, query, {"p": project_id, "uids": list(accepted), "answers": list(accepted.values())})
+
+
+_UNACCOUNTED = """
+SELECT coalesce(sum(abs(b.answers - coalesce(stored.n, 0) - coalesce(failed.n, 0)
+    - CASE WHEN b.state = 'graded' THEN 0 ELSE b.answers - b.rejected - b.done END)), 0)
+FROM batches b
+LEFT JOIN (SELECT batch_id, count(*) AS n FROM answers GROUP BY 1) stored ON stored.batch_id = b.id
+LEFT JOIN (SELECT batch_id, count(*) AS n FROM failures GROUP BY 1) failed ON failed.batch_id = b.id
+WHERE b.project_id = :p
+"""
+
+_BATCHES = "SELECT count(*) FROM batches WHERE project_id = :p"
+
+_TWICE = (
+    """
+    SELECT coalesce(sum(t.n - 1), 0) FROM (
+        SELECT count(*) AS n FROM answers a JOIN batches b ON b.id = a.batch_id WHERE b.project_id = :p
+        GROUP BY a.batch_id, a.position
+    ) t
+    """,
+    """
+    SELECT count(*) FROM answers a JOIN failures f USING (batch_id, position) JOIN batches b ON b.id = a.batch_id
+    WHERE b.project_id = :p
+    """,
+    # Of a respondent's answers to a challenge the first counts, by when it was given and then as it was accepted.
+    """
+    SELECT count(*) FROM (
+        SELECT a.counted, row_number() OVER (
+            PARTITION BY a.challenge_id, a.respondent_id ORDER BY a.answered_at, a.batch_id, a.position
+        ) = 1 AS first
+        FROM answers a JOIN batches b ON b.id = a.batch_id WHERE b.project_id = :p
+    ) t WHERE counted <> first
+    """,
+)
+
+_STATISTICS = """
+WITH size AS (
+    SELECT count(*)::int AS k FROM project_classes WHERE project_id = :p
+), counted AS (
+    SELECT a.respondent_id, a.choice, c.raw, c.gold
+    FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id WHERE a.counted AND c.project_id = :p
+), mass AS (
+    SELECT respondent_id, truth * k + choice + 1 AS place,
+           sum(CASE WHEN gold IS NULL THEN coalesce(raw[truth + 1], 0) ELSE (gold = truth)::int END) AS clamped,
+           sum(coalesce(raw[truth + 1], 0)) AS open
+    FROM size, counted, generate_series(0, k - 1) AS truth WHERE choice >= 0 GROUP BY 1, 2
+), stored AS (
+    SELECT s.respondent_id, place, coalesce(s.counts[place], 0) AS clamped,
+           coalesce(s.counts[place], 0) - coalesce(s.gold[place], 0) AS open
+    FROM size, respondent_statistics s, generate_series(1, k * k) AS place WHERE s.project_id = :p
+), given AS (
+    SELECT respondent_id, count(*) FILTER (WHERE choice >= 0) AS answers, count(*) FILTER (WHERE choice < 0) AS skips
+    FROM counted GROUP BY 1
+)
+SELECT count(*) FROM (
+    SELECT respondent_id FROM stored FULL JOIN mass USING (respondent_id, place)
+    WHERE abs(coalesce(stored.clamped, 0) - coalesce(mass.clamped, 0)) > :tolerance
+    OR abs(coalesce(stored.open, 0) - coalesce(mass.open, 0)) > :tolerance
+    UNION
+    SELECT respondent_id FROM respondent_statistics s LEFT JOIN given USING (respondent_id)
+    WHERE s.project_id = :p AND (s.answers, s.skips) <> (coalesce(given.answers, 0), coalesce(given.skips, 0))
+) wrong
+"""
+
+_CONSENSUS = """
+SELECT count(*) FROM consensus c LEFT JOIN (
+    SELECT challenge_id, count(*) FILTER (WHERE choice >= 0) AS answers, count(*) FILTER (WHERE choice < 0) AS skips
+    FROM answers WHERE counted GROUP BY 1
+) a USING (challenge_id)
+WHERE c.project_id = :p AND (c.answers, c.skips) <> (coalesce(a.answers, 0), coalesce(a.skips, 0))
+"""
+
+_FEED = (
+    # Every version that a challenge has reached is in the feed once, or on its way there once.
+    """
+    SELECT count(*) FROM (
+        SELECT c.challenge_id, v.version FROM consensus c, generate_series(1, c.version) AS v(version)
+        WHERE c.project_id = :p
+    ) reached FULL JOIN (
+        SELECT challenge_id, version, count(*) AS times FROM (
+            SELECT u.challenge_id, u.version
+            FROM outbox o, unnest(o.challenge_ids, o.versions) AS u(challenge_id, version) WHERE o.project_id = :p
+            UNION ALL SELECT challenge_id, version FROM events WHERE project_id = :p
+        ) places GROUP BY 1, 2
+    ) told USING (challenge_id, version)
+    WHERE told.times IS DISTINCT FROM 1 OR reached.challenge_id IS NULL
+    """,
+    """
+    SELECT count(*) FROM consensus c
+    WHERE c.project_id = :p AND c.version <> (SELECT count(*) FROM verdicts v WHERE v.challenge_id = c.challenge_id)
+    """,
+    "SELECT coalesce(max(position), 0) - count(*) FROM events WHERE project_id = :p",
+)
+
+_UNSETTLED = (
+    "SELECT count(*) FROM batches WHERE project_id = :p AND state IN ('waiting', 'claimed')",
+    "SELECT count(*) FROM model_runs WHERE project_id = :p AND state IN ('waiting', 'running')",
+    "SELECT count(*) FROM gold WHERE project_id = :p AND NOT applied",
+    "SELECT count(*) FROM outbox WHERE project_id = :p",
+)

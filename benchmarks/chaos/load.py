@@ -1,0 +1,138 @@
+"""A crowd that answers all the time, through whatever happens, and remembers what it was told is accepted."""
+
+import asyncio
+import json
+import random
+import threading
+import uuid
+from typing import Any, Self
+
+import httpx
+
+from benchmarks.chaos.stack import Stack
+
+CLASSES = ("cat", "dog", "bird", "fish")
+CHALLENGES = 1500
+RESPONDENTS = 300
+GOLD = 0.1
+ANSWERS = 30
+"""Of one batch."""
+CLIENTS = 6
+"""That repeat one POST at the same time."""
+
+_REPEATED, _REJECTED, _CANCELLED = 0.1, 0.05, 0.02
+"""Shares of batches that come from many clients at once, hold an answer of no class, are cancelled when accepted."""
+_STIR = 1.0
+"""Seconds between two requests for a refit or changes of gold."""
+
+
+class Load:
+    """Posts batches to one project at a mean rate, from a thread of its own, until the block ends.
+
+    Each batch has an idempotency key and is posted again under it until it is accepted, as a careful client does.
+    """
+
+    def __init__(self, stack: Stack, project: str, seed: int, rate: float) -> None:
+        self._stack = stack
+        self._project = project
+        self._random = random.Random(seed)
+        self._rate = rate
+        self._truth = [self._random.choice(CLASSES) for _ in range(CHALLENGES)]
+        self._skill = [self._random.uniform(0.4, 0.98) for _ in range(RESPONDENTS)]
+        self._gold = self._random.sample(range(CHALLENGES), round(GOLD * CHALLENGES))
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load")
+        self._keys: dict[str, str] = {}
+        self.accepted: dict[str, int] = {}
+        """Answers of each batch that is known to be accepted, by the batch's id."""
+        self.contradictions = 0
+        """Replies to a repeated POST that named another batch than the first reply did."""
+        self.posts = 0
+        """Attempts, failed ones among them."""
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Post nothing new and wait until everything that was begun is accepted."""
+        self._over.set()
+        self._thread.join()
+        if self.error:
+            raise self.error
+
+    async def _run(self) -> None:
+        headers = {"Authorization": f"Bearer {self._stack.key}", "Content-Type": "application/json"}
+        limits = httpx.Limits(max_connections=200)
+        try:
+            async with httpx.AsyncClient(headers=headers, timeout=10, limits=limits) as self._http:
+                await self._create()
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._stir())
+                    while not self._over.is_set():
+                        group.create_task(self._batch())
+                        await asyncio.sleep(self._random.expovariate(self._rate))
+        except BaseException as error:  # noqa: BLE001 - told to whoever ends the block
+            self.error = error
+
+    async def _create(self) -> None:
+        await self._send("POST", "", {"name": self._project, "classes": CLASSES})
+        items = [{"challenge": f"c{place:05}", "answer": self._truth[place]} for place in self._gold]
+        await self._send("POST", f"/{self._project}/gold", items)
+
+    async def _batch(self) -> None:
+        key = str(uuid.UUID(int=self._random.getrandbits(128)))
+        answers = [self._answer() for _ in range(ANSWERS)]
+        if self._random.random() < _REJECTED:
+            answers[0]["answer"] = "unicorn"
+        lane = self._random.choice(("live", "live", "bulk"))
+        cancel = self._random.random() < _CANCELLED
+        clients = CLIENTS if self._random.random() < _REPEATED else 1
+        body = {"answers": answers}
+        path = f"/{self._project}/batches?partial=true&lane={lane}"
+        await asyncio.gather(*(self._post(path, body, key) for _ in range(clients)))
+        if cancel:
+            await self._send("DELETE", f"/{self._project}/batches/{self._keys[key]}")
+
+    async def _post(self, path: str, body: dict[str, Any], key: str) -> None:
+        reply = await self._send("POST", path, body, {"Idempotency-Key": key})
+        told = reply.json()
+        if self._keys.setdefault(key, told["id"]) != told["id"]:
+            self.contradictions += 1
+        self.accepted[told["id"]] = told["answers"]
+
+    def _answer(self) -> dict[str, str]:
+        challenge, respondent = self._random.randrange(CHALLENGES), self._random.randrange(RESPONDENTS)
+        right = self._random.random() < self._skill[respondent]
+        answer = self._truth[challenge] if right else self._random.choice(CLASSES)
+        return {"challenge": f"c{challenge:05}", "respondent": f"r{respondent:05}", "answer": answer}
+
+    async def _stir(self) -> None:
+        """Keep refits and regrades going."""
+        while not self._over.is_set():
+            challenge = self._random.choice(self._gold)
+            state = self._random.choice(("active", "disputed"))
+            await self._send("PATCH", f"/{self._project}/gold/c{challenge:05}", {"state": state})
+            await self._send("POST", f"/{self._project}/model-runs")
+            await asyncio.sleep(_STIR)
+
+    async def _send(
+        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """Send it until there is an answer that is no "later"."""
+        content = None if body is None else json.dumps(body).encode()
+        while True:
+            self.posts += 1
+            try:
+                url = random.choice(self._stack.urls)
+                reply = await self._http.request(
+                    method, f"{url}/v1/projects{path}", content=content, headers=headers or {}
+                )
+                if reply.status_code not in {429, 503}:
+                    if not reply.is_success and reply.status_code != 409:
+                        raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text[:300]}")
+                    return reply
+            except (httpx.TransportError, IndexError):
+                pass
+            await asyncio.sleep(0.05 + random.random() / 5)

@@ -1,0 +1,218 @@
+"""What is done to the stack, by kind. Each strike returns once what it has broken is started, or goes on, again."""
+
+import contextlib
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import psutil
+import redis
+from sqlalchemy import text
+
+from benchmarks.chaos.stack import Stack, until
+from tasks import queues
+from tasks.app import make_app
+from telemetry import crashpoints
+
+PAUSE = 10.0
+"""Seconds that servers are stopped for."""
+SPELL = 3.0
+"""Seconds of duplicated messages, or of a clock that jumps."""
+PATIENCE = 30.0
+"""Seconds in which a doomed process should come to its crash point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One way to break the stack.
+
+    Args:
+        act: does it; returns how many processes it has killed.
+        share: how often it comes, compared with the others.
+    """
+
+    act: Callable[[Stack, random.Random, int], int]
+    share: int = 1
+
+
+def api(stack: Stack, _: random.Random, __: int) -> int:
+    stack.kill("api")
+    return 1
+
+
+def worker(stack: Stack, chance: random.Random, _: int) -> int:
+    stack.kill(chance.choice([name for name in stack.processes if name.removeprefix("worker-").isdigit()]))
+    return 1
+
+
+def refit(stack: Stack, chance: random.Random, _: int) -> int:
+    chance.choice((stack.kill, stack.kill_child))("worker-refit")
+    return 1
+
+
+def maintenance(stack: Stack, chance: random.Random, _: int) -> int:
+    chance.choice((stack.kill, stack.kill_child))("worker-maintenance")
+    return 1
+
+
+def beat(stack: Stack, _: random.Random, __: int) -> int:
+    stack.kill("beat")
+    return 1
+
+
+def supervisor(stack: Stack, _: random.Random, __: int) -> int:
+    stack.kill_supervisor()
+    return 1
+
+
+def valkey(stack: Stack, _: random.Random, __: int) -> int:
+    stack.kill("valkey")
+    return 1
+
+
+def postgres(stack: Stack, _: random.Random, __: int) -> int:
+    """Immediate shutdown: no checkpoint, the log is replayed when it starts."""
+    stack.kill("postgres", signal.SIGQUIT)
+    return 1
+
+
+def postgres_backend(stack: Stack, chance: random.Random, _: int) -> int:
+    """kill -9 one of its backends: the server ends all the others, and replays its log."""
+    postmaster = psutil.Process(stack.pid("postgres"))
+    chance.choice(postmaster.children()).kill()
+    return 1
+
+
+def storm(stack: Stack, chance: random.Random, _: int) -> int:
+    """Everything but the supervisor, within a moment."""
+    names = list(stack.processes)
+    chance.shuffle(names)
+    before = {name: stack.pid(name) for name in names}
+    for pid in before.values():
+        psutil.Process(pid).kill()
+    until(lambda: all(stack.processes.get(name, pid) != pid for name, pid in before.items()), "all to be started again")
+    return len(names)
+
+
+def stop_worker(stack: Stack, chance: random.Random, _: int) -> int:
+    """Stop a worker for longer than its lease, then let it go on."""
+    name = chance.choice([name for name in stack.processes if name.removeprefix("worker-").isdigit()])
+    with _stopped(psutil.Process(stack.pid(name))):
+        time.sleep(stack.settings.lease + 2)
+    return 0
+
+
+def stop_valkey(stack: Stack, _: random.Random, __: int) -> int:
+    with _stopped(psutil.Process(stack.pid("valkey"))):
+        time.sleep(PAUSE)
+    return 0
+
+
+def stop_postgres(stack: Stack, _: random.Random, __: int) -> int:
+    postmaster = psutil.Process(stack.pid("postgres"))
+    with _stopped(postmaster, *postmaster.children(recursive=True)):
+        time.sleep(PAUSE)
+    return 0
+
+
+def flush(stack: Stack, _: random.Random, __: int) -> int:
+    with redis.Redis.from_url(stack.settings.require_redis_url()) as client:
+        client.flushall()
+    return 0
+
+
+def triple(stack: Stack, _: random.Random, project: int) -> int:
+    """Every message that can be on its way, three times at once, again and again."""
+    app = make_app(stack.settings)
+    messages = [
+        *((queues.GRADE_TASK, {"project": project, "lane": lane}, lane) for lane in queues.LANES),
+        (queues.REGRADE_TASK, {"project": project}, queues.BULK),
+        (queues.REVISIT_TASK, {"project": project}, queues.BULK),
+        (queues.REFIT_TASK, {"project": project}, queues.REFIT),
+        (queues.SWEEP_TASK, {}, queues.MAINTENANCE),
+    ]
+    over = time.monotonic() + SPELL
+    with app.connection_for_write() as connection:
+        while time.monotonic() < over:
+            for task, arguments, queue in messages * 3:
+                app.send_task(task, kwargs=arguments, queue=queue, connection=connection, expires=60)
+            time.sleep(0.25)
+    return 0
+
+
+def clock(stack: Stack, chance: random.Random, _: int) -> int:
+    """Every lease has run out, again and again, whatever its holder is doing."""
+    over = time.monotonic() + SPELL
+    while time.monotonic() < over:
+        with stack.engine.begin() as connection:
+            for table, state in (("batches", "claimed"), ("model_runs", "running")):
+                connection.execute(
+                    text(f"UPDATE {table} SET lease_until = clock_timestamp() - interval '1 s' WHERE state = :state"),
+                    {"state": state},
+                )
+        time.sleep(chance.uniform(0.02, 0.5))
+    return 0
+
+
+def crash(point: str, stack: Stack, chance: random.Random, _: int) -> int:
+    """Let one more process work until it dies at a crash point; 0 if it does not come there."""
+    armed = f"{point}:{chance.choice((1, 1, 2, 5))}" if point in (*crashpoints.API, *crashpoints.GRADE) else point
+    if point in crashpoints.API:
+        doomed = stack.doomed_api(armed)
+    elif point in crashpoints.SWEEP:
+        doomed = stack.doomed_worker(armed, queues.MAINTENANCE)
+    elif point in (*crashpoints.REFIT, "flags-before-commit"):
+        doomed = stack.doomed_worker(armed, queues.REFIT)
+    else:
+        doomed = stack.doomed_worker(armed, *queues.LANES)
+    with doomed as died:
+        over = time.monotonic() + PATIENCE
+        while not died() and time.monotonic() < over:
+            time.sleep(0.02)
+        return int(died())
+
+
+STRIKES: dict[str, Strike] = {
+    "api": Strike(api, 3),
+    "worker": Strike(worker, 4),
+    "refit": Strike(refit, 2),
+    "maintenance": Strike(maintenance),
+    "beat": Strike(beat),
+    "supervisor": Strike(supervisor, 2),
+    "valkey": Strike(valkey, 2),
+    "postgres": Strike(postgres, 2),
+    "postgres-backend": Strike(postgres_backend),
+    "storm": Strike(storm),
+    "stop-worker": Strike(stop_worker),
+    "stop-valkey": Strike(stop_valkey),
+    "stop-postgres": Strike(stop_postgres),
+    "flush": Strike(flush),
+    "triple": Strike(triple),
+    "clock": Strike(clock),
+    **{point: Strike(partial(crash, point)) for point in crashpoints.POINTS},
+}
+
+
+def deck(chance: random.Random, kinds: list[str]) -> Iterator[str]:
+    """Kinds without end, each in its share, in an order of chance."""
+    while True:
+        cards = [kind for kind in kinds for _ in range(STRIKES[kind].share)]
+        chance.shuffle(cards)
+        yield from cards
+
+
+@contextlib.contextmanager
+def _stopped(*processes: psutil.Process) -> Iterator[None]:
+    """Processes do not run inside the block, and go on after it."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.suspend()
+    try:
+        yield
+    finally:
+        for process in reversed(processes):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
