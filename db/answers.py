@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
-from db import binary
+from db import binary, columns
 from db.models.answer import SKIP
 
 Ints = npt.NDArray[np.int64]
@@ -30,28 +30,20 @@ class AnswerColumns:
     counted: Bools
 
 
-_STORED = {
-    "batch_id": binary.BIGINT,
-    "position": binary.INTEGER,
-    "challenge_id": binary.BIGINT,
-    "respondent_id": binary.BIGINT,
-    "choice": binary.SMALLINT,
-    "answered_at": binary.BIGINT,
-    "counted": binary.BOOLEAN,
-}
+_OF_CHALLENGES = """
+SELECT batch_id, position, challenge_id, respondent_id, choice,
+       (extract(epoch FROM answered_at) * 1000000)::bigint AS answered_at, counted
+FROM answers WHERE challenge_id = ANY(%(ids)s)
+"""
 
 
 def of_challenges(connection: Connection, challenge_ids: Ints) -> AnswerColumns:
     """All stored answers to these challenges, superseded ones included, in no particular order."""
-    columns = binary.copy_out(
-        connection,
-        "SELECT batch_id, position, challenge_id, respondent_id, choice,"
-        " (extract(epoch FROM answered_at) * 1000000)::bigint, counted"
-        f" FROM answers WHERE challenge_id = ANY({binary.literal(challenge_ids)})",
-        _STORED,
+    found, _ = columns.select(
+        connection, _OF_CHALLENGES, {"ids": challenge_ids}, numbers=" ".join(AnswerColumns.__slots__)
     )
     return AnswerColumns(
-        **{name: column.astype(bool if name == "counted" else np.int64) for name, column in columns.items()}
+        **{name: column.astype(bool if name == "counted" else np.int64) for name, column in found.items()}
     )
 
 
@@ -96,8 +88,8 @@ def append(
                 " AS t(batch_id, position, session) WHERE a.batch_id = t.batch_id AND a.position = t.position"
             ),
             {
-                "batches": answers.batch_id[places].tolist(),
-                "positions": answers.position[places].tolist(),
+                "batches": answers.batch_id[places],
+                "positions": answers.position[places].astype(np.int32),
                 "sessions": list(sessions.values()),
             },
         )
@@ -111,7 +103,7 @@ def recount(connection: Connection, batch_ids: Ints, positions: Ints, counted: B
             " FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:counted AS boolean[]))"
             " AS t(batch_id, position, counted) WHERE a.batch_id = t.batch_id AND a.position = t.position"
         ),
-        {"batches": batch_ids.tolist(), "positions": positions.tolist(), "counted": counted.tolist()},
+        {"batches": batch_ids, "positions": positions.astype(np.int32), "counted": counted},
     )
 
 
@@ -129,13 +121,13 @@ _SNAPSHOT = {"challenge_id": binary.BIGINT, "respondent_id": binary.BIGINT, "cho
 
 def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
     """Challenge, respondent and class code of every answer of a project that counts, skips left out; each (N,)."""
-    columns = binary.copy_out(
+    found = binary.copy_out(
         connection,
         "SELECT a.challenge_id, a.respondent_id, a.choice FROM challenges c JOIN answers a ON a.challenge_id = c.id"
         f" WHERE c.project_id = {project_id:d} AND a.counted AND a.choice <> {SKIP}",
         _SNAPSHOT,
     )
-    return columns["challenge_id"], columns["respondent_id"], columns["choice"].astype(np.int64)
+    return found["challenge_id"], found["respondent_id"], found["choice"].astype(np.int64)
 
 
 def select(answers: AnswerColumns, rows: slice, *, counted: Bools) -> AnswerColumns:

@@ -58,10 +58,10 @@ def dump(columns: Sequence[tuple[str, Column]], optional: Sequence[tuple[str, Co
 def copy_in(connection: Connection, target: str, data: bytes) -> int:
     """`COPY target FROM STDIN (FORMAT BINARY)`; returns the number of rows."""
     command = f"COPY {target} FROM STDIN (FORMAT BINARY)"
-    with _cursor(connection, command) as cursor:
-        with cursor.copy(command) as copy:
+    with cursor(connection, command) as driver:
+        with driver.copy(command) as copy:
             copy.write(data)
-        return cursor.rowcount
+        return driver.rowcount
 
 
 def copy_out(connection: Connection, query: str, types: Mapping[str, str]) -> dict[str, npt.NDArray[Any]]:
@@ -73,24 +73,19 @@ def copy_out(connection: Connection, query: str, types: Mapping[str, str]) -> di
     """
     row = _row(types)
     command = f"COPY ({query}) TO STDOUT (FORMAT BINARY)"
-    with _cursor(connection, command) as cursor, cursor.copy(command) as copy:
+    with cursor(connection, command) as driver, driver.copy(command) as copy:
         parts = [_native(block, types) for block in _blocks(copy, row)]
     empty = {name: np.empty(0, np.dtype(code).newbyteorder("=")) for name, code in types.items()}
     return {name: np.concatenate([empty[name], *(part[name] for part in parts)]) for name in types}
 
 
-def literal(ids: npt.NDArray[np.int64]) -> str:
-    """Integers as an array literal for :func:`copy_out`."""
-    return f"'{{{','.join(map(str, ids.tolist()))}}}'::bigint[]"
-
-
 @contextmanager
-def _cursor(connection: Connection, command: str) -> Iterator[psycopg.Cursor[Any]]:
+def cursor(connection: Connection, command: str) -> Iterator[psycopg.Cursor[Any]]:
     """A cursor of the driver itself, in this connection's transaction; errors are SQLAlchemy's, as everywhere else."""
     driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     try:
-        with driver.cursor() as cursor:
-            yield cursor
+        with driver.cursor() as opened:
+            yield opened
     except psycopg.Error as error:
         lost = driver.closed
         if lost:

@@ -1,16 +1,19 @@
 """The consensus on challenges: locking, reading and writing whole sets of rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
+from db import columns
+from db.columns import Lists
 from db.errors import NotFoundError
+from db.models.challenge import STATUSES
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Words = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,46 +23,52 @@ class Locked:
     ids: Ints
     """(I,) ascending."""
     revisions: Ints
-    raw: list[list[float]]
+    raw: Lists
     """What statistics hold of each, by class code; shorter than K before classes were added, empty before the first
     answer."""
-    posteriors: list[list[float]]
+    posteriors: Lists
     """What is published of each, likewise."""
     gold: Ints
     """Class code that statistics count each as, -1 where it is no gold."""
     answer: Ints
     """Class code, -1 for none."""
-    status: list[str]
+    status: Words
     version: Ints
     reported: Floats
     """Confidence of that version, NaN before the first."""
 
 
-def lock(connection: Connection, ids: Sequence[int]) -> Locked:
+def lock(connection: Connection, ids: Ints) -> Locked:
     """Lock challenges in id order and read their stored posteriors. Their answers must be read after this."""
-    query = text(
-        "SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,"
-        " status, version, coalesce(reported, 'NaN') AS reported FROM consensus"
-        " WHERE challenge_id = ANY(CAST(:ids AS bigint[])) ORDER BY challenge_id FOR UPDATE"
+    query = """
+        SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
+               array_position(%(statuses)s, status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported
+        FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id FOR UPDATE
+    """
+    found, lists = columns.select(
+        connection,
+        query,
+        {"ids": ids, "statuses": list(STATUSES)},
+        numbers="challenge_id revision gold answer status version reported",
+        lists="raw posterior",
     )
-    rows = connection.execute(query, {"ids": sorted(ids)}).all()
     return Locked(
-        np.array([row.challenge_id for row in rows], dtype=np.int64),
-        np.array([row.revision for row in rows], dtype=np.int64),
-        [row.raw for row in rows],
-        [row.posterior for row in rows],
-        np.array([row.gold for row in rows], dtype=np.int64),
-        np.array([row.answer for row in rows], dtype=np.int64),
-        [row.status for row in rows],
-        np.array([row.version for row in rows], dtype=np.int64),
-        np.array([row.reported for row in rows], dtype=np.float64),
+        found["challenge_id"],
+        found["revision"],
+        lists["raw"],
+        lists["posterior"],
+        found["gold"].astype(np.int64),
+        found["answer"].astype(np.int64),
+        np.array(STATUSES)[found["status"]],
+        found["version"].astype(np.int64),
+        found["reported"],
     )
 
 
 def gold(connection: Connection, ids: Ints) -> dict[int, int]:
     """Class code of those of the challenges that are gold now. To be read after their locks are taken."""
     query = text("SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(:ids) AND state = 'active'")
-    return {row.challenge_id: row.answer for row in connection.execute(query, {"ids": ids.tolist()})}
+    return {row.challenge_id: row.answer for row in connection.execute(query, {"ids": ids})}
 
 
 def stale(connection: Connection, project_id: int, *, after: int, limit: int) -> list[int]:
@@ -74,17 +83,17 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
 _WRITE = text("""
 UPDATE consensus c SET
     raw = t.raw, posterior = t.posterior, confidence = t.confidence, answer = nullif(t.answer, -1),
-    answers = t.answers, skips = t.skips, status = t.status, version = t.version,
+    answers = t.answers, skips = t.skips, status = (CAST(:statuses AS text[]))[t.status + 1], version = t.version,
     reported = nullif(t.reported, 'NaN'), gold = nullif(t.gold, -1),
-    revision = c.revision + t.changed, final = t.final, model_run_id = :run, updated_at = now()
+    revision = c.revision + t.changed::int, final = t.final, model_run_id = :run, updated_at = now()
 FROM (
     SELECT id, confidence, answer, answers, skips, status, version, reported, gold, changed, final,
            (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS raw,
            (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS posterior
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:confidences AS float8[]), CAST(:answer AS smallint[]), CAST(:answers AS int[]),
-        CAST(:skips AS int[]), CAST(:status AS text[]), CAST(:version AS int[]), CAST(:reported AS float8[]),
-        CAST(:gold AS smallint[]), CAST(:changed AS int[]), CAST(:final AS boolean[])
+        CAST(:skips AS int[]), CAST(:status AS smallint[]), CAST(:version AS int[]), CAST(:reported AS float8[]),
+        CAST(:gold AS smallint[]), CAST(:changed AS boolean[]), CAST(:final AS boolean[])
     ) WITH ORDINALITY AS u(
         id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, place
     )
@@ -102,7 +111,7 @@ def write(
     answer: Ints,
     answers: Ints,
     skips: Ints,
-    status: Sequence[str],
+    status: Words,
     version: Ints,
     reported: Floats,
     gold: Ints,
@@ -129,20 +138,21 @@ def write(
     written = connection.execute(
         _WRITE,
         {
-            "ids": ids.tolist(),
-            "raw": raw.ravel().tolist(),
-            "posteriors": posterior.ravel().tolist(),
+            "ids": ids,
+            "raw": raw,
+            "posteriors": posterior,
             "classes": posterior.shape[1],
-            "confidences": confidence.tolist(),
-            "answer": answer.tolist(),
-            "answers": answers.tolist(),
-            "skips": skips.tolist(),
-            "status": list(status),
-            "version": version.tolist(),
-            "reported": reported.tolist(),
-            "gold": gold.tolist(),
-            "changed": changed.astype(int).tolist(),
-            "final": final.tolist(),
+            "confidences": confidence,
+            "answer": answer.astype(np.int16),
+            "answers": answers.astype(np.int32),
+            "skips": skips.astype(np.int32),
+            "status": columns.places(status, STATUSES),
+            "statuses": list(STATUSES),
+            "version": version.astype(np.int32),
+            "reported": reported,
+            "gold": gold.astype(np.int16),
+            "changed": changed,
+            "final": final,
             "run": run_id,
         },
     ).rowcount

@@ -6,6 +6,8 @@ from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from db import arrays
+
 
 def make_engine(url: str, *, pool_size: int, name: str) -> Engine:
     """An engine on psycopg 3.
@@ -17,7 +19,7 @@ def make_engine(url: str, *, pool_size: int, name: str) -> Engine:
         pool_size: connections at most; a request beyond waits up to 5 seconds.
         name: shown in `pg_stat_activity.application_name`.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
@@ -27,6 +29,12 @@ def make_engine(url: str, *, pool_size: int, name: str) -> Engine:
         hide_parameters=True,  # answers and secrets have no place in tracebacks
         connect_args=_connection(name),
     )
+
+    @event.listens_for(engine, "connect")
+    def adapt(driver: Any, _record: object) -> None:
+        arrays.register(driver)
+
+    return engine
 
 
 def make_writing_engine(url: str, *, name: str) -> AsyncEngine:

@@ -41,13 +41,13 @@ def write(connection: Connection, new: NewScores) -> None:
     connection.execute(
         _WRITE,
         {
-            "batches": new.batch_id.tolist(),
-            "respondents": new.respondent_id.tolist(),
+            "batches": new.batch_id,
+            "respondents": new.respondent_id,
             "sessions": list(new.session),
-            "answers": new.answers.tolist(),
-            "scores": new.score.tolist(),
-            "lows": new.low.tolist(),
-            "highs": new.high.tolist(),
+            "answers": new.answers.astype(np.int32),
+            "scores": new.score.astype(np.float32),
+            "lows": new.low.astype(np.float32),
+            "highs": new.high.astype(np.float32),
         },
     )
 

@@ -1,14 +1,18 @@
 """Versions of verdicts: written with the change that makes them, in its transaction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
+from db import columns
+from db.models.challenge import STATUSES
+from db.models.verdict import CAUSES
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Words = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,8 @@ class NewVersions:
     posterior: Floats
     """(I, K) by class code."""
     confidence: Floats
-    status: Sequence[str]
-    cause: Sequence[str]
+    status: Words
+    cause: Words
     answers: Ints
     skips: Ints
     digest: Ints
@@ -36,14 +40,16 @@ WITH written AS (
                           input_digest, model_run_id, configuration_id)
     SELECT id, version, nullif(answer, -1),
            (CAST(:posterior AS real[]))[(place - 1) * :classes + 1 : place * :classes],
-           confidence, status, cause, answers, skips, digest, :run, :configuration
+           confidence, (CAST(:statuses AS text[]))[status + 1], (CAST(:causes AS text[]))[cause + 1],
+           answers, skips, digest, :run, :configuration
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:versions AS int[]), CAST(:answer AS smallint[]), CAST(:confidence AS float8[]),
-        CAST(:status AS text[]), CAST(:cause AS text[]), CAST(:answers AS int[]), CAST(:skips AS int[]),
+        CAST(:status AS smallint[]), CAST(:cause AS smallint[]), CAST(:answers AS int[]), CAST(:skips AS int[]),
         CAST(:digest AS bigint[])
     ) WITH ORDINALITY AS u(id, version, answer, confidence, status, cause, answers, skips, digest, place)
 )
-INSERT INTO outbox (project_id, challenge_ids, versions) VALUES (:project, :ids, :versions)
+INSERT INTO outbox (project_id, challenge_ids, versions)
+VALUES (:project, CAST(:ids AS bigint[]), CAST(:versions AS int[]))
 """)
 
 
@@ -57,17 +63,19 @@ def append(
         _APPEND,
         {
             "project": project_id,
-            "ids": new.challenge_ids.tolist(),
-            "versions": new.versions.tolist(),
-            "answer": new.answer.tolist(),
-            "posterior": new.posterior.ravel().tolist(),
+            "ids": new.challenge_ids,
+            "versions": new.versions.astype(np.int32),
+            "answer": new.answer.astype(np.int16),
+            "posterior": new.posterior.astype(np.float32),
             "classes": new.posterior.shape[1],
-            "confidence": new.confidence.tolist(),
-            "status": list(new.status),
-            "cause": list(new.cause),
-            "answers": new.answers.tolist(),
-            "skips": new.skips.tolist(),
-            "digest": new.digest.tolist(),
+            "confidence": new.confidence,
+            "status": columns.places(new.status, STATUSES),
+            "statuses": list(STATUSES),
+            "cause": columns.places(new.cause, CAUSES),
+            "causes": list(CAUSES),
+            "answers": new.answers.astype(np.int32),
+            "skips": new.skips.astype(np.int32),
+            "digest": new.digest,
             "run": run_id,
             "configuration": configuration_id,
         },

@@ -18,6 +18,7 @@ from consensus.explanation import Explanation
 from db import answers as answer_rows
 from db import explanations, projects
 from db import statistics as statistics_rows
+from db.columns import Lists
 from db.explanations import Published
 from workers import revision, scheme
 from workers.runtime import Runtime
@@ -61,7 +62,7 @@ class Case:
             self.statistics.seen,
             self.scheme.prior,
             form=self.scheme.form,
-            published=tensor(self.scheme.posteriors([self.published.posterior])[0], device),
+            published=tensor(self.scheme.posteriors(Lists.of([self.published.posterior]))[0], device),
         )
 
 
@@ -84,7 +85,7 @@ def read(runtime: Runtime, project_id: int, challenge_id: int) -> Case | None:
         plan = scheme.make(projects.grading(connection, project_id), runtime.device)
         stored = answer_rows.of_challenges(connection, np.array([challenge_id]))
         names = explanations.names(connection, np.unique(stored.respondent_id[stored.counted]).tolist())
-        held = statistics_rows.read(connection, list(names))
+        held = statistics_rows.read(connection, np.array(list(names), dtype=np.int64))
     ids = np.array(list(names), dtype=np.int64)
     by_key = np.argsort(ids).argsort()  # places in `held`, which is in the order of ids
     place = {respondent: number for number, respondent in enumerate(names)}

@@ -31,7 +31,7 @@ def flag(runtime: Runtime, project_id: int) -> None:
         told = stored.counted & (stored.choice >= 0)
         answered, item = np.unique(stored.challenge_id[told], return_inverse=True)
         respondents, annotator = np.unique(stored.respondent_id[told], return_inverse=True)
-        held = statistics_rows.read(connection, respondents.tolist())
+        held = statistics_rows.read(connection, respondents)
     if not len(answered):
         return
     plan = scheme.make(grading, runtime.device)

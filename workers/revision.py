@@ -31,6 +31,7 @@ from workers.scheme import Scheme, tensor
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Words = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Locked:
     """(I,) what they are to count from now on."""
     answer: Ints
     """(I,) canonical place, -1 for none."""
-    status: list[str]
+    status: Words
     version: Ints
     reported: Floats
     """(I,) confidence of the version, NaN before the first."""
@@ -66,7 +67,7 @@ class Locked:
 
 def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
     """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends."""
-    rows = consensus_rows.lock(connection, challenge_ids.tolist())
+    rows = consensus_rows.lock(connection, challenge_ids)
     may_be_gold = scheme.grading.has_gold or bool((rows.gold >= 0).any())  # the first may have come since
     known = consensus_rows.gold(connection, rows.ids) if may_be_gold else {}
     return Locked(
@@ -230,7 +231,7 @@ class _Work:
             tensor(locked.raw[places], device),
             counted_as,
             gold,
-            veiled(scheme, statistics_rows.read(connection, respondents.tolist()), device),
+            veiled(scheme, statistics_rows.read(connection, respondents), device),
         )
 
     def total(self, mask: Bools) -> Ints:
@@ -245,7 +246,7 @@ class _Work:
 def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
     """Statistics as they were read, with and without what gold says."""
     clamped = tensor(scheme.statistics(held.packed), device)
-    if not any(held.gold):
+    if not held.gold.by_length:
         return Veiled(clamped, clamped, tensor(np.ones(len(held.ids), dtype=bool), device))
     return Veiled(
         clamped,
@@ -271,7 +272,7 @@ def _write(
     answers, skips = work.total(work.now & told), work.total(work.now & ~told)
     judged = verdicts.judge(scheme, posterior, answers, skips, device)
     places = work.places
-    was = np.array(locked.status)[places]
+    was = locked.status[places]
     reported, version = locked.reported[places], locked.version[places]
     anew = moved & (
         (version == 0)
@@ -290,7 +291,7 @@ def _write(
         answer=scheme.codes(judged.answer)[moved],
         answers=answers[moved],
         skips=skips[moved],
-        status=judged.status[moved].tolist(),
+        status=judged.status[moved],
         version=version[moved],
         reported=reported[moved],
         gold=scheme.codes(locked.gold[places])[moved],
@@ -310,8 +311,8 @@ def _write(
             answer=scheme.codes(judged.answer)[anew],
             posterior=scheme.coded_posteriors(posterior)[anew],
             confidence=judged.confidence[anew],
-            status=judged.status[anew].tolist(),
-            cause=np.where(late, "late-answer", cause)[anew].tolist(),
+            status=judged.status[anew],
+            cause=np.where(late, "late-answer", cause)[anew],
             answers=answers[anew],
             skips=skips[anew],
             digest=digests[anew],
@@ -326,26 +327,32 @@ def _move(connection: Connection, scheme: Scheme, work: _Work, moved: Bools, raw
     told = work.choice >= 0
     steps = work.now.astype(np.int64) - work.was
     reached = work.by_respondent(moved[work.item].astype(np.int64)) > 0
-    held = statistics_rows.read(connection, work.respondents[reached].tolist(), lock=True)
+    held = statistics_rows.read(connection, work.respondents[reached], lock=True)
     clamped = count(scheme.form, work.after, pin(raw, work.gold)) - count(
         scheme.form, work.before, pin(work.stored, work.counted_as)
     )
     statistics = scheme.statistics(held.packed) + clamped.cpu().numpy()[reached]
     reliability = scheme.model.reliability(tensor(statistics, device), scheme.prior, form=scheme.form)
+    gold = scheme.statistics(held.gold) + _veil(scheme, work, raw, clamped)[reached]
     statistics_rows.write(
         connection,
         held.ids,
         scheme.coded_statistics(statistics),
+        scheme.coded_statistics(gold),
         change=work.by_respondent(steps * told)[reached],
         skips=work.by_respondent(steps * ~told)[reached],
         accuracy=reliability.accuracy.cpu().numpy(),
         low=reliability.low.cpu().numpy(),
         high=reliability.high.cpu().numpy(),
     )
-    if bool((work.gold >= 0).any()) or bool((work.counted_as >= 0).any()):
-        open_ = count(scheme.form, work.after, raw) - count(scheme.form, work.before, work.stored)
-        gold = scheme.statistics(held.gold) + (clamped - open_).cpu().numpy()[reached]
-        statistics_rows.write_gold(connection, held.ids, scheme.coded_statistics(gold))
+
+
+def _veil(scheme: Scheme, work: _Work, raw: Tensor, clamped: Tensor) -> Floats:
+    """(J, width) what gold adds to statistics that move by `clamped`."""
+    if not (bool((work.gold >= 0).any()) or bool((work.counted_as >= 0).any())):
+        return np.zeros(tuple(clamped.shape))
+    open_ = count(scheme.form, work.after, raw) - count(scheme.form, work.before, work.stored)
+    return (clamped - open_).cpu().numpy()
 
 
 def extend(locked: Locked, new: AnswerColumns) -> Locked:

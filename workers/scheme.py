@@ -12,6 +12,7 @@ from consensus import registry
 from consensus.model import Model
 from consensus.prior import Prior
 from consensus.statistics import Form
+from db.columns import Lists
 from db.projects import Grading, Rules
 
 Floats = npt.NDArray[np.float64]
@@ -51,18 +52,19 @@ class Scheme:
         """K."""
         return len(self.order)
 
-    def posteriors(self, stored: list[list[float]]) -> Floats:
+    def posteriors(self, stored: Lists) -> Floats:
         """Stored posteriors as (I, K) in canonical order; zero where nothing was stored.
 
         Raises:
             OutgrownError: some were stored for more classes.
         """
-        table = np.zeros((len(stored), self.classes))
-        for length, rows in self._by_length(stored, self.classes):
-            table[rows, :length] = np.array([stored[index] for index in rows])
+        self._check(stored, self.classes)
+        table = np.zeros((stored.count, self.classes))
+        for length, (places, values) in stored.by_length.items():
+            table[places, :length] = values
         return table[:, self.order]
 
-    def statistics(self, stored: list[list[float]]) -> Floats:
+    def statistics(self, stored: Lists) -> Floats:
         """Stored statistics as (J, width) in canonical order; those stored before classes were added are widened.
 
         Raises:
@@ -70,16 +72,16 @@ class Scheme:
         """
         k = self.classes
         full = self.form == Form.FULL
-        table = np.zeros((len(stored), k, k) if full else (len(stored), 1 + k))
-        for length, rows in self._by_length(stored, k * k if full else 1 + k):
-            counts = np.array([stored[index] for index in rows])
+        self._check(stored, k * k if full else 1 + k)
+        table = np.zeros((stored.count, k, k) if full else (stored.count, 1 + k))
+        for length, (places, values) in stored.by_length.items():
             if full:
                 older = round(length**0.5)
-                table[rows, :older, :older] = counts.reshape(-1, older, older)
+                table[places, :older, :older] = values.reshape(-1, older, older)
             else:
-                table[rows, :length] = counts
+                table[places, :length] = values
         if full:
-            return table[:, self.order[:, None], self.order].reshape(len(stored), k * k)
+            return table[:, self.order[:, None], self.order].reshape(stored.count, k * k)
         return table[:, np.concatenate([[0], 1 + self.order])]
 
     def places(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -102,15 +104,9 @@ class Scheme:
             return table[:, self.place[:, None], self.place].reshape(-1, k * k)
         return statistics[:, np.concatenate([[0], 1 + self.place])]
 
-    def _by_length(self, stored: list[list[float]], longest: int) -> list[tuple[int, list[int]]]:
-        """Lengths that occur but for 0, each with the rows that have it."""
-        rows: dict[int, list[int]] = {}
-        for index, row in enumerate(stored):
-            rows.setdefault(len(row), []).append(index)
-        rows.pop(0, None)
-        if max(rows, default=0) > longest:
+    def _check(self, stored: Lists, longest: int) -> None:
+        if max(stored.by_length, default=0) > longest:
             raise OutgrownError(f"the project has more than {self.classes} classes by now")
-        return list(rows.items())
 
 
 def make(grading: Grading, device: torch.device) -> Scheme:

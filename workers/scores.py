@@ -59,7 +59,7 @@ def give(
     new[fresh] = True
     people, annotator = np.unique(np.concatenate([answers.respondent_id[told], respondent]), return_inverse=True)
     annotator, person = np.split(annotator, [told.sum()])
-    veiled = revision.veiled(scheme, statistics_rows.read(connection, people.tolist()), device)
+    veiled = revision.veiled(scheme, statistics_rows.read(connection, people), device)
     everything = Answers(
         tensor(locked.item[told], device),
         tensor(annotator, device),

@@ -69,7 +69,7 @@ def claim_and_finish(connection: Connection, project: int) -> None:
 
 
 def write_consensus(connection: Connection, project: int) -> None:
-    consensus.lock(connection, IDS.tolist())
+    consensus.lock(connection, IDS)
     flags = np.zeros(len(IDS), dtype=bool)
     consensus.write(
         connection,
@@ -80,7 +80,7 @@ def write_consensus(connection: Connection, project: int) -> None:
         answer=IDS * 0,
         answers=IDS,
         skips=IDS * 0,
-        status=["open"] * len(IDS),
+        status=np.full(len(IDS), "open"),
         version=IDS,
         reported=FLAT,
         gold=IDS * 0 - 1,
@@ -91,10 +91,9 @@ def write_consensus(connection: Connection, project: int) -> None:
 
 
 def write_statistics(connection: Connection, project: int) -> None:
-    statistics.read(connection, IDS.tolist(), lock=True)
+    statistics.read(connection, IDS, lock=True)
     none, table = IDS * 0, np.zeros((len(IDS), 9))
-    statistics.write(connection, IDS, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
-    statistics.write_gold(connection, IDS, table)
+    statistics.write(connection, IDS, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
 
 
 def look_at_batches(connection: Connection, project: int) -> None:

@@ -56,8 +56,3 @@ def test_a_null_has_a_length_and_no_bytes() -> None:
 @pytest.mark.parametrize("optional", [[], [(binary.INTEGER, np.array([], dtype=int), np.array([], dtype=bool))]])
 def test_no_rows(optional: list[tuple[str, binary.Column, binary.Present]]) -> None:
     assert binary.dump([(binary.BIGINT, np.array([], dtype=int))], optional) == SIGNATURE + b"\xff\xff"
-
-
-def test_ids_as_an_array_literal() -> None:
-    assert binary.literal(np.array([3, -1, 2**62])) == "'{3,-1,4611686018427387904}'::bigint[]"
-    assert binary.literal(np.array([], dtype=np.int64)) == "'{}'::bigint[]"

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from consensus.errors import UnknownModelError
+from db.columns import Lists
 from db.projects import Grading
 from workers import scheme
 from workers.scheme import OutgrownError, Scheme
@@ -27,7 +28,7 @@ def test_the_canonical_order_is_that_of_the_keys_bytes() -> None:
 
 def test_posteriors_there_and_back() -> None:
     made = make("c", "a", "b")
-    canonical = made.posteriors([[0.5, 0.3, 0.2]])
+    canonical = made.posteriors(Lists.of([[0.5, 0.3, 0.2]]))
     assert canonical.tolist() == [[0.3, 0.2, 0.5]]
     assert made.coded_posteriors(canonical).tolist() == [[0.5, 0.3, 0.2]]
 
@@ -36,35 +37,37 @@ def test_posteriors_there_and_back() -> None:
 def test_statistics_there_and_back(form: str) -> None:
     made = make("c", "a", "b", form=form)
     stored = np.arange(9.0 if form == "full" else 4.0)
-    assert made.coded_statistics(made.statistics([stored.tolist()])).tolist() == [stored.tolist()]
+    assert made.coded_statistics(made.statistics(Lists.of([stored.tolist()]))).tolist() == [stored.tolist()]
 
 
 def test_full_statistics_are_by_true_class_and_label() -> None:
     made = make("b", "a")
-    assert made.statistics([[1, 2, 3, 4]]).tolist() == [[4, 3, 2, 1]]
-    assert make("c", "a", "b").statistics([[0, 1, 0, 0, 0, 0, 0, 0, 0]]).tolist() == [[0, 0, 0, 0, 0, 0, 1, 0, 0]]
+    assert made.statistics(Lists.of([[1, 2, 3, 4]])).tolist() == [[4, 3, 2, 1]]
+    assert make("c", "a", "b").statistics(Lists.of([[0, 1, 0, 0, 0, 0, 0, 0, 0]])).tolist() == [
+        [0, 0, 0, 0, 0, 0, 1, 0, 0]
+    ]
 
 
 def test_coin_statistics_keep_what_is_right_in_front() -> None:
-    assert make("b", "a", form="coin").statistics([[5, 2, 3]]).tolist() == [[5, 3, 2]]
+    assert make("b", "a", form="coin").statistics(Lists.of([[5, 2, 3]])).tolist() == [[5, 3, 2]]
 
 
 def test_what_was_stored_before_classes_were_added_is_widened() -> None:
     full = make("b", "a", "c")
-    assert full.posteriors([[], [1.0], [0.25, 0.75]]).tolist() == [[0, 0, 0], [0, 1, 0], [0.75, 0.25, 0]]
-    widened = full.statistics([[], [9], [1, 2, 3, 4]])
+    assert full.posteriors(Lists.of([[], [1.0], [0.25, 0.75]])).tolist() == [[0, 0, 0], [0, 1, 0], [0.75, 0.25, 0]]
+    widened = full.statistics(Lists.of([[], [9], [1, 2, 3, 4]]))
     assert widened.tolist() == [[0] * 9, [0, 0, 0, 0, 9, 0, 0, 0, 0], [4, 3, 0, 2, 1, 0, 0, 0, 0]]
     coin = make("b", "a", "c", form="coin")
-    assert coin.statistics([[], [5, 5]]).tolist() == [[0, 0, 0, 0], [5, 0, 5, 0]]
+    assert coin.statistics(Lists.of([[], [5, 5]])).tolist() == [[0, 0, 0, 0], [5, 0, 5, 0]]
 
 
 @pytest.mark.parametrize("form", ["full", "coin"])
 def test_what_was_stored_for_more_classes_calls_for_a_new_scheme(form: str) -> None:
     made = make("a", "b", form=form)
     with pytest.raises(OutgrownError):
-        made.posteriors([[], [0.2, 0.3, 0.5]])
+        made.posteriors(Lists.of([[], [0.2, 0.3, 0.5]]))
     with pytest.raises(OutgrownError):
-        made.statistics([[1.0] * (9 if form == "full" else 4)])
+        made.statistics(Lists.of([[1.0] * (9 if form == "full" else 4)]))
 
 
 def test_a_runs_prior_is_used_while_it_fits_the_classes() -> None:

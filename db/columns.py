@@ -1,0 +1,85 @@
+"""A query's result as numpy columns, in one row and one message whatever its length."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from db import arrays, binary
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """N lists of numbers, most of them of the same length."""
+
+    count: int
+    """N."""
+    by_length: Mapping[int, tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]
+    """Of each length that occurs, but for 0: the places of these lists, ascending, and their numbers (M, length)."""
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[float]]) -> "Lists":
+        """From lists as they are in Python."""
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        return cls(
+            len(rows),
+            {
+                length: (np.flatnonzero(lengths == length), np.array([row for row in rows if len(row) == length]))
+                for length in set(lengths.tolist()) - {0}
+            },
+        )
+
+
+def select(
+    connection: Connection, query: str, parameters: Mapping[str, Any], *, numbers: str, lists: str = ""
+) -> tuple[dict[str, arrays.Array], dict[str, Lists]]:
+    """Columns of a query's result, in its order.
+
+    Args:
+        query: with the driver's placeholders, `%(name)s`, and without NULLs; it may lock what it reads.
+        numbers: names of columns of numbers, between spaces.
+        lists: names of columns that are arrays of float8, likewise.
+    """
+    names, packed = numbers.split(), lists.split()
+    fields = [f"array_agg({name})" for name in names]
+    fields += [f"array_agg(cardinality({name})), string_agg(array_send({name}), ''::bytea)" for name in packed]
+    command = f"SELECT {', '.join(fields)} FROM ({query}) AS t"
+    with binary.cursor(connection, command) as cursor:
+        cursor.execute(command, parameters, binary=True)
+        result = cast("Any", cursor.pgresult)
+        found = [result.get_value(0, place) for place in range(result.nfields)]
+        kinds = [result.ftype(place) for place in range(result.nfields)]
+    if found[0] is None:
+        columns = {name: arrays.nothing(kind) for name, kind in zip(names, kinds, strict=False)}
+        return columns, {name: Lists(0, {}) for name in packed}
+    pairs = iter(found[len(names) :])
+    return dict(zip(names, map(arrays.load, found), strict=False)), {
+        name: _lists(arrays.load(next(pairs)), next(pairs)) for name in packed
+    }
+
+
+def places(words: npt.NDArray[np.str_], vocabulary: Sequence[str]) -> npt.NDArray[np.int16]:
+    """(N,) where in the vocabulary each word stands."""
+    found: npt.NDArray[np.int16] = (words[:, None] == np.array(vocabulary)).argmax(1).astype(np.int16)
+    return found
+
+
+def _lists(lengths: arrays.Array, data: bytes) -> Lists:
+    """From what `array_send` makes of each list, one behind the other."""
+    occurring = np.unique(lengths).tolist()
+    if occurring == [0]:
+        return Lists(len(lengths), {})
+    if len(occurring) == 1:
+        return Lists(len(lengths), {occurring[0]: (np.arange(len(lengths)), arrays.load_equal(data, *occurring))})
+    sizes = arrays.size(lengths)
+    starts = np.cumsum(sizes) - sizes
+    octets = np.frombuffer(data, np.uint8)
+    found = {}
+    for length in filter(None, occurring):
+        mine = np.flatnonzero(lengths == length)
+        some = octets[starts[mine][:, None] + np.arange(arrays.size(length))]
+        found[length] = mine, arrays.load_equal(some.tobytes(), length)
+    return Lists(len(lengths), found)
