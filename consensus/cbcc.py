@@ -97,16 +97,15 @@ class Communities(Uncalibrated):
         ascent = ascend(step, votes, self._start(form, K).to(votes.device))
         posterior, prior = quantise(ascent.posterior), ascent.state
         statistics = count(form, answers, posterior)
-        return Fit(
-            posterior=posterior,
-            published=self.unclamped(answers, posterior, statistics, prior, form=form),
-            statistics=statistics,
-            prior=prior,
-            objective=ascent.trace,
+        return self.fitted(
+            answers,
+            form,
+            posterior,
+            statistics,
+            prior,
             iterations=len(ascent.trace),
             converged=ascent.converged,
-            model=self.name,
-            version=self.version,
+            objective=ascent.trace,
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:

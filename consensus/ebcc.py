@@ -142,16 +142,15 @@ class Ebcc(Uncalibrated):
         statistics = count(form, answers, posterior)
         prior = Prior({**ibcc.MODEL.prior(answers.K, form).to(posterior.device), "classes": weights / weights.sum()})
         trace += ascent.trace
-        return Fit(
-            posterior=posterior,
-            published=self.unclamped(answers, posterior, statistics, prior, form=form),
-            statistics=statistics,
-            prior=prior,
-            objective=trace,
+        return self.fitted(
+            answers,
+            form,
+            posterior,
+            statistics,
+            prior,
             iterations=len(trace),
             converged=ascent.converged,
-            model=self.name,
-            version=self.version,
+            objective=trace,
             seed=seed,
         )
 

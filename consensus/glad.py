@@ -43,7 +43,7 @@ from consensus.segment import block_sum
 from consensus.statistics import coin, count, quantise
 from consensus.uncalibrated import Uncalibrated
 from consensus.votes import clamp, shares
-from consensus.wawa import even_prior
+from consensus.voting import even_prior
 
 MEAN = 1.0
 ROUNDS = 2
@@ -86,16 +86,15 @@ class Glad(Uncalibrated):
         statistics = count(form, answers, posterior)
         easiness = (block_sum(ascent.state[1][edges.item][:, None]).squeeze() + MEAN) / (answers.N + 1)
         prior = _with_easiness(even_prior(answers.K, coin(form, answers.K, statistics)), easiness)
-        return Fit(
-            posterior=posterior,
-            published=self.unclamped(answers, posterior, statistics, prior, form=form),
-            statistics=statistics,
-            prior=prior,
-            objective=ascent.trace,
+        return self.fitted(
+            answers,
+            form,
+            posterior,
+            statistics,
+            prior,
             iterations=len(ascent.trace),
             converged=ascent.converged,
-            model=self.name,
-            version=self.version,
+            objective=ascent.trace,
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:

@@ -25,22 +25,17 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from consensus import account
-from consensus.account import Account
 from consensus.answers import Answers
 from consensus.edges import Edges, connect
 from consensus.errors import TooManyClassesError
 from consensus.fit import Fit
 from consensus.form import Form, form_for
 from consensus.layout import arrange
-from consensus.one_coin import Coin
 from consensus.prior import Prior
-from consensus.reliability import Reliability
 from consensus.segment import block_sum
-from consensus.statistics import coin, count, quantise
-from consensus.uncalibrated import Uncalibrated
+from consensus.statistics import coin, quantise
 from consensus.votes import shares
-from consensus.wawa import even_prior
+from consensus.voting import Voting, even_prior
 
 BLOCK = 10
 LIMIT = 100
@@ -49,7 +44,7 @@ NOTHING = 1e-200
 
 
 @dataclass(frozen=True, slots=True)
-class Kos(Uncalibrated):
+class Kos(Voting):
     """Prior: `coin` (2,), as in :mod:`consensus.one_coin`. More than two classes are a TooManyClassesError."""
 
     name: str = "kos"
@@ -81,44 +76,26 @@ class Kos(Uncalibrated):
                 changes.append(pad((message - previous).abs(), (0, 1)).amax())
             residuals += torch.stack(changes).tolist()
             converged = residuals[-1] <= TOLERANCE
-        posterior = quantise(_weighed(answers, edges, message))
-        statistics = count(form, answers, posterior)
-        prior = even_prior(answers.K, coin(form, answers.K, statistics))
-        return Fit(
-            posterior=posterior,
-            published=self.unclamped(answers, posterior, statistics, prior, form=form),
-            statistics=statistics,
-            prior=prior,
-            objective=(),
-            residuals=tuple(residuals),
-            iterations=len(residuals),
-            converged=converged,
-            model=self.name,
-            version=self.version,
+        posterior = _weighed(answers, edges, message)
+        return self.counted(
+            answers, form, posterior, iterations=len(residuals), converged=converged, residuals=tuple(residuals)
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        self._check(answers.K)
         edges = connect(answers)
-        return quantise(_weighed(answers, edges, _weight(statistics, prior, form)[edges.annotator]))
+        return quantise(_weighed(answers, edges, self.weigh(statistics, prior, form)[edges.annotator]))
 
-    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
-        self._check(answers.K)
-        return account.votes(answers, _weight(statistics, prior, form)[answers.annotator])
-
-    def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
-        return Coin().reliability(coin(form, prior["classes"].numel(), statistics), prior)
+    def weigh(self, statistics: Tensor, prior: Prior, form: Form) -> Tensor:
+        """(J,) y of an annotator's next answer."""
+        K = prior["classes"].numel()
+        self._check(K)
+        known = coin(form, K, statistics)
+        A, B = prior["coin"]
+        return 2 * known[:, 0] - known[:, 1:].sum(1) + A - B
 
     def _check(self, K: int) -> None:
         if K > 2:
             raise TooManyClassesError(self.name, K)
-
-
-def _weight(statistics: Tensor, prior: Prior, form: Form) -> Tensor:
-    """(J,) y of an annotator's next answer."""
-    known = coin(form, prior["classes"].numel(), statistics)
-    A, B = prior["coin"]
-    return 2 * known[:, 0] - known[:, 1:].sum(1) + A - B
 
 
 def _others(sums: Tensor, owner: Tensor, own: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from consensus.answers import Answers
+from consensus.fit import Fit
 from consensus.form import Form
 from consensus.inference import Inference
 from consensus.prior import Prior
@@ -21,6 +22,9 @@ class Uncalibrated(ABC):
 
     __slots__ = ()
 
+    name: str
+    version: str
+
     @abstractmethod
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         """As :class:`consensus.model.Model` has it."""
@@ -31,6 +35,35 @@ class Uncalibrated(ABC):
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
         published = self.publish(answers, statistics, prior, form=form)
         return Inference(pin(published, answers.gold), published)
+
+    def fitted(
+        self,
+        answers: Answers,
+        form: Form,
+        posterior: Tensor,
+        statistics: Tensor,
+        prior: Prior,
+        *,
+        iterations: int,
+        converged: bool,
+        objective: tuple[float, ...] = (),
+        residuals: tuple[float, ...] = (),
+        seed: int | None = None,
+    ) -> Fit:
+        """What :meth:`consensus.model.Model.fit` returns, with what is to be published added to what was found."""
+        return Fit(
+            posterior=posterior,
+            published=self.unclamped(answers, posterior, statistics, prior, form=form),
+            statistics=statistics,
+            prior=prior,
+            objective=objective,
+            residuals=residuals,
+            iterations=iterations,
+            converged=converged,
+            model=self.name,
+            version=self.version,
+            seed=seed,
+        )
 
     def unclamped(self, answers: Answers, posterior: Tensor, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         """A fit's posterior (I, K) with the rows of gold items as :meth:`publish` has them."""

@@ -17,19 +17,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from consensus import account
-from consensus.account import Account
 from consensus.answers import Answers
 from consensus.fit import Fit
 from consensus.form import Form, form_for
 from consensus.layout import arrange
-from consensus.one_coin import Coin
 from consensus.prior import Prior
-from consensus.reliability import Reliability
-from consensus.statistics import coin, count, quantise
-from consensus.uncalibrated import Uncalibrated
 from consensus.votes import shares
-from consensus.wawa import agreement, even_prior, expected_skill, weighted_shares
+from consensus.voting import Voting, weighted_shares
+from consensus.wawa import agreement, expected_skill
 
 HALVED_EVERY = 20
 LIMIT = 600
@@ -37,14 +32,11 @@ TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class ZeroBasedSkill(Uncalibrated):
+class ZeroBasedSkill(Voting):
     """Prior: `coin` (2,), as in :mod:`consensus.one_coin`."""
 
     name: str = "zero-based-skill"
     version: str = "1"
-
-    def prior(self, K: int, form: Form) -> Prior:  # noqa: ARG002 - the same for both
-        return even_prior(K)
 
     def fit(self, answers: Answers, *, form: Form | None = None) -> Fit:
         form = form or form_for(answers.K)
@@ -62,31 +54,13 @@ class ZeroBasedSkill(Uncalibrated):
                 gaps.append(torch.cat([gap.abs(), gap.new_zeros(1)]).amax())
             residuals += torch.stack(gaps).tolist()
             converged = rate * residuals[-1] <= TOLERANCE
-        posterior = quantise(weighted_shares(layout, votes, skill))
-        statistics = count(form, answers, posterior)
-        prior = even_prior(answers.K, coin(form, answers.K, statistics))
-        return Fit(
-            posterior=posterior,
-            published=self.unclamped(answers, posterior, statistics, prior, form=form),
-            statistics=statistics,
-            prior=prior,
-            objective=(),
-            residuals=tuple(residuals),
-            iterations=len(residuals),
-            converged=converged,
-            model=self.name,
-            version=self.version,
+        posterior = weighted_shares(layout, votes, skill)
+        return self.counted(
+            answers, form, posterior, iterations=len(residuals), converged=converged, residuals=tuple(residuals)
         )
 
-    def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        layout = arrange(answers, Form.COIN)
-        return quantise(weighted_shares(layout, shares(layout), expected_skill(statistics, prior, form)))
-
-    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
-        return account.votes(answers, expected_skill(statistics, prior, form)[answers.annotator])
-
-    def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
-        return Coin().reliability(coin(form, prior["classes"].numel(), statistics), prior)
+    def weigh(self, statistics: Tensor, prior: Prior, form: Form) -> Tensor:
+        return expected_skill(statistics, prior, form)
 
 
 MODEL = ZeroBasedSkill()
