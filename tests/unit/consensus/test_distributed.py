@@ -39,10 +39,13 @@ def crowd() -> Answers:
     return replace(answers, gold=gold)
 
 
-@pytest.mark.parametrize("size", [2, 4])
-def test_ranks_give_the_bits_of_a_single_process(size: int) -> None:
-    alone = fit_both(ALONE)
+@pytest.fixture(scope="module")
+def alone() -> dict[Form, Content]:
+    return fit_both(ALONE)
 
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_ranks_give_the_bits_of_a_single_process(alone: dict[Form, Content], size: int) -> None:
     shared = launch(size, fit_both)
 
     for form in Form:
