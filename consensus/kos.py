@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from consensus.account import Account
 from consensus.answers import Answers
 from consensus.edges import Edges, connect
 from consensus.errors import TooManyClassesError
@@ -82,14 +83,17 @@ class Kos(Voting):
         )
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
+        self._check(answers.K)
         edges = connect(answers)
         return quantise(_weighed(answers, edges, self.weigh(statistics, prior, form)[edges.annotator]))
 
+    def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
+        self._check(answers.K)
+        return Voting.account(self, answers, statistics, prior, form=form)
+
     def weigh(self, statistics: Tensor, prior: Prior, form: Form) -> Tensor:
         """(J,) y of an annotator's next answer."""
-        K = prior["classes"].numel()
-        self._check(K)
-        known = coin(form, K, statistics)
+        known = coin(form, prior["classes"].numel(), statistics)
         A, B = prior["coin"]
         return 2 * known[:, 0] - known[:, 1:].sum(1) + A - B
 
