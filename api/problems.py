@@ -33,10 +33,17 @@ class ProblemError(HTTPException):
     """What went wrong, as the client is told."""
 
     def __init__(
-        self, status: int, detail: str, errors: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        errors: Sequence[Fault] = (),
+        headers: Mapping[str, str] | None = None,
+        *,
+        oldest: str | None = None,
     ) -> None:
         super().__init__(status, detail, headers)
         self.errors = errors
+        self.oldest = oldest
 
 
 def unavailable(detail: str) -> ProblemError:
@@ -54,6 +61,8 @@ def respond(problem: HTTPException) -> Response:
     }
     if isinstance(problem, ProblemError) and problem.errors:
         document["errors"] = problem.errors
+    if isinstance(problem, ProblemError) and problem.oldest:
+        document["oldest"] = problem.oldest
     return Response(msgspec.json.encode(document), problem.status_code, problem.headers, MEDIA_TYPE)
 
 

@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     refit_minimum: Count = Field(1000, description="Answers before a project refits by itself for the first time.")
     refit_limit: Seconds = Field(3600.0, description="Hard time limit of one refit.")
     payload_days: Count = Field(7, description="Days that the bodies of terminal batches are kept.")
+    history_days: Count | None = Field(
+        None, description="Days that events and superseded versions of verdicts are kept; unset: for ever."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where workers and refits compute.")
     workers: Count = Field(2, description="Live and bulk worker processes of the default stack.")
 

@@ -7,6 +7,9 @@ from sqlalchemy import Connection, text
 AHEAD = 3
 """Days for which partitions are made before they are needed."""
 
+NEEDED = 1000
+"""Bodies that are moved when their day is dropped, at most."""
+
 
 def _name(day: date) -> str:
     return f"payloads_{day:%Y%m%d}"
@@ -29,13 +32,21 @@ def make_partitions(connection: Connection) -> None:
 
 
 def drop_partitions(connection: Connection, keep_days: int) -> list[date]:
-    """Drop days older than `keep_days` of which every batch has ended for good; returns them."""
+    """Drop days older than `keep_days` and return them.
+
+    Bodies of theirs that may still be needed go into the default partition: so no day is looked through again and again
+    for the sake of one dead batch. A day with more than `NEEDED` of them stays until they have become fewer.
+    """
     today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
     dropped = []
     oldest = today - timedelta(days=keep_days)
     for day in _partitions(connection):
-        if day < oldest and _ended(connection, day):
-            connection.execute(text(f"DROP TABLE {_name(day)}"))
+        if day < oldest and (needed := _needed(connection, day)) is not None:
+            name = _name(day)
+            connection.execute(text(f"ALTER TABLE payloads DETACH PARTITION {name}"))
+            move = text(f"INSERT INTO payloads SELECT * FROM {name} WHERE batch_id = ANY(CAST(:ids AS bigint[]))")
+            connection.execute(move, {"ids": needed})
+            connection.execute(text(f"DROP TABLE {name}"))
             dropped.append(day)
     return dropped
 
@@ -57,10 +68,11 @@ OR EXISTS (SELECT 1 FROM failures f WHERE f.batch_id = b.id AND f.state = 'dead'
 """Dead batches and dead answers can be revived."""
 
 
-def _ended(connection: Connection, day: date) -> bool:
-    """Whether nothing that came on this day may still need its body."""
-    query = f"SELECT NOT EXISTS (SELECT 1 FROM {_name(day)} p JOIN batches b ON b.id = p.batch_id WHERE {_NEEDED})"
-    return bool(connection.execute(text(query)).scalar_one())
+def _needed(connection: Connection, day: date) -> list[int] | None:
+    """The batches of a day that may still need their bodies; None when they are many."""
+    query = f"SELECT b.id FROM {_name(day)} p JOIN batches b ON b.id = p.batch_id WHERE {_NEEDED} LIMIT :most"
+    found = list(connection.execute(text(query), {"most": NEEDED + 1}).scalars())
+    return found if len(found) <= NEEDED else None
 
 
 def _partitions(connection: Connection) -> list[date]:

@@ -1,6 +1,6 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
-from db import claims, gold, payloads, runs, transactions
+from db import claims, gold, history, payloads, runs, transactions
 from telemetry import crashpoints, logging, metrics
 from workers import feed
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
@@ -43,7 +43,13 @@ def run(runtime: Runtime) -> WorkLeft:
 
 
 def keep_house(runtime: Runtime) -> None:
-    """Make the payload partitions of the coming days, drop those that nothing needs any more."""
+    """Make the payload partitions of the coming days, drop those that nothing needs any more, and old history."""
+    _keep_payloads(runtime)
+    if runtime.settings.history_days is not None:
+        _keep_history(runtime, runtime.settings.history_days)
+
+
+def _keep_payloads(runtime: Runtime) -> None:
     with runtime.engine.begin() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
@@ -55,3 +61,16 @@ def keep_house(runtime: Runtime) -> None:
         crashpoints.reach("house-before-commit")
     if dropped:
         log.info("payloads dropped", days=[day.isoformat() for day in dropped])
+
+
+def _keep_history(runtime: Runtime, days: int) -> None:
+    with runtime.engine.begin() as connection:
+        projects = history.old(connection, days)
+    for project_id in projects:
+        with runtime.engine.begin() as connection:
+            if not transactions.alone(connection, ADVISORY_LOCK):
+                return
+            transactions.limit(connection, idle=runtime.settings.lease)
+            dropped = history.drop(connection, project_id, days)
+        if dropped:
+            log.info("history dropped", project=project_id, events=dropped)

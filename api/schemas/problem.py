@@ -24,6 +24,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[ProblemFault] | None = None
+    oldest: str | None = Field(None, description="With 410: the cursor behind which the feed begins by now.")
 
 
 _DESCRIPTIONS = {
@@ -31,6 +32,7 @@ _DESCRIPTIONS = {
     403: "The API key lacks the scope.",
     404: "No such thing in this tenant.",
     409: "The present state forbids it.",
+    410: "What follows the cursor is no longer kept; `oldest` is the first cursor that can be followed.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     422: "The request is not valid; `errors` name each fault.",

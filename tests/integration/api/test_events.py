@@ -13,7 +13,7 @@ from sqlalchemy.orm import scoped_session
 from api import feeds
 from api.cursors import encode
 from config.settings import Settings
-from db import events, keys
+from db import events, history, keys
 from db.models import Project, Tenant
 from tests.factories.challenge import ChallengeFactory
 from tests.factories.project import ProjectFactory
@@ -100,6 +100,35 @@ def test_pages_follow_one_another_for_ever(client: httpx.Client, project: str, s
     assert (corrected["kind"], corrected["answer"], corrected["position"]) == ("verdict.corrected", "b", 2)
     assert corrected["previous"] == {"version": 1, "answer": "a", "confidence": 0.75, "status": "open"}
     assert client.get(f"{project}/events?after=x").status_code == 422
+
+
+def test_a_cursor_whose_events_are_gone_is_told_so(
+    client: httpx.Client, project: str, session: Rows, engine: Engine
+) -> None:
+    found = project_id(session)
+    challenges = make_challenges(engine, found, 3)
+    path = f"{project}/events"
+    for _ in range(2):
+        publish(engine, found, challenges)
+    cursors = [encode(0), *(event["cursor"] for event in client.get(path).json()["items"])]
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE verdicts SET created_at = created_at - interval '9 days' WHERE version = 1"))
+        assert history.drop(connection, found, 7) == 3
+
+    for cursor in cursors[:3]:
+        gone = client.get(path, params={"after": cursor})
+        assert (gone.status_code, gone.json()["oldest"]) == (410, cursors[3])
+        with client.stream("GET", path, headers=STREAM | {"Last-Event-ID": cursor}) as stream:
+            assert stream.status_code == 410
+    for cursor in (None, cursors[3]):
+        page = client.get(path, params={"after": cursor} if cursor else {}).json()
+        assert [(event["position"], event["previous"]["version"]) for event in page["items"]] == [
+            (4, 1),
+            (5, 1),
+            (6, 1),
+        ]
+    with client.stream("GET", path, headers=STREAM) as stream:
+        assert [event["position"] for event in sent(stream, 3)] == [4, 5, 6]
 
 
 def test_a_stream_goes_on_where_a_page_or_a_stream_has_ended(

@@ -182,7 +182,30 @@ def test_a_day_is_dropped_when_it_is_old_and_nothing_needs_it(
     day = today(engine)
     with engine.connect() as connection:
         kept = {(day - there).days for there in existing(connection) if there < day}
-    assert kept == ({7} if state in {"graded", "cancelled"} else {7, 8})
+        bodies = set(connection.execute(text("SELECT batch_id FROM payloads")).scalars())
+    assert kept == {7}
+    assert bodies == ({recent} if state in {"graded", "cancelled"} else {recent, other})
+
+
+def test_a_day_that_many_batches_need_stays(engine: Engine, runtime: Runtime, days: None) -> None:
+    project = make_project(engine)
+    old_batch(engine, project, 8)
+    execute(
+        engine,
+        "WITH made AS (INSERT INTO batches (uid, project_id, answers, lane, idempotency_key, digest, reply)"
+        " SELECT gen_random_uuid(), :project, 1, 'bulk', 'k' || n, '', '' FROM generate_series(1, :many) n"
+        " RETURNING id)"
+        " INSERT INTO payloads SELECT (now() AT TIME ZONE 'UTC')::date - 8, id, '', '' FROM made",
+        project=project,
+        many=payloads.NEEDED,
+    )
+    days_ago = today(engine) - timedelta(days=8)
+    for left in (True, False):
+        sweep.keep_house(runtime)
+        with engine.connect() as connection:
+            assert (days_ago in existing(connection)) == left
+            assert scalar(connection, "SELECT count(*) FROM payloads") == payloads.NEEDED + left
+        execute(engine, "UPDATE batches SET state = 'graded' WHERE id = (SELECT min(id) FROM batches)")
 
 
 def test_bodies_without_a_partition_do_not_stay_for_ever(engine: Engine, runtime: Runtime, days: None) -> None:
