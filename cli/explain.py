@@ -29,7 +29,7 @@ def explain(
         return
     console.print(_account(found))
     for unit in ("answers", "respondents"):
-        console.print(Text(_budget(unit, found[f"fewest_{unit}"], exact=found["exact"])))
+        console.print(Text(_budget(unit, found, exact=found["exact"])))
 
 
 def _account(found: dict[str, Any]) -> Table:
@@ -49,6 +49,8 @@ def _account(found: dict[str, Any]) -> Table:
             "-" if belief is None else f"{belief['accuracy']:.1%}",
             _term(answer["contribution"]),
         )
+    if others := found["others"]:
+        table.add_row(f"{others['answers']:,} others", "", "", _term(others["contribution"]))
     table.add_section()
     for step in found["steps"]:
         table.add_row(Text(step["name"]), "", "", _term(step["value"]))
@@ -60,14 +62,16 @@ def _term(value: float) -> str:
     return f"{value:+.4f}"
 
 
-def _budget(unit: str, fewest: list[Any] | None, *, exact: bool) -> str:
+def _budget(unit: str, found: dict[str, Any], *, exact: bool) -> str:
+    fewest, count = found[f"fewest_{unit}"], found[f"fewest_{unit}_count"]
     if fewest is None:
         return f"It would be the same without any {unit}."
     if not fewest:
         return "With reliabilities as they are by now the verdict would be another already."
     most = "" if exact else "at most "
     named = ", ".join(cell(each) for each in (fewest if unit == "respondents" else [_given(each) for each in fewest]))
-    return f"It would be another without {most}{len(fewest)} {unit}: {named}"
+    more = ", ..." if count > len(fewest) else ""
+    return f"It would be another without {most}{count:,} {unit}: {named}{more}"
 
 
 def _given(answer: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ Respondents are seen as grading sees them, those of few answers without what gol
 like everything else. So an explanation tells no more of gold than the verdict that it explains.
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +28,9 @@ from workers.scheme import Scheme, tensor
 Ints = npt.NDArray[np.int64]
 
 Document = dict[str, Any]
+
+LISTED = 1000
+"""Answers that an explanation names, those that say most; likewise the answers and respondents that would flip it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +70,15 @@ class Case:
         )
 
 
-def run(runtime: Runtime, project_id: int, challenge_id: int, *, gold: bool) -> Document | None:
+def run(runtime: Runtime, project_id: int, challenge_id: int, *, gold: bool, listed: int = LISTED) -> Document | None:
     """Explain the verdict on a challenge; None if there is none.
 
     Args:
         gold: whoever asks may know what gold says, and so every respondent's reliability.
+        listed: how many answers are named at most; all others are one term.
     """
     case = read(runtime, project_id, challenge_id)
-    return None if case is None else _document(case, case.explain(runtime.device), gold=gold)
+    return None if case is None else _document(case, case.explain(runtime.device), gold=gold, listed=listed)
 
 
 def read(runtime: Runtime, project_id: int, challenge_id: int) -> Case | None:
@@ -105,7 +110,7 @@ def read(runtime: Runtime, project_id: int, challenge_id: int) -> Case | None:
     )
 
 
-def _document(case: Case, found: Explanation | None, *, gold: bool) -> Document:
+def _document(case: Case, found: Explanation | None, *, gold: bool, listed: int) -> Document:
     published, keys = case.published, case.scheme.keys
     verdict = {
         "challenge": published.challenge,
@@ -116,8 +121,8 @@ def _document(case: Case, found: Explanation | None, *, gold: bool) -> Document:
         "model_run": published.model_run,
     }
     if found is None:
-        return verdict | {"winner": keys[0], "answers": _answers(case, None, gold=gold)}
-    chosen = found.fewest_answers
+        return verdict | {"winner": keys[0], **_answers(case, None, gold=gold, listed=listed)}
+    chosen, owners = found.fewest_answers, found.fewest_annotators
     told = np.flatnonzero(case.label >= 0)
     return verdict | {
         "winner": keys[found.winner],
@@ -125,25 +130,38 @@ def _document(case: Case, found: Explanation | None, *, gold: bool) -> Document:
         "scale": found.scale.value,
         "total": found.total,
         "prior": found.prior,
-        "answers": _answers(case, found, gold=gold),
+        **_answers(case, found, gold=gold, listed=listed),
         "steps": [asdict(step) for step in found.steps],
-        "fewest_answers": None if chosen is None else [_answer(case, place) for place in told[chosen.cpu().numpy()]],
+        "fewest_answers": None
+        if chosen is None
+        else [_answer(case, place) for place in told[chosen.cpu().numpy()][:listed]],
+        "fewest_answers_count": None if chosen is None else len(chosen),
         "fewest_respondents": None
-        if found.fewest_annotators is None
-        else [case.respondents[place] for place in found.fewest_annotators.tolist()],
+        if owners is None
+        else [case.respondents[place] for place in owners[:listed].tolist()],
+        "fewest_respondents_count": None if owners is None else len(owners),
         "exact": found.exact,
     }
 
 
-def _answers(case: Case, found: Explanation | None, *, gold: bool) -> list[Document]:
+def _answers(case: Case, found: Explanation | None, *, gold: bool, listed: int) -> Document:
+    """The answers that say most, by respondent, and what all others say together."""
     contribution = np.zeros(len(case.annotator))
     if found is not None:
         contribution[case.label >= 0] = found.answers.cpu().numpy()
-    return [
-        _answer(case, place)
-        | {"contribution": float(said), "reliability": _reliability(case, found, case.annotator[place], gold=gold)}
-        for place, said in enumerate(contribution)
-    ]
+    ranked = np.argsort(-np.abs(contribution), kind="stable")
+    most, others = np.sort(ranked[:listed]), ranked[listed:]
+    return {
+        "answers": [
+            _answer(case, place)
+            | {
+                "contribution": float(contribution[place]),
+                "reliability": _reliability(case, found, case.annotator[place], gold=gold),
+            }
+            for place in most
+        ],
+        "others": {"answers": len(others), "contribution": math.fsum(contribution[others])} if len(others) else None,
+    }
 
 
 def _answer(case: Case, place: int) -> Document:

@@ -28,6 +28,13 @@ class Contribution(Given):
     )
 
 
+class Others(BaseModel):
+    """What all answers that are not named say together."""
+
+    answers: int
+    contribution: float
+
+
 class Step(BaseModel):
     """What is done to the sum of all answers."""
 
@@ -39,7 +46,10 @@ class Step(BaseModel):
 
 
 class Explanation(BaseModel):
-    """A verdict's winning class against its runner-up: `prior`, contributions and steps add up to `total`."""
+    """A verdict's winning class against its runner-up: `prior`, contributions and steps add up to `total`.
+
+    Of very many answers, respondents or members of a set, 1,000 are named.
+    """
 
     challenge: str
     answer: str | None = Field(description="The verdict's; under a cost matrix it may be another than the winner.")
@@ -56,12 +66,15 @@ class Explanation(BaseModel):
         default=None, description="log p(winner) / p(runner-up) as published, or the difference of their shares."
     )
     prior: float | None = None
-    answers: list[Contribution] = Field(description="All that count, by respondent.")
+    answers: list[Contribution] = Field(description="Those that say most of all that count, by respondent.")
+    others: Others | None = Field(default=None, description="All others; null where there are none.")
     steps: list[Step] = []
     fewest_answers: list[Given] | None = Field(
         default=None,
         description="The fewest answers without which another class wins, all reliabilities as they are; null where"
         " the winner stands without any.",
     )
+    fewest_answers_count: int | None = Field(default=None, description="How many these are, named or not.")
     fewest_respondents: list[str] | None = Field(default=None, description="The fewest respondents, likewise.")
+    fewest_respondents_count: int | None = None
     exact: bool | None = Field(default=None, description="No smaller set would do; else a smaller one may exist.")

@@ -87,6 +87,28 @@ def test_terms_add_up_and_the_named_sets_flip(engine: Engine, runtime: Runtime, 
     assert flipped >= 15
 
 
+@pytest.mark.parametrize("model", ["touchstone", "majority"])
+def test_what_is_not_named_is_one_term(engine: Engine, runtime: Runtime, model: str) -> None:
+    project = make_project(engine, "cab", model=model)
+    many = [answer("c", f"r{number:03}", "aab"[number % 3]) for number in range(200)]
+    grade(engine, runtime, project, *many, {"challenge": "c", "respondent": "s", "skip": True})
+    (challenge,) = challenges(engine, project).values()
+    whole = explained(runtime, project, challenge)
+    found = explain.run(runtime, project, challenge, gold=False, listed=30)
+    assert found is not None
+    assert whole["others"] is None
+    assert (len(found["answers"]), found["others"]["answers"]) == (30, 171)
+    named = [each["contribution"] for each in found["answers"]]
+    left = sorted(abs(each["contribution"]) for each in whole["answers"])[: found["others"]["answers"]]
+    assert min(map(abs, named)) >= left[-1]
+    terms = [found["prior"], *named, found["others"]["contribution"], *(step["value"] for step in found["steps"])]
+    assert abs(math.fsum(terms) - found["total"]) < 1e-9
+    for unit in ("answers", "respondents"):
+        size = len(whole[f"fewest_{unit}"])
+        assert found[f"fewest_{unit}_count"] == whole[f"fewest_{unit}_count"] == size
+        assert found[f"fewest_{unit}"] == whole[f"fewest_{unit}"][:30]
+
+
 def test_who_cannot_tell_says_nothing_and_what_does_not_count_is_not_there(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine, "ab", repeats="last")
     skip: Answer = {"challenge": "c", "respondent": "r2", "skip": True}
