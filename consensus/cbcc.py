@@ -39,7 +39,7 @@ from consensus.ascent import ascend
 from consensus.dirichlet import expected_log, log_normaliser
 from consensus.fit import Fit
 from consensus.form import Form, form_for
-from consensus.layout import Layout, arrange
+from consensus.layout import Items, arrange, listed
 from consensus.one_coin import ACCURACY, POOLING
 from consensus.prior import Prior
 from consensus.reliability import Reliability, interval, matched_beta
@@ -110,11 +110,11 @@ class Communities(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         _, log_rows = _believe(tables(form, answers.K, statistics), prior)
-        return quantise(_joint(arrange(answers, form), log_rows, prior).softmax(1))
+        return quantise(_joint(listed(answers, form), log_rows, prior).softmax(1))
 
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         _, log_rows = _believe(tables(form, answers.K, statistics), prior)
-        return account.logs(lambda some: _joint(arrange(some, form), log_rows, prior), answers)
+        return account.logs(lambda some: _joint(listed(some, form), log_rows, prior), answers)
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         K = prior["classes"].numel()
@@ -173,7 +173,7 @@ def _believe(counts: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
     return weights.logsumexp(1), (members * expected_log(counts[:, None] + SCATTER * prior["communities"])).sum(1)
 
 
-def _joint(layout: Layout, log_rows: Tensor, prior: Prior) -> Tensor:
+def _joint(layout: Items, log_rows: Tensor, prior: Prior) -> Tensor:
     return clamp(prior["classes"].log() + evidence(layout, log_rows), layout.gold)
 
 

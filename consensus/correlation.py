@@ -16,44 +16,43 @@ import torch
 from torch import Tensor
 
 from consensus.form import Form
-from consensus.layout import Layout
-from consensus.segment import block_sum
+from consensus.layout import Items, Layout
+from consensus.segment import Segments, block_sum
 
 USUAL = 0.05
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Tables:
-    """What one answer says: `log` p(label | true class), `accuracy` p(right | true class).
+class Heard:
+    """What the answers to I items say."""
 
-    FULL: by cell, annotator * K + label, (J * K, K). COIN: by annotator, (J, 2) for right and wrong, and (J, 1).
+    evidence: Tensor  # (I, K) log p(answers to the item | true class)
+    worth: Tensor  # (I, 1) the effective number of answers, (Σ w)^2 / Σ w^2, w the range of what each says (Kish)
+
+
+def hear(items: Items, answers: Segments, log: Tensor) -> Heard:
+    """Add up what `answers` say of `items`.
+
+    Args:
+        log: log p(label | true class) of one answer: FULL by row of `answers` (R, K), COIN by annotator (J, 2) for
+            right and wrong.
     """
-
-    log: Tensor
-    accuracy: Tensor
-
-
-def evidence(layout: Layout, tables: Tables) -> Tensor:
-    """(I, K) log p(answers to the item | true class)."""
-    if layout.form == Form.FULL:
-        return layout.evidence.sum(tables.log)
-    apart, wrong = tables.log[:, :1] - tables.log[:, 1:], tables.log[:, 1:]
-    votes = layout.evidence.sum(torch.cat([apart, wrong], 1)).reshape(layout.I, layout.K, 2)
-    return votes[:, :, 0] + votes[:, :, 1].sum(1, keepdim=True)
-
-
-def worth(layout: Layout, tables: Tables) -> Tensor:
-    """(I, 1) the effective number of answers, (Σ w)^2 / Σ w^2, w the range of what each says of the classes (Kish)."""
-    size = tables.log.amax(1, keepdim=True) - tables.log.amin(1, keepdim=True)
-    sums = layout.evidence.sum(torch.cat([size, size.square()], 1))
-    if layout.form == Form.COIN:
-        sums = sums.reshape(layout.I, layout.K, 2).sum(1)
-    return (sums[:, :1].square() / sums[:, 1:].clamp(min=1e-12)).clamp(min=1)
+    top, bottom = log.amax(1, keepdim=True), log.amin(1, keepdim=True)
+    size = top - bottom
+    if items.form == Form.FULL:
+        sums = answers.sum(torch.cat([log, size, size.square()], 1))
+        evidence, sizes = sums[:, : items.K], sums[:, items.K :]
+    else:
+        columns = torch.cat([log[:, :1] - log[:, 1:], log[:, 1:], size, size.square()], 1)
+        votes = answers.sum(columns).reshape(items.I, items.K, 4)
+        totals = votes.sum(1)
+        evidence, sizes = votes[:, :, 0] + totals[:, 1:2], totals[:, 2:]
+    return Heard(evidence, (sizes[:, :1].square() / sizes[:, 1:].clamp(min=1e-12)).clamp(min=1))
 
 
-def residual_agreement(layout: Layout, tables: Tables, posterior: Tensor) -> Tensor:
-    """() ρ, its posterior mean: shrunk to zero by as much as it is uncertain."""
-    pairs = _full(layout, tables) if layout.form == Form.FULL else _coin(layout, tables)
+def residual_agreement(layout: Layout, log: Tensor, posterior: Tensor) -> Tensor:
+    """() ρ, its posterior mean: shrunk to zero by as much as it is uncertain. `log`: as in :func:`hear`, by cell."""
+    pairs = _full(layout, log) if layout.form == Form.FULL else _coin(layout, log)
     by_item = torch.stack([(posterior * sums).sum(1) for sums in pairs], 1)  # (I, 3)
     total, size, spread = block_sum(by_item)
     size = size.clamp(min=1e-9)
@@ -64,19 +63,19 @@ def residual_agreement(layout: Layout, tables: Tables, posterior: Tensor) -> Ten
     return correlation * USUAL**2 / (USUAL**2 + seen.maximum(chance))
 
 
-def _full(layout: Layout, tables: Tables) -> tuple[Tensor, Tensor, Tensor]:
+def _full(layout: Layout, log: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(I, K) each: sums over pairs of answers of r r, of sd sd, and of sd^2 sd^2."""
     K = layout.K
-    own = torch.eye(K, dtype=tables.log.dtype, device=tables.log.device).repeat(layout.J, 1)  # (J * K, K)
-    surprise = own - tables.accuracy
-    variance = tables.accuracy * (1 - tables.accuracy)
+    own = torch.eye(K, dtype=log.dtype, device=log.device).repeat(layout.J, 1)  # (J * K, K)
+    accuracy = log.reshape(-1, K, K).diagonal(dim1=1, dim2=2).exp().repeat_interleave(K, 0)
+    surprise, variance = own - accuracy, accuracy * (1 - accuracy)
     columns = (surprise, surprise.square(), variance.sqrt(), variance, variance.square())
     r, rr, sd, var, vv = (layout.evidence.sum(column) for column in columns)
     return r.square() - rr, sd.square() - var, var.square() - vv
 
 
-def _coin(layout: Layout, tables: Tables) -> tuple[Tensor, Tensor, Tensor]:
-    a = tables.accuracy
+def _coin(layout: Layout, log: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    a = log[:, :1].exp()
     variance = a * (1 - a)
     columns = [a, a.square(), (1 - a).square() - a.square(), variance.sqrt(), variance, variance.square()]
     votes = layout.evidence.sum(torch.cat(columns, 1)).reshape(layout.I, layout.K, 6)

@@ -26,7 +26,7 @@ from consensus.distributed import ALONE, Ranks
 from consensus.expectation import begin, expect, normalise
 from consensus.fit import Fit
 from consensus.form import Form, form_for
-from consensus.layout import Layout, arrange
+from consensus.layout import Items, Layout, arrange, listed
 from consensus.memory import Plan, plan
 from consensus.prior import Prior
 from consensus.reliability import Reliability
@@ -139,7 +139,7 @@ class EM(Uncalibrated):
 
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         rows = self._rows(form)
-        layout = arrange(answers, rows.form)
+        layout = listed(answers, rows.form)
         joint = clamp(_joint(layout, self._said(rows, statistics, prior, form), prior), layout.gold)
         normalise(joint)
         return joint.mul_(GRID)
@@ -147,7 +147,7 @@ class EM(Uncalibrated):
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         rows = self._rows(form)
         said = self._said(rows, statistics, prior, form)
-        return account.logs(lambda some: _joint(arrange(some, rows.form), said, prior), answers)
+        return account.logs(lambda some: _joint(listed(some, rows.form), said, prior), answers)
 
     def _said(self, rows: Rows, statistics: Tensor, prior: Prior, form: Form) -> Tensor | Table:
         K = prior["classes"].numel()
@@ -186,6 +186,6 @@ def _in_order(sums: Tensor) -> Tensor:
     return pad(sums, (0, 0, 1, 0)).cumsum(0)[-1]
 
 
-def _joint(layout: Layout, said: Tensor | Table, prior: Prior) -> Tensor:
+def _joint(layout: Items, said: Tensor | Table, prior: Prior) -> Tensor:
     """(I, K) log p(class) + log p(answers to the item | class)."""
     return heard(layout, said).add_(prior["classes"].log())

@@ -84,11 +84,14 @@ def knowing(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> 
     if history is not None:
         hits = hits + history[:, :1] * (prior["classes"] if "guess" in prior else 1)
         total = total + history.sum(1)
-    t = (hits.sum(1) + sure) / total
+    hits = hits.t().contiguous()  # (K, J): long rows are worked on faster than many short ones
+    luck, unlucky = luck[:, None], 1 - luck[:, None]
+    t = (hits.sum(0) + sure) / total
     for _ in range(NEWTON):
-        mixed = t[:, None] + (1 - t[:, None]) * luck  # (J, K)
-        value = (hits * (t[:, None] / mixed)).sum(1) + sure - t * total
-        slope = (hits * luck / mixed.square()).sum(1) - total
+        mixed = t * unlucky + luck
+        share = hits / mixed
+        value = t * (share.sum(0) - total) + sure
+        slope = (share.div_(mixed) * luck).sum(0) - total
         t = t - value / slope
     return t
 
@@ -100,16 +103,31 @@ def base(t: Tensor, guess: Tensor) -> Tensor:
 
 
 def rows(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
-    """The parameters of the Dirichlet posteriors of θ_jk: (J, K, K) [true class, label].
-
-    A history of m answers makes a respondent's b_jk worth m π_k answers more.
-    """
+    """The parameters of the Dirichlet posteriors of θ_jk: (J, K, K) [true class, label]."""
     K = classes_of(prior)
-    strength = prior["strength"][None, :]
-    if history is not None:
-        strength = strength + history.sum(1, keepdim=True) * prior["classes"]
     b = base(knowing(statistics, prior, history), prior["guess"])
-    return statistics.reshape(-1, K, K) + strength[:, :, None] * b
+    return statistics.reshape(-1, K, K) + _strengths(prior, history)[:, :, None] * b
+
+
+def log_rows(statistics: Tensor, prior: Prior, history: Tensor | None = None, cells: Tensor | None = None) -> Tensor:
+    """log E[θ_jkl] by cell, annotator * K + label: (J * K, K) [cell, true class], or (C, K) of these `cells`."""
+    K = classes_of(prior)
+    counts, strengths = statistics.reshape(-1, K, K), _strengths(prior, history)
+    sizes = (counts.sum(2) + strengths).log()
+    if cells is None:
+        cell_rows = rows(statistics, prior, history).transpose(1, 2).contiguous()
+        return (cell_rows.log() - sizes[:, None]).reshape(-1, K)
+    annotator, label = cells // K, cells % K
+    t, sure = knowing(statistics, prior, history)[annotator, None], torch.eye(K, dtype=sizes.dtype, device=sizes.device)
+    b = t * sure[label] + (1 - t) * prior["guess"].t()[label]
+    strength = strengths if history is None else strengths[annotator]
+    return (counts[annotator, :, label] + strength * b).log() - sizes[annotator]
+
+
+def _strengths(prior: Prior, history: Tensor | None) -> Tensor:
+    """(1 or J, K) ρ_k: a history of m answers makes a respondent's b_jk worth m π_k answers more."""
+    strength = prior["strength"][None]
+    return strength if history is None else strength + history.sum(1, keepdim=True) * prior["classes"]
 
 
 def learn(

@@ -1,7 +1,7 @@
 """The two sorted orders of the answers, prepared once and used by every iteration."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,13 @@ class Items:
     K: int
     evidence: Segments  # FULL: item <- cell; COIN: vote <- annotator
     gold: Tensor | None  # (I,) int64, -1 = not gold
+
+    @property
+    def apart(self) -> Segments:
+        """FULL: item <- answer, for a table that has not a row for each cell but, in their order, for each answer."""
+        cells = self.evidence.index
+        places = torch.arange(cells.numel(), dtype=cells.dtype, device=cells.device)
+        return replace(self.evidence, index=places)
 
     @property
     def votes(self) -> Tensor:
@@ -83,26 +90,35 @@ def block_height(K: int) -> int:
     return -(-BLOCK // K)
 
 
+def listed(answers: Answers, form: Form, finer: int = 1) -> Items:
+    """Sort the answers by item, in pieces, and in so many times as many if memory is short."""
+    I, J, K = answers.I, answers.J, answers.K
+    (left, S), (right, R) = _sides(answers, form)
+    height = block_height(K) if form == Form.FULL else block_height(K) * K
+    evidence = _join(left, S, right, R, height, _pieces(answers) * finer)
+    return Items(form=form, I=I, J=J, K=K, evidence=evidence, gold=answers.gold)
+
+
 def arrange(answers: Answers, form: Form, finer: int = 1) -> Layout:
-    """Sort the answers for `form`, in pieces, and in so many times as many if memory is short."""
+    """Sort the answers both ways, as :func:`listed` does one."""
+    I, J, K = answers.I, answers.J, answers.K
+    evidence = listed(answers, form, finer).evidence
+    (left, S), (right, R) = _sides(answers, form)
+    annotators = -(-J * CHUNK // max(answers.N, 1))
+    counts = _join(right, R, left, S, annotators * R // max(J, 1), _pieces(answers) * finer)
+    return Layout(form=form, I=I, J=J, K=K, evidence=evidence, counts=counts, gold=answers.gold)
+
+
+def _sides(answers: Answers, form: Form) -> tuple[tuple[Tensor, int], tuple[Tensor, int]]:
+    """What an answer joins, from the items' side and from the annotators', and how many of each there are."""
     I, J, K = answers.I, answers.J, answers.K
     if form == Form.FULL:
-        left, right = answers.item.to(integers(I)), _paired(answers.annotator, J, answers.label, K)
-        (S, R), height = (I, J * K), block_height(K)
-    else:
-        left, right = _paired(answers.item, I, answers.label, K), answers.annotator.to(integers(J))
-        (S, R), height = (I * K, J), block_height(K) * K
-    pieces = min(-(-answers.N // PIECE), PIECES) * finer
-    annotators = -(-J * CHUNK // max(answers.N, 1))
-    return Layout(
-        form=form,
-        I=I,
-        J=J,
-        K=K,
-        evidence=_join(left, S, right, R, height, pieces),
-        counts=_join(right, R, left, S, annotators * R // max(J, 1), pieces),
-        gold=answers.gold,
-    )
+        return (answers.item.to(integers(I)), I), (_paired(answers.annotator, J, answers.label, K), J * K)
+    return (_paired(answers.item, I, answers.label, K), I * K), (answers.annotator.to(integers(J)), J)
+
+
+def _pieces(answers: Answers) -> int:
+    return min(-(-answers.N // PIECE), PIECES)
 
 
 def _paired(code: Tensor, size: int, label: Tensor, K: int) -> Tensor:
@@ -111,8 +127,11 @@ def _paired(code: Tensor, size: int, label: Tensor, K: int) -> Tensor:
 
 
 def _join(segment: Tensor, S: int, row: Tensor, R: int, height: int, pieces: int) -> Segments:
-    """Sorted by row and then, leaving equals in their order, by segment."""
-    width = max(-(-S // max(pieces, 1)), 1)
+    """Sorted by row and then, leaving equals in their order, by segment; few answers by both at once."""
+    if pieces <= 1:
+        keys = segment.to(torch.int64, copy=True).mul_(R).add_(row).sort().values
+        return Segments.from_lengths(torch.bincount(segment, minlength=S), keys.remainder_(max(R, 1)), R, height)
+    width = max(-(-S // pieces), 1)
     piece = segment.div(width, rounding_mode="floor").to(torch.int16) if width < S else None
 
     def order(first: int) -> tuple[Tensor, Tensor]:

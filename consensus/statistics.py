@@ -11,7 +11,7 @@ from torch import Tensor
 from consensus.answers import Answers
 from consensus.digits import GRID, Table
 from consensus.form import Form, form_for, width
-from consensus.layout import Layout, arrange
+from consensus.layout import Layout
 
 __all__ = [
     "GRID",
@@ -37,12 +37,28 @@ def quantise_(posterior: Tensor) -> Tensor:
 
 
 def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
-    """Expected counts of every annotator: posterior (I, K) -> (J, width)."""
-    return tally(arrange(answers, form), posterior)
+    """Expected counts of every annotator: posterior (I, K) on the grid -> (J, width).
+
+    Nothing is sorted: sums that do not round are the same in any order.
+    """
+    J, K, item, annotator, label = answers.J, answers.K, answers.item, answers.annotator, answers.label
+    statistics = posterior.new_zeros(J * width(form, K))
+    if form == Form.FULL:
+        first = annotator * (K * K) + label  # of the K numbers that an answer adds to
+        for k, column in enumerate(posterior.t().contiguous()):
+            statistics.index_add_(0, first + k * K, column[item])
+    else:
+        first = annotator * (1 + K)
+        statistics.index_add_(0, first, posterior.flatten()[item * K + label])
+        statistics.index_add_(0, first + 1 + label, posterior.new_ones(answers.N))
+    return statistics.view(J, width(form, K))
 
 
 def tally(layout: Layout, posterior: Tensor | Table) -> Tensor:
-    """As :func:`count`, on answers already arranged; a table is shaped as the layout's sums have it."""
+    """As :func:`count`, on answers already arranged; a table is shaped as the layout's sums have it.
+
+    Numbers that are not on the grid are added up in the order of the layout.
+    """
     J, K = layout.J, layout.K
     statistics = torch.empty(J, width(layout.form, K), dtype=torch.float64, device=layout.counts.index.device)
 

@@ -27,16 +27,16 @@ from torch.nn.functional import one_hot
 from consensus import account, confidence, correlation, knowing
 from consensus.account import Account
 from consensus.answers import Answers
-from consensus.correlation import Tables
+from consensus.correlation import Heard, hear
 from consensus.fit import Fit
 from consensus.fixed_point import change, settle
 from consensus.form import Form, form_for
 from consensus.inference import Inference
-from consensus.layout import Layout, arrange
+from consensus.layout import Items, Layout, arrange, listed
 from consensus.prior import Prior
 from consensus.reliability import Reliability, interval, matched_beta
 from consensus.segment import block_sum
-from consensus.statistics import GRID, count, quantise, tally
+from consensus.statistics import GRID, quantise, tally
 from consensus.votes import clamp, shares
 
 CORRELATED = 0.035
@@ -69,23 +69,25 @@ class Touchstone:
         open_ = _open(layout)
         start = self.prior(answers.K, form).to(answers.device)
         posterior, prior, residuals, converged = _settle(layout, start, history)
-        tables = _tables(tally(layout, posterior), prior, history)
-        agreement = correlation.residual_agreement(layout, tables, posterior)
-        level = confidence.plain_level(layout, prior["classes"], tables.log, shared=form == Form.FULL)
+        log = _says(tally(layout, posterior), prior, history)
+        agreement = correlation.residual_agreement(layout, log, posterior)
+        level = confidence.plain_level(layout, prior["classes"], log, shared=form == Form.FULL)
         prior = Prior({**prior, "agreement": agreement, "level": level})
         if float(agreement) > CORRELATED:
-            plain = _tempered(layout, tables, prior).softmax(1)
+            plain = _tempered(hear(layout, layout.evidence, log), prior).softmax(1)
             discount = torch.full_like(agreement, DISCOUNT)
             begin = Prior({**start, "agreement": agreement, "discount": discount})
             posterior, prior, more, converged = _settle(layout, begin, history)
             residuals += more
-            tempered = _tempered(layout, _tables(tally(layout, posterior), prior, history), prior)
+            log = _says(tally(layout, posterior), prior, history)
+            tempered = _tempered(hear(layout, layout.evidence, log), prior)
             target = confidence.mean_confidence((plain + tempered.softmax(1))[open_] / 2)
             prior = Prior({**prior, "level": confidence.matched_level(tempered[open_], target)})
         posterior = quantise(posterior)
-        statistics = count(form, answers, posterior)
+        statistics = tally(layout, posterior)
         prior = Prior({**prior, "level": _gold_level(answers, statistics, prior, form)})
-        published = _published(layout, _tables(statistics, prior, history), prior)
+        log = _says(statistics, prior, history)
+        published = _published(hear(layout, layout.evidence, log), prior)
         known = clamp(published.log(), layout.gold).softmax(1)
         shape, reason = _shape(prior)
         return Fit(
@@ -110,20 +112,27 @@ class Touchstone:
         return self.infer(answers, statistics, prior, form=form).published
 
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
-        layout, tables = arrange(answers, form), _tables(statistics, prior, answers.history)
-        return Inference(quantise(_posterior(layout, tables, prior)), _published(layout, tables, prior))
+        items = listed(answers, form)
+        heard = _heard(items, statistics, prior, answers.history)
+        return Inference(quantise(_posterior(items, heard, prior)), _published(heard, prior))
 
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         """Steps: `correlation`, what answers to one challenge have in common; `tempering`, or with discounted evidence
         `shapes`, which brings it to the mixture of both shapes; `doubt`, that all may be wrong together.
         """
-        layout, tables = arrange(answers, form), _tables(statistics, prior, answers.history)
-        joint, worth = _joint(layout, tables, prior), correlation.worth(layout, tables)
-        tempered = confidence.temper(joint, worth, prior["level"])
+        log = _says(statistics, prior, answers.history)
+
+        def joint(some: Answers) -> Tensor:
+            items = listed(some, form)
+            return _joint(hear(items, items.evidence, log), prior)
+
+        items = listed(answers, form)
+        heard = hear(items, items.evidence, log)
+        tempered = _tempered(heard, prior)
         return account.logs(
-            lambda some: _joint(arrange(some, form), tables, prior),
+            joint,
             answers,
-            ("correlation", confidence.temper(joint, worth, torch.ones_like(prior["level"]))),
+            ("correlation", _tempered(heard, Prior({**prior, "level": torch.ones_like(prior["level"])}))),
             ("shapes" if float(prior["discount"]) else "tempering", tempered),
             ("doubt", confidence.doubt(tempered).log()),
         )
@@ -181,45 +190,48 @@ def _settle(layout: Layout, prior: Prior, history: Tensor | None) -> tuple[Tenso
     for _ in range(ROUNDS):
         statistics = tally(layout, posterior)
         prior = knowing.learn(layout, statistics, posterior, votes, prior, history)
-        before, posterior = posterior, _posterior(layout, _tables(statistics, prior, history), prior)
+        before, posterior = posterior, _posterior(layout, _heard(layout, statistics, prior, history), prior)
         residuals.append(change(posterior, before))
 
     def step(posterior: Tensor) -> Tensor:
-        return _posterior(layout, _tables(tally(layout, posterior), prior, history), prior)
+        return _posterior(layout, _heard(layout, tally(layout, posterior), prior, history), prior)
 
     settled = settle(step, posterior)
     return settled.posterior, prior, (*residuals, *settled.residuals), settled.converged
 
 
-def _tables(statistics: Tensor, prior: Prior, history: Tensor | None) -> Tables:
-    if "guess" not in prior:
-        wrong = (1 - knowing.knowing(statistics, prior, history)) / knowing.classes_of(prior)
-        right = 1 - wrong * (knowing.classes_of(prior) - 1)
-        return Tables(torch.stack([right, wrong], 1).log(), right[:, None])
-    rows = knowing.rows(statistics, prior, history)
-    K = rows.shape[1]
-    log = (rows.log() - rows.sum(2, keepdim=True).log()).transpose(1, 2).reshape(-1, K)
-    right = (rows / rows.sum(2, keepdim=True)).diagonal(dim1=1, dim2=2)
-    return Tables(log, right.repeat_interleave(K, 0))
+def _heard(items: Items, statistics: Tensor, prior: Prior, history: Tensor | None) -> Heard:
+    """What the items' answers say, of which only those cells are worked out that occur, if that is less."""
+    if items.form == Form.FULL and items.evidence.index.numel() < items.J * items.K:
+        return hear(items, items.apart, _says(statistics, prior, history, items.evidence.index))
+    return hear(items, items.evidence, _says(statistics, prior, history))
 
 
-def _joint(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
-    return prior["classes"].log() + correlation.evidence(layout, tables)
+def _says(statistics: Tensor, prior: Prior, history: Tensor | None, cells: Tensor | None = None) -> Tensor:
+    """log p(label | true class) of one answer, as in `correlation.hear`; in form FULL of these cells, or of all."""
+    if "guess" in prior:
+        return knowing.log_rows(statistics, prior, history, cells)
+    wrong = (1 - knowing.knowing(statistics, prior, history)) / knowing.classes_of(prior)
+    return torch.stack([1 - wrong * (knowing.classes_of(prior) - 1), wrong], 1).log()
 
 
-def _posterior(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
-    joint = _joint(layout, tables, prior)
+def _joint(heard: Heard, prior: Prior) -> Tensor:
+    return prior["classes"].log() + heard.evidence
+
+
+def _posterior(items: Items, heard: Heard, prior: Prior) -> Tensor:
+    joint = _joint(heard, prior)
     if float(prior["discount"]):
-        joint = joint * correlation.worth(layout, tables) ** -prior["discount"]
-    return clamp(joint, layout.gold).softmax(1)
+        joint = joint * heard.worth ** -prior["discount"]
+    return clamp(joint, items.gold).softmax(1)
 
 
-def _tempered(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
-    return confidence.temper(_joint(layout, tables, prior), correlation.worth(layout, tables), prior["level"])
+def _tempered(heard: Heard, prior: Prior) -> Tensor:
+    return confidence.temper(_joint(heard, prior), heard.worth, prior["level"])
 
 
-def _published(layout: Layout, tables: Tables, prior: Prior) -> Tensor:
-    return confidence.rounded(confidence.doubt(_tempered(layout, tables, prior)))
+def _published(heard: Heard, prior: Prior) -> Tensor:
+    return confidence.rounded(confidence.doubt(_tempered(heard, prior)))
 
 
 def _gold_level(answers: Answers, statistics: Tensor, prior: Prior, form: Form) -> Tensor:
@@ -240,10 +252,11 @@ def _gold_level(answers: Answers, statistics: Tensor, prior: Prior, form: Form) 
         codes = place[answers.item[own]], answers.annotator[own], answers.label[own]
         layout = arrange(Answers(*codes, mine.numel(), answers.J, answers.K), form)
         others = statistics - tally(layout, one_hot(answers.gold[mine], answers.K).to(statistics.dtype))
-        tables = _tables(others, prior, answers.history)
+        heard = _heard(layout, others, prior, answers.history)
         for _ in range(REVISIONS):
-            tables = _tables(others + tally(layout, _posterior(layout, tables, prior)), prior, answers.history)
-        parts.append(_tempered(layout, tables, prior))
+            believed = others + tally(layout, _posterior(layout, heard, prior))
+            heard = _heard(layout, believed, prior, answers.history)
+        parts.append(_tempered(heard, prior))
     if not parts:
         return prior["level"]
     known = torch.cat([answers.gold[gold[fold::FOLDS]] for fold in range(len(parts))])

@@ -81,7 +81,7 @@ def measure(chosen: argparse.Namespace, directory: Path, console: Console, statu
                 table.add_row(*row)
             console.print(table)
         elif part == "live":
-            found[part] = live.run(sets, registry.get(chosen.model), directory, chosen.quick, say)
+            found[part] = live.run(sets, registry.get(chosen.model), chosen.quick, say)
         elif part == "speed":
             assert python is not None
             found[part] = speed.run(directory, python, chosen.rounds, chosen.quick, say)

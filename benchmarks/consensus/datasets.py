@@ -89,15 +89,17 @@ def _codes(keys: Iterable[str]) -> dict[str, int]:
     return {key: code for code, key in enumerate(sorted(set(keys), key=str.encode))}
 
 
-def synthetic(N: int, K: int) -> Arrays:
+def synthetic(N: int, K: int, J: int | None = None) -> Arrays:
     """N answers, 5 to a challenge and 100 from a respondent, of whom a tenth guess; equal arguments, equal answers.
+
+    With J, from so many respondents.
 
     A skilled respondent is right with probability Beta(6, 3), and errs by weights drawn from an exponential
     distribution for each true class. Answers come in 5 rounds, each with every challenge once.
     """
     random = np.random.default_rng(SEED)
     I = N // ANSWERS_EACH
-    J = I // CHALLENGES_EACH
+    J = J or I // CHALLENGES_EACH
     truth = random.choice(K, size=I, p=random.dirichlet(np.full(K, 10.0)))
     skill = random.beta(6, 3, size=J)
     guessing = random.random(J) < SPAMMERS

@@ -35,6 +35,7 @@ CLAIMS = 31
 STORED = (10**5, 10**7)
 QUICK_STORED = (10**4, 10**5)
 CLASSES = 4
+CROWD = 10**5  # respondents, however much is stored: what an update costs depends on how many of them it touches
 
 
 @dataclass(slots=True)
@@ -50,7 +51,8 @@ class Stream:
     seen: Tensor = field(init=False)  # (I,) the sum of that over an item's annotators at its visit
     counted: Tensor = field(init=False)  # (N,) bool
     prior: Prior = field(init=False)
-    respondents: Segments = field(init=False)  # by item; J stands for an answer that is still to come
+    order: Tensor = field(init=False)  # (N,) the answers by item
+    respondents: Segments = field(init=False)  # in that order; J stands for an answer that is still to come
     place: Tensor = field(init=False)  # (N,) of each answer among these
     visits: int = 0
     known: int = 0  # answers when the population was learned last
@@ -64,17 +66,15 @@ class Stream:
         self.seen = torch.zeros(a.I, dtype=torch.float64)
         self.counted = torch.zeros(a.N, dtype=torch.bool)
         self.prior = self.model.prior(a.K, self.form)
-        order = a.item.argsort(stable=True)
-        self.respondents = Segments.of(a.item[order], a.I, torch.full_like(order, a.J), a.J + 1)
-        self.place = order.argsort()
+        self.order = a.item.argsort(stable=True)
+        self.respondents = Segments.of(a.item[self.order], a.I, torch.full_like(self.order, a.J), a.J + 1)
+        self.place = self.order.argsort()
 
     def take(self, batch: Tensor) -> None:
         """Count the answers at these places, and revisit the challenges that are stalest."""
-        before = self.counted.clone()
-        self.counted[batch] = True
         self.respondents.index[self.place[batch]] = self.answers.annotator[batch].to(self.respondents.index.dtype)
-        self._visit(self.answers.item[batch].unique(), before)
-        self._visit(self.staleness().topk(min(REVISITED, self.answers.I)).indices.sort().values, self.counted)
+        self._visit(self.answers.item[batch].unique(), batch)
+        self._visit(self.staleness().topk(min(REVISITED, self.answers.I)).indices.sort().values)
         self.learn(idle=False)
 
     def learn(self, *, idle: bool) -> None:
@@ -87,8 +87,11 @@ class Stream:
         shuffled = torch.randperm(a.I, generator=torch.Generator().manual_seed(a.I))
         shuffled = shuffled[sizes[shuffled] > 0]
         items = shuffled[sizes[shuffled].cumsum(0) <= population.SAMPLE].sort().values
-        mine = torch.isin(a.item, items) & self.counted
-        self.prior = population.learn(self.model, _part(a, mine, mine, items)[0], form=self.form)
+        places = self._places(items)
+        annotators, annotator = a.annotator[places].unique(return_inverse=True)
+        item = torch.searchsorted(items, a.item[places])
+        sample = Answers(item, annotator, a.label[places], len(items), len(annotators), a.K)
+        self.prior = population.learn(self.model, sample, form=self.form)
         self.lessons.append(1000 * (time.perf_counter() - start))
 
     def drain(self) -> int:
@@ -98,44 +101,46 @@ class Stream:
         for _ in range(PASSES):
             posterior = self.posterior.clone()
             for part in self.staleness().argsort(descending=True, stable=True).split(IDLE):
-                self._visit(part.sort().values, self.counted)
+                self._visit(part.sort().values)
             if float((self.posterior - posterior).abs().max()) < STILL:
                 break
         return self.visits - start
 
     def staleness(self) -> Tensor:
         """(I,)"""
-        return self._movement() - self.seen
+        return self.respondents.sum(pad(self.moved, (0, 0, 0, 1))).squeeze(1) - self.seen
 
-    def _movement(self) -> Tensor:
-        return self.respondents.sum(pad(self.moved, (0, 0, 0, 1))).squeeze(1)
-
-    def _visit(self, items: Tensor, before: Tensor) -> None:
-        touched = torch.zeros(self.answers.I, dtype=torch.bool)
-        touched[items] = True
-        mine = touched[self.answers.item]
-        old, annotators = _part(self.answers, mine & before, mine & self.counted, items)
-        new, _ = _part(self.answers, mine & self.counted, mine & self.counted, items)
+    def _visit(self, items: Tensor, fresh: Tensor | None = None) -> None:
+        """Revise items, to which these answers have just come."""
+        a, places = self.answers, self._places(items)
+        if fresh is not None:
+            places = torch.cat([places, fresh])
+        annotators, annotator = a.annotator[places].unique(return_inverse=True)
+        item, label = torch.searchsorted(items, a.item[places]), a.label[places]
+        sizes = len(items), len(annotators), a.K
+        earlier = len(places) - (0 if fresh is None else len(fresh))
+        before = Answers(item[:earlier], annotator[:earlier], label[:earlier], *sizes)
+        after = Answers(item, annotator, label, *sizes)
         known = self.statistics[annotators]
-        revision = revise(self.model, old, self.posterior[items], new, known, self.prior, form=self.form)
+        revision = revise(self.model, before, self.posterior[items], after, known, self.prior, form=self.form)
         self.posterior[items] = revision.posterior
         self.statistics[annotators] = revision.statistics
         self.moved[annotators, 0] += (revision.statistics - known).abs().sum(1) / (1 + known.sum(1))
-        self.seen[items] = self._movement()[items]
+        self.counted[places] = True
+        movement = self.moved[annotators[annotator], 0]
+        self.seen[items] = movement.new_zeros(len(items)).index_add(0, item, movement)
         self.visits += len(items)
 
+    def _places(self, items: Tensor) -> Tensor:
+        """Where the counted answers to items are."""
+        starts, sizes = self.respondents.offsets[items], self.respondents.lengths[items]
+        item = torch.arange(len(items)).repeat_interleave(sizes)
+        inside = torch.arange(len(item)) - (sizes.cumsum(0) - sizes)[item]
+        places = self.order[starts[item] + inside]
+        return places[self.counted[places]]
 
-def _part(answers: Answers, chosen: Tensor, everyone: Tensor, items: Tensor) -> tuple[Answers, Tensor]:
-    """The chosen answers, items and annotators numbered anew, and whom the new numbers mean."""
-    annotators = answers.annotator[everyone].unique()
-    item = torch.searchsorted(items, answers.item[chosen])
-    annotator = torch.searchsorted(annotators, answers.annotator[chosen])
-    return Answers(item, annotator, answers.label[chosen], len(items), len(annotators), answers.K), annotators
 
-
-def run(
-    sets: Mapping[str, Path], model: Model, directory: Path, quick: bool, say: Callable[[str], None]
-) -> dict[str, Any]:
+def run(sets: Mapping[str, Path], model: Model, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """Gaps in points of accuracy below the whole fit; times in milliseconds."""
     gaps = {}
     for name, path in sets.items():
@@ -143,9 +148,12 @@ def run(
         gaps[name] = _gap(Arrays.load(path), model, 1 if quick else SHUFFLES)
     large = [gap for gap in gaps.values() if gap["truths"] >= ENOUGH]
     times = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as many as a live worker has
     for N in QUICK_STORED if quick else STORED:
         say(f"updating {CLAIM} answers among {N:.0e}")
-        times.append(_update(synthetic(N, CLASSES).save(directory), model))
+        times.append(_update(N, model))
+    torch.set_num_threads(threads)
     return {
         "model": model.name,
         "mean_gap": fmean(gap["mean"] for gap in large) if large else None,
@@ -183,9 +191,9 @@ def _gap(arrays: Arrays, model: Model, shuffles: int) -> dict[str, float]:
     }
 
 
-def _update(path: Path, model: Model) -> float:
-    """The median time to take in 1,000 answers to challenges that have others, all tensors loaded."""
-    answers = answers_of(Arrays.load(path))
+def _update(N: int, model: Model) -> float:
+    """The median time to take in 1,000 answers to challenges that have others, those of these challenges loaded."""
+    answers = answers_of(synthetic(N, CLASSES, CROWD))
     form = form_for(answers.K)
     order = answers.item.argsort(stable=True)
     each = answers.N // answers.I
@@ -196,9 +204,10 @@ def _update(path: Path, model: Model) -> float:
     for _ in range(CLAIMS):
         items = torch.randint(answers.I, (CLAIM,), generator=random).unique()
         places = order[(items[:, None] * each + torch.arange(each)).flatten()]
+        respondent, label = answers.annotator[places], answers.label[places]
         start = time.perf_counter()
-        annotators, annotator = answers.annotator[places].unique(return_inverse=True)
-        item, label = torch.arange(len(items)).repeat_interleave(each), answers.label[places]
+        annotators, annotator = respondent.unique(return_inverse=True)
+        item = torch.arange(len(items)).repeat_interleave(each)
         sizes = len(items), len(annotators), answers.K
         earlier = torch.arange(len(places)) % each > 0
         before = Answers(item[earlier], annotator[earlier], label[earlier], *sizes)

@@ -57,6 +57,23 @@ def with_history(answers: Answers, history: list[list[float]]) -> Answers:
     return Answers(a.item, a.annotator, a.label, a.I, a.J, a.K, a.gold, known)
 
 
+@pytest.mark.parametrize("form", list(Form))
+@pytest.mark.parametrize("known", [False, True])
+def test_an_item_is_inferred_alike_alone_and_among_many(form: Form, known: bool) -> None:
+    crowd = simulate(3, challenges=40, classes=3, answers=200, respondents=12)
+    answers = with_history(crowd.answers, [[4.0, 1.0]] * 12) if known else crowd.answers
+    fit = MODEL.fit(answers, form=form)
+    together = MODEL.infer(answers, fit.statistics, fit.prior, form=form)
+
+    for i in range(answers.I):
+        mine = answers.item == i
+        codes = torch.zeros_like(answers.item[mine]), answers.annotator[mine], answers.label[mine]
+        one = Answers(*codes, 1, answers.J, answers.K, history=answers.history)  # fewer answers than cells
+        alone = MODEL.infer(one, fit.statistics, fit.prior, form=form)
+        torch.testing.assert_close(alone.posterior[0], together.posterior[i], rtol=0, atol=2**-32)
+        torch.testing.assert_close(alone.published[0], together.published[i], rtol=0, atol=2**-43)
+
+
 @pytest.mark.parametrize("K", [2, 3])
 def test_one_respondent_who_answers_everything_is_believed_and_the_fit_converges(K: int) -> None:
     answers = answers_of([(i, 0, (i * i) % 7 % K) for i in range(2000)], 2000, 1, K)
