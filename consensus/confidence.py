@@ -90,7 +90,7 @@ def habit(layout: Layout, chance: float) -> float:
 
 
 def plain_level(layout: Layout, classes: Tensor, log: Tensor, shared: bool) -> Tensor:
-    """() λ of a plain fit. `log`: what one answer says, a table as in `correlation.Tables`."""
+    """() λ of a plain fit. `log`: what one answer says, as in `correlation.hear`, by cell or annotator."""
     K = layout.K
     answered, answers = float((layout.votes.sum(1) > 0).sum()), float(layout.votes.sum())
     if answered == 0 or K == 1:

@@ -11,6 +11,7 @@ MODULES = (
     "tasks.regrade",
     "tasks.explain",
     "tasks.refit",
+    "tasks.learn",
     "tasks.sweep",
     "tasks.lifecycle",
 )

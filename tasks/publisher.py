@@ -64,6 +64,15 @@ class Publisher:
         except _FAILURES as error:
             self._failed(queues.BULK, error)
 
+    def ring_lesson(self, project_id: int) -> None:
+        """Say that the population of the project is to be learned; nothing if that has been said and not yet heard."""
+        try:
+            door = _doorbell(project_id, queues.LEARN_TASK)
+            if self._redis().set(door, 1, nx=True, px=self._doorbell_ms):
+                self._send(queues.LEARN_TASK, {"project": project_id}, queues.REFIT)
+        except _FAILURES as error:
+            self._failed(queues.REFIT, error)
+
     def start_revisit(self, project_id: int) -> None:
         """Let the idle revisit the project's stale challenges, unless they are at it or have just been."""
         try:

@@ -8,6 +8,7 @@
 | bulk        | revisit(project) | grade when nothing waits, itself | the same solo workers           | 50 ms a slice |
 | bulk        | regrade(project) | API after gold changed, sweep    | the same solo workers           | the lease     |
 | refit       | refit(project)   | API, sweep                       | prefork worker, 1 spawned child | `refit_limit` |
+| refit       | learn(project)   | revisit when a round begins      | the same prefork worker         | `refit_limit` |
 | maintenance | sweep()          | beat, every `sweep_interval`     | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
 
 A message is a doorbell: it says where to look, never what to do. Losing one costs the time until the next sweep.
@@ -21,12 +22,12 @@ LANES = (LIVE, BULK)
 NAMES = (LIVE, BULK, REFIT, MAINTENANCE)
 
 GRADE_TASK, REVISIT_TASK, REGRADE_TASK, REFIT_TASK, SWEEP_TASK = "grade", "revisit", "regrade", "refit", "sweep"
-EXPLAIN_TASK = "explain"
+EXPLAIN_TASK, LEARN_TASK = "explain", "learn"
 
 GRADED = "touchstone:graded"
 """Channel on which workers say which batches they have graded: ids between blanks. Not a queue: nothing is kept."""
 
-ROUTES = {REFIT_TASK: {"queue": REFIT}, SWEEP_TASK: {"queue": MAINTENANCE}}
+ROUTES = {REFIT_TASK: {"queue": REFIT}, LEARN_TASK: {"queue": REFIT}, SWEEP_TASK: {"queue": MAINTENANCE}}
 """`grade` is sent to the queue of its lane by whoever rings."""
 
 EXPIRES = 60

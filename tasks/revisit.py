@@ -11,9 +11,13 @@ def revisit(project: int, after: int = 0, number: int = 1, moved: int = 0) -> No
     from dataclasses import asdict
 
     from tasks import process
+    from workers import population
     from workers import revisit as revisits
 
     here = process.current()
-    place = revisits.run(here.runtime, project, revisits.Round(after, number, moved))
-    if place is not None:
-        here.publisher.go_on_revisiting(project, asdict(place))
+    place = revisits.Round(after, number, moved)
+    if place == revisits.Round() and population.due(here.runtime, project):
+        here.publisher.ring_lesson(project)
+    further = revisits.run(here.runtime, project, place)
+    if further is not None:
+        here.publisher.go_on_revisiting(project, asdict(further))

@@ -27,7 +27,8 @@ GRADE: Final = (
     "grade-before-wake",  # nobody else knows of what is left
     "grade-before-ack",  # the message may come again
 )
-IDLE: Final = ("revisit-before-commit", "revisit-committed", "lesson-before-commit")
+IDLE: Final = ("revisit-before-commit", "revisit-committed")
+LEARN: Final = ("lesson-before-commit",)
 GOLD: Final = ("regrade-before-commit", "regrade-committed", "flags-before-commit")
 REFIT: Final = (
     "refit-claimed",
@@ -37,7 +38,7 @@ REFIT: Final = (
     "refit-finished",  # gold is not flagged
 )
 SWEEP: Final = ("sweep-before-commit", "sweep-committed", "house-before-commit")
-POINTS: Final = (*API, *GRADE, *IDLE, *GOLD, *REFIT, *SWEEP)
+POINTS: Final = (*API, *GRADE, *IDLE, *LEARN, *GOLD, *REFIT, *SWEEP)
 
 _armed: str | None = None
 _visits = count(1)

@@ -3,11 +3,12 @@
 import time
 
 import numpy as np
+from sqlalchemy import Connection
 
 from consensus import population
 from consensus.answers import Answers
 from db import answers as answer_rows
-from db import populations, projects
+from db import populations, projects, transactions
 from telemetry import crashpoints, logging
 from workers import scheme
 from workers.runtime import Runtime
@@ -15,23 +16,40 @@ from workers.scheme import tensor
 
 log = logging.get(__name__)
 
+ADVISORY_LOCK = 0x6C65 << 48
+"""Plus the project's id."""
+
+
+def due(runtime: Runtime, project_id: int) -> bool:
+    """Whether the answers have grown enough since the last fit or lesson to learn anew."""
+    with runtime.engine.connect() as connection:
+        progress = populations.progress(connection, project_id)
+    return population.due(progress.answers, progress.known, idle=True)
+
 
 def learn(runtime: Runtime, project_id: int) -> bool:
-    """Learn anew if the answers have grown enough since the last fit or lesson; whether that was so.
+    """Learn anew if that is due and nobody else is at it; whether that was so.
 
-    Grading goes on meanwhile: nothing is locked, and what is learned stands for no challenge and no respondent.
+    Grading goes on meanwhile: no row is locked, and what is learned stands for no challenge and no respondent.
     """
+    with (
+        runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
+        connection.begin(),
+    ):
+        transactions.limit(connection, idle=runtime.settings.refit_limit)
+        return transactions.alone(connection, ADVISORY_LOCK + project_id) and _learn(runtime, connection, project_id)
+
+
+def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
     began = time.monotonic()
-    with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        progress = populations.progress(connection, project_id)
-        if not population.due(progress.answers, progress.known, idle=True):
-            return False
-        grading = projects.grading(connection, project_id)
-        answers = answer_rows.of_challenges(connection, populations.sample(connection, project_id, population.SAMPLE))
+    progress = populations.progress(connection, project_id)
+    if not population.due(progress.answers, progress.known, idle=True):
+        return False
+    answers = answer_rows.of_challenges(connection, populations.sample(connection, project_id, population.SAMPLE))
     told = answers.counted & (answers.choice >= 0)
     if not told.any():
         return False
-    plan = scheme.make(grading, runtime.device)
+    plan = scheme.make(projects.grading(connection, project_id), runtime.device)
     challenges, item = np.unique(answers.challenge_id[told], return_inverse=True)
     respondents, annotator = np.unique(answers.respondent_id[told], return_inverse=True)
     sample = Answers(
@@ -43,17 +61,16 @@ def learn(runtime: Runtime, project_id: int) -> bool:
         plan.classes,
     )
     prior = population.learn(plan.model, sample, form=plan.form)
-    with runtime.engine.begin() as connection:
-        populations.record(
-            connection,
-            project_id,
-            progress,
-            model=plan.model.name,
-            model_version=plan.model.version,
-            sample=sample.N,
-            prior={"classes": plan.classes, "tensors": prior.to_json()},
-        )
-        crashpoints.reach("lesson-before-commit")
+    populations.record(
+        connection,
+        project_id,
+        progress,
+        model=plan.model.name,
+        model_version=plan.model.version,
+        sample=sample.N,
+        prior={"classes": plan.classes, "tensors": prior.to_json()},
+    )
+    crashpoints.reach("lesson-before-commit")
     log.info(
         "population learned", project=project_id, answers=progress.answers, seconds=round(time.monotonic() - began, 3)
     )

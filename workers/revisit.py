@@ -13,7 +13,7 @@ import numpy as np
 
 from db import consensus, projects, transactions
 from telemetry import crashpoints, logging
-from workers import feed, population, retries, revision, scheme
+from workers import feed, retries, revision, scheme
 from workers.runtime import Runtime
 
 log = logging.get(__name__)
@@ -41,8 +41,6 @@ class Round:
 
 def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     """Go on for one slice; None when nothing moves any more."""
-    if round_ == Round():
-        population.learn(runtime, project_id)
     deadline = time.monotonic() + BUDGET
     while time.monotonic() < deadline:
         visited, moved, last = retries.through_conflicts(

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from consensus import population as lessons
-from db import projects
+from db import projects, transactions
 from tests.integration.workers.crowd import (
     Answer,
     Verdict,
@@ -53,7 +53,8 @@ def learned(engine: Engine) -> list[tuple[int, int]]:
 
 
 def idle(runtime: Runtime, project: int) -> None:
-    """All rounds of revisits."""
+    """A lesson and all rounds of revisits."""
+    population.learn(runtime, project)
     place: revisit.Round | None = revisit.Round()
     while place is not None:
         place = revisit.run(runtime, project, place)
@@ -88,6 +89,20 @@ def test_a_refit_takes_the_place_of_what_was_learned(engine: Engine, runtime: Ru
     assert not population.learn(runtime, project)
     with engine.connect() as connection:
         assert final == connection.execute(text("SELECT prior FROM model_runs")).scalar_one()
+
+
+def test_one_lesson_of_a_project_at_a_time(engine: Engine, runtime: Runtime) -> None:
+    project, other = make_project(engine, name="one"), make_project(engine, name="two")
+    for each in (project, other):
+        accept(engine, each, crowd(6))
+        drain(runtime, each)
+    with engine.begin() as somebody:
+        assert transactions.alone(somebody, population.ADVISORY_LOCK + project)
+        assert population.due(runtime, project)
+        assert not population.learn(runtime, project)
+        assert population.learn(runtime, other)
+    assert population.learn(runtime, project)
+    assert not population.due(runtime, project)
 
 
 def test_another_model_learns_for_itself(engine: Engine, runtime: Runtime) -> None:

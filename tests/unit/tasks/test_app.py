@@ -65,6 +65,7 @@ def test_every_task_travels_on_a_queue_that_somebody_consumes(app: Celery) -> No
         queues.REGRADE_TASK,
         queues.EXPLAIN_TASK,
         queues.REFIT_TASK,
+        queues.LEARN_TASK,
         queues.SWEEP_TASK,
     }
     assert {queue for route in queues.ROUTES.values() for queue in route.values()} | set(queues.LANES) == set(

@@ -1,0 +1,17 @@
+"""Learn what a project's crowd is like."""
+
+from celery import shared_task
+
+from tasks import queues
+
+
+@shared_task(name=queues.LEARN_TASK)
+def learn(project: int) -> None:
+    """One lesson, if it is due; what was learned lets provisional challenges be revisited."""
+    from tasks import process
+    from workers import population
+
+    here = process.current()
+    here.publisher.hear(project, queues.LEARN_TASK)
+    if population.learn(here.runtime, project):
+        here.publisher.go_on_revisiting(project, {})
