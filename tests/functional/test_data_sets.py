@@ -4,6 +4,7 @@ import csv
 import json
 import random
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -85,8 +86,12 @@ def accuracy(api: httpx.Client, project: str, truth: dict[str, str]) -> float:
     return sum(answers[task] == label for task, label in truth.items()) / len(truth)
 
 
-def test_product_through_submit(fleet: Fleet, api: httpx.Client, engine: Engine, key: str, settings: Settings) -> None:
-    fleet.worker()
+def test_product_through_submit(
+    make_fleet: Callable[..., Fleet], fleet: Fleet, api: httpx.Client, engine: Engine, key: str, settings: Settings
+) -> None:
+    workers = make_fleet(lease=3, sweep_interval=0.5, retry_base=0.1, refit_minimum=10**6)
+    workers.worker()
+    workers.worker("refit")
     environment = ["submit", str(DATA / "product" / "answers.csv"), "--project", "product", "--wait", "--json"]
     api.post("/projects", json={"name": "product", "classes": ["0", "1"]}).raise_for_status()
     settings.home.mkdir(exist_ok=True)

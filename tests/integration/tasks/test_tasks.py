@@ -55,6 +55,24 @@ def test_sweep_rings_whatever_seems_to_be_rung(engine: Engine, here: Process, ap
     assert (client.llen("bulk"), client.llen("refit")) == (1, 1)
 
 
+def test_a_lesson_is_asked_of_the_refit_lane_and_begins_the_revisits_anew(
+    engine: Engine, here: Process, app: Celery, client: redis.Redis
+) -> None:
+    project = make_project(engine)
+    accept(engine, project, crowd(1))
+    while books(engine, project).waiting:
+        app.tasks["grade"](project=project, lane="live")
+    app.tasks["revisit"](project=project)
+    app.tasks["revisit"](project=project)
+    assert client.llen("refit") == 1
+    client.delete("bulk")
+    app.tasks["learn"](project=project)
+    assert client.llen("bulk") == 1
+    app.tasks["learn"](project=project)
+    app.tasks["revisit"](project=project)
+    assert client.llen("refit") == 1
+
+
 def test_refit_carries_out_what_waits(engine: Engine, here: Process, app: Celery) -> None:
     project = make_project(engine)
     accept(engine, project, crowd(1))
