@@ -18,8 +18,8 @@ from config.settings import Settings
 _PROBE = 3.0
 """Seconds of a first run, which says how many POSTs the second needs."""
 _SPARE = 1.3
-_PROBED = 20_000
-"""POSTs encoded for the first run: more than any machine takes meanwhile."""
+_MOST = 4000
+"""POSTs encoded for each second of the first run: more than two cores take."""
 _OFF = {"lease": 3600, "backlog_age": 0}
 """No process that stands still is taken for dead; no POST is refused because of what waits."""
 
@@ -43,7 +43,8 @@ def measure(home: Path, crowd: Crowd, seconds: float, **settings: object) -> Ing
     """Answers accepted durably in so many seconds."""
     known = {name: value for name, value in _OFF.items() if name in Settings.model_fields}
     with running(home, crowd, **{**settings, **known}) as stack, _without_workers(stack):
-        probe = _take(stack, "probe", _PROBED, min(_PROBE, seconds))
+        first = min(_PROBE, seconds)
+        probe = _take(stack, "probe", int(_MOST * first), first)
         expected = probe.accepted / ANSWERS * seconds
         return _take(stack, "ingest", int(_SPARE * expected) + 100, seconds)
 
@@ -61,7 +62,7 @@ def _without_workers(stack: Stack) -> Iterator[None]:
 
 
 def _take(stack: Stack, run: str, posts: int, seconds: float) -> Ingest:
-    requests = stack.prepare(run, posts)
+    requests = stack.encode(run, posts)
     try:
         with Processor(stack.processes) as processor:
             sent = send(stack, requests, 0, seconds)

@@ -43,11 +43,16 @@ class Stack:
 
     def prepare(self, run: str, posts: int) -> Requests:
         """Encode the crowd's next POSTs, and tell the project what of them is gold."""
+        requests = self.encode(run, posts)
+        self._gild()
+        return requests
+
+    def encode(self, run: str, posts: int) -> Requests:
+        """Encode the crowd's next POSTs."""
         path = (MEMORY if MEMORY.is_dir() else self.scratch) / f"touchstone-{os.getpid()}-{run}"
         host = f"{self.settings.host}:{self.settings.port}"
         requests = Requests(path, host=host, target=f"/v1/projects/{PROJECT}/batches", key=self.key, run=run)
         requests.write(self.crowd, posts)
-        self._gild()
         return requests
 
     def _gild(self) -> None:
