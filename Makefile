@@ -38,6 +38,7 @@ package: $(VENV)/.dev ## build the wheel, install it elsewhere, run its tests th
 
 bench: $(VENV)/.dev ## the benchmarks, each with JSON on its last line; DATA=folder of the public data sets
 	$(BIN)/python -m benchmarks.ingest --json
+	$(BIN)/python -m benchmarks.fleet --json
 	@if [ -d "$(DATA)" ]; then $(BIN)/python -m benchmarks.consensus --data "$(DATA)" --json; \
 	else echo "benchmarks.consensus is skipped: $(DATA) is no folder; name one with DATA="; fi
 
