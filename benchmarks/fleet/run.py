@@ -87,8 +87,9 @@ def offer(stack: Stack, run: str, rate: float, seconds: float) -> Run:
             sent = send(stack, requests, rate / ANSWERS, seconds)
     finally:
         requests.path.unlink()
+    looked = time.time()
     settle(stack)
-    return _figures(stack, run, sent, processor, seconds)
+    return _figures(stack, run, sent, processor, seconds, looked)
 
 
 def settle(stack: Stack) -> None:
@@ -114,7 +115,7 @@ def send(stack: Stack, requests: Requests, rate: float, seconds: float, seed: in
             return dict(found)
 
 
-def _figures(stack: Stack, run: str, sent: dict[str, Any], processor: Processor, seconds: float) -> Run:
+def _figures(stack: Stack, run: str, sent: dict[str, Any], processor: Processor, seconds: float, looked: float) -> Run:
     with stack.engine.connect() as connection:
         rows = connection.execute(_FINISHED, {"project": PROJECT, "run": f"{run}-%"}).all()
     scheduled, replied, accepted = sent["scheduled"], sent["replied"], sent["status"] == 202
@@ -129,7 +130,7 @@ def _figures(stack: Stack, run: str, sent: dict[str, Any], processor: Processor,
     claims = len(np.unique(transaction[in_time]))
     latency = 1000 * (finished - scheduled)[window & accepted]
     quarter = span / 4
-    total = ANSWERS * int(np.isfinite(finished).sum())
+    total = ANSWERS * int((finished < looked).sum())  # what the processor time up to then was spent on
     return Run(
         seconds=round(seconds, 1),
         offered=_rate(window, span),
