@@ -1,6 +1,10 @@
 """The Celery application: how messages travel, and what is promised of them."""
 
+from typing import Any
+
 from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
 
 from config.settings import Settings
 from tasks import queues
@@ -18,6 +22,18 @@ MODULES = (
 """Imported by workers when they start; whoever only publishes sends by name and never loads them."""
 
 
+class _Connection(Connection):
+    """Looks every second or two for a Redis that is away: left alone, Celery's workers would come to wait for 30."""
+
+    def ensure_connection(self, *arguments: Any, **options: Any) -> Any:
+        patience = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
+        return super().ensure_connection(*arguments, **options | patience)  # type: ignore[no-untyped-call]
+
+
+class _Messages(AMQP):
+    Connection = _Connection
+
+
 def make_app(settings: Settings, *, socket_timeout: float = 5.0) -> Celery:
     """Build the application.
 
@@ -27,7 +43,8 @@ def make_app(settings: Settings, *, socket_timeout: float = 5.0) -> Celery:
     Raises:
         SettingsError: no Redis is configured.
     """
-    app = Celery("touchstone", broker=settings.require_redis_url(), include=MODULES, set_as_current=False)
+    broker = settings.require_redis_url()
+    app = Celery("touchstone", broker=broker, amqp=_Messages, include=MODULES, set_as_current=False)
     app.conf.update(
         # Messages: JSON, one Redis list per queue, acknowledged late. Postgres holds the truth: there are no results.
         accept_content=["json"],

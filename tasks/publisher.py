@@ -33,12 +33,12 @@ class Publisher:
         """Say that something waits for the project and lane; does nothing if that has been said and not yet heard.
 
         Args:
-            force: say it anyway.
+            force: say it anyway where no message is left that could be heard.
         """
         try:
-            fresh = self._redis().set(_doorbell(project_id, lane), 1, nx=not force, px=self._doorbell_ms)
+            fresh = self._lift(_doorbell(project_id, lane), lane, force=force)
             if fresh:
-                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, lane)
+                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, lane, expires=None)
             metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
         except _FAILURES as error:
             self._failed(lane, error)
@@ -55,12 +55,11 @@ class Publisher:
         """Say that gold of the project has changed; does nothing if that has been said and not yet heard.
 
         Args:
-            force: say it anyway.
+            force: say it anyway where no message is left that could be heard.
         """
         try:
-            door = _doorbell(project_id, queues.REGRADE_TASK)
-            if self._redis().set(door, 1, nx=not force, px=self._doorbell_ms):
-                self._send(queues.REGRADE_TASK, {"project": project_id}, queues.BULK)
+            if self._lift(_doorbell(project_id, queues.REGRADE_TASK), queues.BULK, force=force):
+                self._send(queues.REGRADE_TASK, {"project": project_id}, queues.BULK, expires=None)
         except _FAILURES as error:
             self._failed(queues.BULK, error)
 
@@ -145,7 +144,16 @@ class Publisher:
             self._connection = self._app.connection_for_write()
         return self._connection.default_channel.client
 
-    def _send(self, task: str, arguments: dict[str, Any], queue: str, expires: float = queues.EXPIRES) -> None:
+    def _lift(self, door: str, queue: str, *, force: bool) -> bool:
+        """Note that a door is being rung; whether it was not so already. Each has one message in its queue at most.
+
+        However busy the fleet is, queues are then no longer than there are doors, and doors are served in turn.
+        """
+        redis = self._redis()
+        lost = force and not redis.llen(queue)
+        return bool(redis.set(door, 1, nx=not lost, px=self._doorbell_ms))
+
+    def _send(self, task: str, arguments: dict[str, Any], queue: str, expires: float | None = queues.EXPIRES) -> None:
         self._redis()
         self._app.send_task(
             task,

@@ -4,8 +4,8 @@
 
 Everything runs as `touchstone up` runs it, with the settings a user gets. A round waits a moment of chance, strikes,
 and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
-that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round the
-load ends: then nothing may be left over, and a new project begins. `kills` are processes killed; stopped servers,
+that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round
+the load ends: then nothing may be left over, and a new project begins. `kills` are processes killed; stopped servers,
 emptied queues, doubled messages and jumping clocks come on top.
 """
 

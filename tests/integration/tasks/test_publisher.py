@@ -55,10 +55,15 @@ def test_other_processes_ring_the_same_bell(settings: Settings, publisher: Publi
     assert client.llen("live") == 2
 
 
-def test_force_rings_whether_or_not_it_was_heard(publisher: Publisher, client: redis.Redis) -> None:
+def test_force_rings_for_a_message_that_was_lost_and_for_no_other(publisher: Publisher, client: redis.Redis) -> None:
     publisher.ring(7, "live")
     publisher.ring(7, "live", force=True)
-    assert client.llen("live") == 2
+    assert client.llen("live") == 1
+    client.delete("live")
+    publisher.ring(7, "live")
+    assert client.llen("live") == 0
+    publisher.ring(7, "live", force=True)
+    assert client.llen("live") == 1
 
 
 def test_a_doorbell_does_not_ring_for_ever(publisher: Publisher, settings: Settings, client: redis.Redis) -> None:
@@ -67,7 +72,9 @@ def test_a_doorbell_does_not_ring_for_ever(publisher: Publisher, settings: Setti
 
 
 @pytest.mark.parametrize("queue", ["live", "bulk", "refit"])
-def test_messages_are_json_and_expire(publisher: Publisher, client: redis.Redis, queue: str) -> None:
+def test_messages_are_json_and_those_that_are_sent_again_expire(
+    publisher: Publisher, client: redis.Redis, queue: str
+) -> None:
     if queue == "refit":
         publisher.ring_refit(7)
     else:
@@ -80,6 +87,9 @@ def test_messages_are_json_and_expire(publisher: Publisher, client: redis.Redis,
     headers = message["headers"]
     assert headers["task"] == ("refit" if queue == "refit" else "grade")
     assert headers["ignore_result"] is True
+    if queue != "refit":
+        assert headers["expires"] is None
+        return
     expires = datetime.fromisoformat(headers["expires"])
     assert timedelta(0) < expires - datetime.now(UTC) <= timedelta(seconds=queues.EXPIRES)
 

@@ -1,0 +1,183 @@
+"""Posts, replays, deaths, clock jumps, sweeps, cancels, gold and refits in any order: the books always balance."""
+
+import itertools
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import cast
+
+import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError
+
+from benchmarks.chaos.books import Faults, audit
+from db import batches, claims, runs
+from db.batches import NewBatch
+from db.claims import Claim
+from db.errors import ConflictError, StaleClaimError
+from tests.integration.workers.crowd import Answer, answer, books, drain, execute, gild, make_project, new_batch, scalar
+from workers import feed, grading, refit, regrade, revisit, sweep
+from workers.refit import RefitError
+from workers.runtime import Runtime
+
+CHALLENGES, RESPONDENTS, CLASSES = "uvwxyz", "ijklm", "abc"
+
+_numbers = itertools.count()
+
+answers = st.builds(answer, st.sampled_from(CHALLENGES), st.sampled_from(RESPONDENTS), st.sampled_from([*CLASSES, "?"]))
+index = st.integers(0, 1000)
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """One project, and workers that may die wherever a transaction has ended or not."""
+
+    def __init__(self, engine: Engine, runtime: Runtime) -> None:
+        super().__init__()
+        self.engine = engine
+        self.runtime = runtime
+        self.project = make_project(engine, CLASSES, name=f"p{next(_numbers)}", repeats="first")
+        self.posted: list[NewBatch] = []
+        self.abandoned: list[Claim] = []
+        self.known: dict[uuid.UUID, str] = {}
+        """State of batches that have ended for good."""
+
+    @rule(body=st.lists(answers, min_size=1, max_size=6), times=st.integers(1, 3))
+    def post(self, body: Sequence[Answer], times: int) -> None:
+        """The same POST from so many clients at once."""
+        batch = new_batch(self.project, body, key=f"key-{len(self.posted)}")
+        with self.engine.begin() as connection:
+            stored = batches.accept(connection, [batch] * times)
+        assert [each.new for each in stored] == [True] * times
+        self.posted.append(batch)
+
+    @precondition(lambda self: self.posted)
+    @rule(which=index)
+    def replay(self, which: int) -> None:
+        batch = self.posted[which % len(self.posted)]
+        again = new_batch(self.project, batch.body, key=batch.idempotency_key, count=batch.answers)
+        with self.engine.begin() as connection:
+            (stored,) = batches.accept(connection, [again])
+        assert (stored.new, stored.digest) == (False, batch.digest)
+
+    @rule()
+    def grade(self) -> None:
+        grading.run(self.runtime, self.project, "live")
+
+    @rule(committed=st.booleans())
+    def die_while_grading(self, committed: bool) -> None:
+        """Before anything is computed, or with everything written and nothing committed."""
+        with self.engine.begin() as connection:
+            claim = claims.claim(connection, self.project, "live", batches=2, answers=10, lease=60)
+        if claim is not None:
+            if not committed:
+                grading.grade(self.runtime, self.project, claim, claim.batches, {}, rehearse=True)
+            self.abandoned.append(claim)
+
+    @precondition(lambda self: self.abandoned)
+    @rule(which=index)
+    def come_back(self, which: int) -> None:
+        """A worker that was stopped goes on with its claim: it is still its own, or nothing changes."""
+        claim = self.abandoned.pop(which % len(self.abandoned))
+        with self.engine.connect() as connection:
+            query = "SELECT count(*) FROM batches WHERE claim_id = :claim AND lease_until > clock_timestamp()"
+            held = scalar(connection, query, claim=claim.id)
+        if held == len(claim.batches):
+            grading.grade(self.runtime, self.project, claim, claim.batches, {})
+        else:  # the rows that another has written may stop it, before the fence does
+            with pytest.raises((StaleClaimError, IntegrityError)):
+                grading.grade(self.runtime, self.project, claim, claim.batches, {})
+
+    @rule()
+    def jump(self) -> None:
+        """All leases have run out."""
+        for table, state in (("batches", "claimed"), ("model_runs", "running")):
+            execute(self.engine, f"UPDATE {table} SET lease_until = now() - interval '1 s' WHERE state = '{state}'")
+
+    @rule()
+    def sweep(self) -> None:
+        sweep.run(self.runtime)
+
+    @precondition(lambda self: self.posted)
+    @rule(which=index)
+    def cancel(self, which: int) -> None:
+        uid = self.posted[which % len(self.posted)].uid
+        try:
+            with self.engine.begin() as connection:
+                batches.cancel(connection, self.project, uid)
+        except ConflictError:
+            return
+        self.known[uid] = "cancelled"
+
+    @precondition(lambda self: self.posted)
+    @rule(which=index)
+    def revive(self, which: int) -> None:
+        uid = self.posted[which % len(self.posted)].uid
+        try:
+            with self.engine.begin() as connection:
+                batches.retry(connection, self.project, uid)
+        except ConflictError:
+            return
+
+    @rule(challenge=st.sampled_from(CHALLENGES), truth=st.sampled_from(CLASSES), active=st.booleans())
+    def gild(self, challenge: str, truth: str, active: bool) -> None:
+        gild(self.engine, self.project, {challenge: truth}, "active" if active else "disputed")
+        execute(self.engine, "UPDATE gold SET applied = false WHERE project_id = :p", p=self.project)
+
+    @rule()
+    def regrade(self) -> None:
+        regrade.run(self.runtime, self.project)
+
+    @rule()
+    def revisit(self) -> None:
+        revisit.run(self.runtime, self.project, revisit.Round(1))
+
+    @rule(die=st.booleans())
+    def refit(self, die: bool) -> None:
+        with self.engine.begin() as connection:
+            runs.request(connection, self.project, "requested")
+            if die:
+                runs.claim(connection, self.project, 60)
+        if not die:
+            self._refit()
+
+    @invariant()
+    def the_books_balance(self) -> None:
+        row = books(self.engine, self.project)
+        assert row.accepted == sum(batch.answers for batch in self.posted)
+        accepted = {str(batch.uid): batch.answers for batch in self.posted}
+        assert audit(self.engine, self.project, accepted) == Faults()
+
+    def teardown(self) -> None:
+        """Whatever was left behind is found, and comes to an end."""
+        self.jump()
+        sweep.run(self.runtime)
+        drain(self.runtime, self.project)
+        regrade.run(self.runtime, self.project)
+        self._refit()
+        feed.catch_up(self.runtime)
+        accepted = {str(batch.uid): batch.answers for batch in self.posted}
+        assert audit(self.engine, self.project, accepted, at_rest=True) == Faults()
+        with self.engine.connect() as connection:
+            for uid, state in self.known.items():
+                assert scalar(connection, "SELECT state FROM batches WHERE uid = :uid", uid=uid) == state
+
+    def _refit(self) -> None:
+        with suppress(RefitError):  # nothing counts yet
+            refit.run(self.runtime, self.project)
+
+
+def test_whatever_happens_in_whatever_order(engine: Engine, runtime: Runtime) -> None:
+    run_state_machine_as_test(
+        cast("type[RuleBasedStateMachine]", lambda: AnyOrder(engine, runtime)),
+        settings=examples(
+            max_examples=15,
+            stateful_step_count=20,
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
