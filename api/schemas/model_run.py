@@ -15,7 +15,7 @@ class ModelRun(BaseModel):
     id: uuid.UUID
     project: str
     state: Literal["waiting", "running", "done", "failed"]
-    cause: Literal["requested", "growth", "age"]
+    cause: Literal["requested", "growth", "age", "gold"]
     model: str | None
     model_version: str | None
     answers: int | None

@@ -119,6 +119,8 @@ def bombard(stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], 
                 until(lambda: len(load.accepted) > 10 or load.error, "a load")
                 project = _project(stack, f"chaos-{epoch}")
                 for kind in islice(cards, ROUNDS):
+                    if load.error:
+                        break  # raised where the load ends
                     time.sleep(chance.uniform(0, CALM))
                     _round(stack, load, project, kind, chance, report, console)
                     if report.kills >= kills:

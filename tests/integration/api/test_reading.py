@@ -13,6 +13,7 @@ from pyarrow import parquet
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, scoped_session
 
+from db import runs
 from db.models import Batch, Project
 from tests.factories.answer import AnswerFactory
 from tests.factories.batch import BatchFactory, FailureFactory
@@ -445,3 +446,15 @@ def test_a_model_run_is_asked_for_once(client: httpx.Client, project: str) -> No
     assert second.json() == first.json()
     assert client.get(first.headers["Location"]).json() == first.json()
     assert client.get(f"{project}/model-runs").json() == {"items": [first.json()], "next": None}
+
+
+@pytest.mark.parametrize("cause", ["requested", "growth", "age", "gold"])
+def test_a_model_run_is_shown_whatever_it_was_asked_for(
+    client: httpx.Client, engine: Engine, project: str, cause: str
+) -> None:
+    with engine.begin() as connection:
+        project_id = connection.execute(text("SELECT id FROM projects")).scalar_one()
+        uid = runs.request(connection, project_id, cause)
+    asked = client.post(f"{project}/model-runs")
+    assert (asked.status_code, asked.json()["id"], asked.json()["cause"]) == (202, str(uid), cause)
+    assert client.get(f"{project}/model-runs").json()["items"] == [asked.json()]
