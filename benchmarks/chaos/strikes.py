@@ -126,7 +126,6 @@ def flush(stack: Stack, _: random.Random, __: int) -> int:
 
 def triple(stack: Stack, _: random.Random, project: int) -> int:
     """Every message that can be on its way, three times at once, again and again."""
-    app = make_app(stack.settings)
     messages = [
         *((queues.GRADE_TASK, {"project": project, "lane": lane}, lane) for lane in queues.LANES),
         (queues.REGRADE_TASK, {"project": project}, queues.BULK),
@@ -135,6 +134,7 @@ def triple(stack: Stack, _: random.Random, project: int) -> int:
         (queues.SWEEP_TASK, {}, queues.MAINTENANCE),
     ]
     over = time.monotonic() + SPELL
+    app = make_app(stack.settings)
     with app.connection_for_write() as connection:
         while time.monotonic() < over:
             for task, arguments, queue in messages * 3:
@@ -168,10 +168,13 @@ def crash(point: str, stack: Stack, chance: random.Random, _: int) -> int:
         doomed = stack.doomed_worker(armed, queues.REFIT)
     else:
         doomed = stack.doomed_worker(armed, *queues.LANES)
-    with doomed as died:
+    app = make_app(stack.settings)
+    with doomed as died, app.connection_for_write() as connection:
         over = time.monotonic() + PATIENCE
         while not died() and time.monotonic() < over:
-            time.sleep(0.02)
+            if point in crashpoints.SWEEP:  # beat alone may in step with Redis choose the other worker every time
+                app.send_task(queues.SWEEP_TASK, queue=queues.MAINTENANCE, connection=connection, expires=10)
+            time.sleep(chance.uniform(0.02, 0.3))
         return int(died())
 
 
