@@ -1,5 +1,6 @@
 """Ringing: how everybody outside a task wakes the fleet. Sends by name; loads no task, no torch."""
 
+import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -14,6 +15,14 @@ from telemetry import logging, metrics
 
 log = logging.get(__name__)
 
+REST = 2.0
+"""Seconds for which Redis is not tried again after it has failed: else each ring would wait for it anew."""
+
+
+class _RestingError(OSError):
+    """Redis has just failed, and is not tried again yet."""
+
+
 _FAILURES = (OperationalError, RedisError, OSError)
 
 
@@ -21,9 +30,15 @@ class Publisher:
     """One connection to Redis that rings doorbells. Not thread-safe: give each thread its own.
 
     A doorbell that cannot be rung is logged and forgotten: what it stands for is in Postgres, the sweep rings again.
+
+    Args:
+        socket_timeout: seconds that Redis may take to answer, and to be connected to.
+        rest: seconds without any attempt after a failure.
     """
 
-    def __init__(self, settings: Settings, *, socket_timeout: float = 1.0) -> None:
+    def __init__(self, settings: Settings, *, socket_timeout: float = 1.0, rest: float = REST) -> None:
+        self._rest = rest
+        self._resting_until = 0.0
         self._app = make_app(settings, socket_timeout=socket_timeout)
         self._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_step": 0}
         self._doorbell_ms = settings.doorbell_ms
@@ -119,7 +134,8 @@ class Publisher:
             self._drop(error)
 
     def ping(self) -> bool:
-        """Whether Redis answers."""
+        """Whether Redis answers; asks it in any case."""
+        self._resting_until = 0.0
         try:
             return bool(self._redis().ping())
         except _FAILURES as error:
@@ -140,6 +156,8 @@ class Publisher:
 
     def _redis(self) -> Any:
         """The Redis client of the one connection, which is made when first needed and after a failure."""
+        if time.monotonic() < self._resting_until:
+            raise _RestingError
         if self._connection is None:
             self._connection = self._app.connection_for_write()
         return self._connection.default_channel.client
@@ -166,10 +184,13 @@ class Publisher:
         )
 
     def _failed(self, lane: str, error: Exception) -> None:
-        metrics.DOORBELLS.labels(lane, "failed").inc()
+        metrics.DOORBELLS.labels(lane, "skipped" if isinstance(error, _RestingError) else "failed").inc()
         self._drop(error)
 
     def _drop(self, error: Exception) -> None:
+        if isinstance(error, _RestingError):
+            return
+        self._resting_until = time.monotonic() + self._rest
         log.warning("redis is away", error=str(error))
         connection, self._connection = self._connection, None
         if connection is not None:

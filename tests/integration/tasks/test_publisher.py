@@ -103,11 +103,11 @@ def test_it_pings(publisher: Publisher) -> None:
 def test_without_redis_nobody_waits_and_nobody_fails(
     valkey: Server, settings: Settings, client: redis.Redis, fault: Any, connected: bool
 ) -> None:
-    publisher = Publisher(settings, socket_timeout=TIMEOUT)
+    publisher = Publisher(settings, socket_timeout=TIMEOUT, rest=0.0)
     if connected:
         assert publisher.ping()
     client.close()
-    failed = failures()
+    failed = outcomes("failed")
     with fault(valkey):
         for ring in (
             lambda: publisher.ring(7, "live"),
@@ -118,12 +118,31 @@ def test_without_redis_nobody_waits_and_nobody_fails(
             began = time.monotonic()
             assert not ring()
             assert time.monotonic() - began < PATIENCE
-    assert failures() == failed + 2  # to ring and to hear
+    assert outcomes("failed") == failed + 2  # to ring and to hear
     publisher.ring(8, "live")
     assert client.lrange("live", 0, 0) != []
     publisher.close()
 
 
-def failures() -> float:
-    """Doorbells of the live lane that this process could not ring or hear."""
-    return REGISTRY.get_sample_value("touchstone_doorbells_total", {"lane": "live", "outcome": "failed"}) or 0
+@pytest.mark.parametrize("fault", [stopped, hanging])
+def test_redis_is_left_alone_after_a_failure(
+    valkey: Server, settings: Settings, client: redis.Redis, fault: Any
+) -> None:
+    """Whoever rings for a hundred projects waits for Redis once."""
+    publisher = Publisher(settings, socket_timeout=TIMEOUT, rest=60.0)
+    client.close()
+    failed, skipped = outcomes("failed"), outcomes("skipped")
+    with fault(valkey):
+        for project in range(100):
+            publisher.ring(project, "live")
+    publisher.ring(100, "live")
+    assert (outcomes("failed") - failed, outcomes("skipped") - skipped) == (1, 100)
+    assert publisher.ping()
+    publisher.ring(101, "live")
+    assert len(messages(client, "live")) == 1
+    publisher.close()
+
+
+def outcomes(outcome: str) -> float:
+    """Doorbells of the live lane of this process that came to this end."""
+    return REGISTRY.get_sample_value("touchstone_doorbells_total", {"lane": "live", "outcome": outcome}) or 0
