@@ -16,19 +16,21 @@ from consensus.model import Model
 from consensus.prior import Prior
 from consensus.statistics import count
 
+LONGEST = 32
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prefixes:
-    """M states of gold, the arguments of `tempering.learn`."""
+    """M states of items, the arguments of `tempering.learn`."""
 
     posterior: Tensor  # (M, K) raw, as if the class were unknown
     answers: Tensor  # (M,) how many
-    classes: Tensor  # (M, K) one-hot
-    weight: Tensor  # (M,) each challenge's states add up to 1
+    likelihood: Tensor  # (M, K) of what came after, by true class: one-hot
+    weight: Tensor  # (M,) each item's states add up to 1
 
 
 def prefixes(model: Model, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Prefixes:
-    """The states after each answer to gold.
+    """The states after each answer to gold, the first `LONGEST` of each.
 
     Args:
         answers: to gold, at least, in the order of their arrival; annotators as in `statistics`.
@@ -42,6 +44,8 @@ def prefixes(model: Model, answers: Answers, statistics: Tensor, prior: Prior, *
         raise ValueError("gold: nothing to replay")
     mine = (answers.gold[answers.item] >= 0).nonzero().squeeze(1)
     mine = mine[answers.item[mine].argsort(stable=True)]  # (M,)
+    item = answers.item[mine]
+    mine = mine[torch.arange(len(mine), device=mine.device) - torch.searchsorted(item, item) < LONGEST]
     item, label, M = answers.item[mine], answers.label[mine], len(mine)
     places = torch.arange(M, device=mine.device)
     truth = one_hot(answers.gold[item], answers.K).to(torch.float64)

@@ -7,17 +7,17 @@ challenge in common, and whoever stops at the first high confidence selects erro
     q'_ik ∝ q_ik^(λ n_i^-p)
 
 with q the raw posterior after n_i answers. It is monotone, and which class leads never changes. Scale λ and growth p
-maximise what Dawid (1984, "Statistical theory: the prequential approach") scores a forecaster by: on replayed prefixes,
-the log probability of what came next, given what had come before,
+maximise what Dawid (1984, "Statistical theory: the prequential approach") scores a forecaster by: on prefixes, the log
+probability of what came next, given what had come before,
 
     Σ_m log Σ_k q'_mk w_mk + log prior(λ, p)
 
-w_mk is the probability of the next answer if the class is k. No truth is needed, and as each term is conditional on its
-past, neither the order of arrival nor a rule that stopped the collection biases it. Where truth is known, w is one-hot.
-What no answers can show, a crowd that is wrong together, is seen on such gold alone.
+w_mk is the probability of the answers that came after if the class is k (`foresight`); no truth is needed. Where truth
+is known, w is one-hot (`replay`). What no answers can show, a crowd that is wrong together, is seen on such gold alone.
 """
 
 from dataclasses import dataclass
+from math import exp, log
 
 import torch
 from torch import Tensor
@@ -43,25 +43,32 @@ class Tempering:
         return _temper(_log(posterior), answers, self.scale, self.growth).exp()
 
 
-def learn(posterior: Tensor, answers: Tensor, likelihood: Tensor, weight: Tensor | None = None) -> Tempering:
+def learn(
+    posterior: Tensor,
+    answers: Tensor,
+    likelihood: Tensor,
+    weight: Tensor | None = None,
+    usual: Tempering | None = None,
+) -> Tempering:
     """The tempering under which M states foretell best what came next.
 
     Args:
         posterior: (M, K) raw, of a challenge as it was.
         answers: (M,) how many answers it had then, at least one.
-        likelihood: (M, K) the probability of the answer that came next, by true class: the row of the annotator's
-            confusion for its label, as known before it came. One-hot where the true class is known.
+        likelihood: (M, K) the probability of what came after, by true class and up to a factor of the row. One-hot
+            where the true class is known.
         weight: (M,) of each state, 1 by default: many prefixes of one challenge know no more than one.
+        usual: where the prior has its centre, by default `Tempering()`.
     """
     log_posterior = _log(posterior)
-    start = Tempering()
-    centre, reach = (0.0, start.growth), (SCALES, GROWTHS)
+    start = usual or Tempering()
+    centre, reach = (log(start.scale), start.growth), (SCALES, GROWTHS)
 
     def worth(log_scale: float, growth: float) -> float:
-        tempered = _temper(log_posterior, answers, torch.tensor(log_scale).exp().item(), growth)
+        tempered = _temper(log_posterior, answers, exp(log_scale), growth)
         foretold = (tempered.exp() * likelihood).sum(1).clamp(min=GRID).log()
         foretold = foretold.sum() if weight is None else foretold @ weight
-        apart = (log_scale / DEVIATIONS[0], (growth - start.growth) / DEVIATIONS[1])
+        apart = ((log_scale - log(start.scale)) / DEVIATIONS[0], (growth - start.growth) / DEVIATIONS[1])
         return float(foretold) - sum(far**2 for far in apart) / 2
 
     for _ in range(FINER):
@@ -73,7 +80,7 @@ def learn(posterior: Tensor, answers: Tensor, likelihood: Tensor, weight: Tensor
             (max(middle - step, low), min(middle + step, high))
             for middle, step, (low, high) in zip(centre, steps, bounds, strict=True)
         )
-    return Tempering(torch.tensor(centre[0], dtype=torch.float64).exp().item(), centre[1])
+    return Tempering(exp(centre[0]), centre[1])
 
 
 def _log(posterior: Tensor) -> Tensor:

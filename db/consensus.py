@@ -71,6 +71,20 @@ def gold(connection: Connection, ids: Ints) -> dict[int, int]:
     return {row.challenge_id: row.answer for row in connection.execute(query, {"ids": ids})}
 
 
+def asked(connection: Connection, project_id: int) -> tuple[Ints, Ints]:
+    """Answers and skips of each of the project's challenges, ascending by these."""
+    query = text(
+        "SELECT answers, skips, count(*) AS challenges FROM consensus WHERE project_id = :project"
+        " GROUP BY answers, skips ORDER BY answers, skips"
+    )
+    rows = connection.execute(query, {"project": project_id}).all()
+    times = [row.challenges for row in rows]
+    return (
+        np.repeat(np.array([row.answers for row in rows], dtype=np.int64), times),
+        np.repeat(np.array([row.skips for row in rows], dtype=np.int64), times),
+    )
+
+
 def stale(connection: Connection, project_id: int, *, after: int, limit: int) -> list[int]:
     """Provisional challenges with ids above `after`, in id order; those that somebody holds are passed over."""
     query = text(

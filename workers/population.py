@@ -61,6 +61,7 @@ def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
         plan.classes,
     )
     prior = population.learn(plan.model, sample, form=plan.form)
+    kept = {} if plan.caution is None else {"caution": plan.caution.to_json()}  # a lesson learns no other
     populations.record(
         connection,
         project_id,
@@ -68,7 +69,7 @@ def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
         model=plan.model.name,
         model_version=plan.model.version,
         sample=sample.N,
-        prior={"classes": plan.classes, "tensors": prior.to_json()},
+        prior={"classes": plan.classes, "tensors": prior.to_json()} | kept,
     )
     crashpoints.reach("lesson-before-commit")
     log.info(

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from sqlalchemy import Connection
 
-from consensus import concealment
+from consensus import caution, concealment
 from consensus.answers import Answers
+from consensus.caution import Caution
 from consensus.concealment import Veiled
 from consensus.digest import digest
 from consensus.fit import Fit
@@ -52,6 +53,8 @@ class Snapshot:
     """(I,)"""
     names: dict[str, str]
     """SHA-256 over the keys of challenges and of respondents."""
+    asked: tuple[Ints, Ints]
+    """Answers and skips of every challenge, in no order that means anything."""
 
 
 def run(runtime: Runtime, project_id: int) -> WorkLeft:
@@ -91,10 +94,10 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
     if snapshot.answers.N == 0:
         raise RefitError("no answer of the project counts yet")
     plan = scheme.make(snapshot.grading, runtime.device)
-    fit = infer(plan, snapshot)
+    fit, learned = infer(plan, snapshot)
     fitted = time.monotonic()
     log.info("fitted", model=fit.model, answers=snapshot.answers.N, iterations=fit.iterations)
-    kept = publish(runtime, snapshot, plan, fit, claim)
+    kept = publish(runtime, snapshot, replace(plan, prior=fit.prior, run_id=claim.id, caution=learned), fit, claim)
     outcome = Outcome(
         model=fit.model,
         model_version=fit.version,
@@ -105,7 +108,7 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
         respondents=snapshot.answers.J,
         iterations=fit.iterations,
         converged=fit.converged,
-        prior={"classes": plan.classes, "tensors": fit.prior.to_json()},
+        prior={"classes": plan.classes, "tensors": fit.prior.to_json(), "caution": learned.to_json()},
         metrics={
             "objective": fit.objective[-1] if fit.objective else None,
             "shape": fit.shape,
@@ -148,34 +151,37 @@ def take(connection: Connection, project_id: int, device: torch.device) -> Snaps
         respondent_ids,
         np.array([revisions[challenge_id] for challenge_id in challenge_ids.tolist()], dtype=np.int64),
         {"challenges": challenge_names, "respondents": respondent_names},
+        consensus_rows.asked(connection, project_id),
     )
 
 
-def infer(plan: Scheme, snapshot: Snapshot) -> Fit:
-    """The fit, with posteriors that are unclamped: gold is clamped where it is counted.
+def infer(plan: Scheme, snapshot: Snapshot) -> tuple[Fit, Caution]:
+    """The fit, with posteriors that are unclamped: gold is clamped where it is counted; and what to stop by.
 
     With gold, what may show of it is found out by a second fit that knows of none (`consensus.concealment`).
     """
     answers, form = snapshot.answers, plan.form
     fit = plan.model.fit(answers, form=form)
+    device = answers.device
+    asked = tensor(snapshot.asked[0], device), tensor(snapshot.asked[1], device)
+    learned = caution.learn(plan.model, answers, fit, form=form, asked=asked)
     if answers.gold is None:
-        return fit
+        return fit, learned
     blind = plan.model.fit(replace(answers, gold=None), form=form)
     given = torch.bincount(answers.annotator, minlength=answers.J)
     statistics = Veiled(fit.statistics, blind.statistics, given >= plan.rules.score_answers)
     found = concealment.infer(plan.model, answers, statistics, fit.prior, form=form)
-    return replace(fit, posterior=found.posterior, published=found.published)
+    return replace(fit, posterior=found.posterior, published=found.published), learned
 
 
-def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim: RunClaim) -> int:
+def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim: RunClaim) -> int:
     """Put the fit's posteriors in the place of the stored ones, in chunks, without losing what was graded meanwhile.
 
-    A challenge whose answers changed since the snapshot is revised live under the new prior and stays provisional.
+    A challenge whose answers changed since the snapshot is revised live by the scheme `after`, and stays provisional.
 
     Returns:
         How many challenges got a final posterior.
     """
-    after = replace(plan, prior=fit.prior, run_id=claim.id)
     raw, posterior = fit.posterior.cpu().numpy(), fit.published.cpu().numpy()
     by_id = np.argsort(snapshot.challenge_ids)  # locks are taken in id order, also across chunks
     final = 0
@@ -199,7 +205,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, plan: Scheme, fit: Fit, claim:
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")
-        feed.number(runtime, plan.grading.project_id)
+        feed.number(runtime, after.grading.project_id)
     return final
 
 

@@ -270,7 +270,7 @@ def _write(
     """Store the moved ones' posteriors, their verdicts, and a version of those verdicts that have visibly changed."""
     told = work.choice >= 0
     answers, skips = work.total(work.now & told), work.total(work.now & ~told)
-    judged = verdicts.judge(scheme, posterior, answers, skips, device)
+    judged = verdicts.judge(scheme, posterior, raw, answers, skips, device)
     places = work.places
     was = locked.status[places]
     reported, version = locked.reported[places], locked.version[places]

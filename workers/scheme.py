@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from consensus import registry
+from consensus.caution import Caution
 from consensus.model import Model
 from consensus.prior import Prior
 from consensus.statistics import Form
@@ -41,6 +42,8 @@ class Scheme:
     keys: tuple[str, ...]
     """(K,) in canonical order."""
     grading: Grading
+    caution: Caution | None
+    """Of the current run; without one, verdicts are settled by what is published."""
 
     @property
     def rules(self) -> Rules:
@@ -121,7 +124,18 @@ def make(grading: Grading, device: torch.device) -> Scheme:
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
     prior = _prior(model, form, len(keys), grading.prior)
     named = tuple(grading.classes[code] for code in order)
-    return Scheme(model, form, prior.to(device), grading.run_id, order, np.argsort(order), named, grading)
+    caution = (grading.prior or {}).get("caution")
+    return Scheme(
+        model,
+        form,
+        prior.to(device),
+        grading.run_id,
+        order,
+        np.argsort(order),
+        named,
+        grading,
+        None if caution is None else Caution.from_json(caution),
+    )
 
 
 def _prior(model: Model, form: Form, classes: int, stored: Any | None) -> Prior:

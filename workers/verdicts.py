@@ -29,9 +29,15 @@ class Judged:
     status: Words
 
 
-def judge(scheme: Scheme, posterior: Floats, answers: Ints, skips: Ints, device: torch.device) -> Judged:
-    """What the project's rule says: posterior (I, K) in canonical order, counted answers and skips (I,)."""
-    stopped = stop(tensor(posterior, device), tensor(answers, device), rule(scheme, device), tensor(skips, device))
+def judge(scheme: Scheme, posterior: Floats, raw: Floats, answers: Ints, skips: Ints, device: torch.device) -> Judged:
+    """What the project's rule says: what is published and the raw posterior (I, K) in canonical order, counted answers
+    and skips (I,). The raw one is looked at as far as a fit has found out how far to trust it.
+    """
+    asked = tensor(answers, device), rule(scheme, device), tensor(skips, device)
+    if scheme.caution is None:
+        stopped = stop(tensor(posterior, device), *asked)
+    else:
+        stopped = scheme.caution.stop(tensor(raw, device), *asked)
     if scheme.rules.cost_matrix is None:
         answer = (posterior >= posterior.max(1, keepdims=True) - TIE).argmax(1)
     else:

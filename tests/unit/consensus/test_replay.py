@@ -33,7 +33,7 @@ def test_each_state_is_that_of_a_crowd_that_never_saw_the_challenge(model: Model
             expected = model.update(alone, without, fit.prior, form=form)
             assert torch.allclose(found.posterior[at], expected[0], atol=1e-8, rtol=0)
             assert int(found.answers[at]) == size
-            assert int(found.classes[at].argmax()) == int(crowd.truth[item])
+            assert int(found.likelihood[at].argmax()) == int(crowd.truth[item])
             at += 1
     assert at == len(found.posterior)
     assert float(found.weight.sum()) == pytest.approx(10)
