@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 
 from anyio import to_thread
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from api import docs, openapi
 from api.access import key_cache
@@ -47,7 +46,7 @@ PATIENCE = 2.0
 VERSION = "1"
 
 
-def create_app(settings: Settings) -> ASGIApp:
+def create_app(settings: Settings) -> Edge:
     """An ASGI application with connections of its own, opened by its lifespan.
 
     Raises:

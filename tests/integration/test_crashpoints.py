@@ -28,7 +28,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import feed, refit, regrade, revisit, sweep
+from workers import feed, population, refit, regrade, revisit, sweep
 from workers.runtime import Runtime
 
 _forks = multiprocessing.get_context("forkserver")
@@ -56,6 +56,8 @@ def work(point: str, settings: Settings, project: int, key: str) -> None:
         grade(project, "live")
     elif point in crashpoints.IDLE:
         revisit.run(here.runtime, project, revisit.Round())
+    elif point in crashpoints.LEARN:
+        population.learn(here.runtime, project)
     elif point.startswith("regrade"):
         regrade.run(here.runtime, project)
     else:
@@ -67,7 +69,7 @@ async def post(settings: Settings, key: str, answers: list[Answer]) -> dict[str,
     app = create_app(settings)
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "once"}
     async with (
-        app.router.lifespan_context(app),
+        app.app.router.lifespan_context(app.app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here", headers=headers) as client,
     ):
         reply = await client.post("/v1/projects/project/batches", json={"answers": answers})
