@@ -91,7 +91,7 @@ class Buyer:
             gold = replay.prefixes(
                 self.model, _only(self.answers, order[self.bought[order]]), fit.statistics, fit.prior, form=self.form
             )
-            self.tempering = tempering.learn(gold.posterior, gold.answers, gold.classes, gold.weight)
+            self.tempering = tempering.learn(gold.posterior, gold.answers, gold.likelihood, gold.weight)
         elif before is not None:
             self.states.append(self._foretold(order, before))
             posterior, count, likelihood = (torch.cat(parts)[-REMEMBERED:] for parts in zip(*self.states, strict=True))
