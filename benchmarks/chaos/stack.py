@@ -126,11 +126,11 @@ class Stack:
 
     def kill_child(self, name: str) -> None:
         """kill -9 the process in which a part does its work; returns once the part has another."""
-        parent = psutil.Process(self.pid(name))
-        before = {child.pid for child in parent.children()}
-        for child in parent.children():
+        parent = self.pid(name)
+        before = _pool(parent)
+        for child in before:
             child.kill()
-        until(lambda: {child.pid for child in parent.children()} - before, f"{name} to have a child again")
+        until(lambda: _pool(parent) - before or self.processes[name] != parent, f"{name} to have a child again")
 
     def kill_supervisor(self) -> None:
         """kill -9 `touchstone up`, on which the kernel ends its parts, and start it again."""
@@ -220,6 +220,16 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+
+def _pool(pid: int) -> set[psutil.Process]:
+    """The processes in which a worker runs its tasks."""
+    found = set()
+    for child in _children(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.add(child)
+    return found
 
 
 def _children(pid: int) -> list[psutil.Process]:

@@ -87,13 +87,14 @@ def postgres_backend(stack: Stack, chance: random.Random, _: int) -> int:
 
 
 def storm(stack: Stack, chance: random.Random, _: int) -> int:
-    """Everything but the supervisor, within a moment."""
+    """Everything but the supervisor, within a moment; over when all is ready again, as nobody is left to grade."""
     names = list(stack.processes)
     chance.shuffle(names)
     before = {name: stack.pid(name) for name in names}
     for pid in before.values():
         psutil.Process(pid).kill()
     until(lambda: all(stack.processes.get(name, pid) != pid for name, pid in before.items()), "all to be started again")
+    until(stack.whole, "all to be ready")
     return len(names)
 
 
