@@ -19,6 +19,9 @@ log = logging.get(__name__)
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for a row that another worker holds before giving the claim back."""
+INERTIA = 0.02
+"""Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
+known of it. Revisits and refits make it good (docs/decisions/0007)."""
 
 
 def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
@@ -113,7 +116,7 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> No
         position=answers.position,
     )
     changed = np.bincount(locked.item, counted != answers.counted, minlength=len(locked.ids)) > 0
-    revised = revision.revise(connection, plan, locked, counted, changed, runtime.device)
+    revised = revision.revise(connection, plan, locked, counted, changed, runtime.device, inertia=INERTIA)
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
     if len(flipped):
         answer_rows.recount(connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])

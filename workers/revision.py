@@ -118,6 +118,7 @@ def revise(
     cause: str = "answers",
     fixed: Fixed | None = None,
     tolerance: float | None = None,
+    inertia: float = 0.0,
 ) -> Revised:
     """Give the changed ones among the locked challenges new posteriors, and write everything that follows from them.
 
@@ -127,6 +128,8 @@ def revise(
         cause: of the versions of verdicts that come of it.
         fixed: posteriors to take instead of live ones.
         tolerance: leave challenges alone of which no probability moves by more; for those whose answers are the same.
+        inertia: let statistics go on counting what is stored of a challenge while no raw probability is further off.
+            What is published follows the answers in any case.
     """
     work = _Work.of(connection, scheme, locked, counted, changed, device)
     found = concealment.infer(scheme.model, work.after, work.statistics, scheme.prior, form=scheme.form)
@@ -135,6 +138,9 @@ def revise(
         known = tensor(fixed.known[work.places], device)[:, None]
         raw = torch.where(known, tensor(fixed.raw[work.places], device), raw)
         posterior = torch.where(known, tensor(fixed.posterior[work.places], device), posterior)
+    if inertia:
+        near = ((raw - work.stored).abs() <= inertia).all(1, keepdim=True)
+        raw = torch.where(near, work.stored, raw)
     moved = np.ones(len(work.places), dtype=bool)
     if tolerance is not None:
         shown = tensor(locked.posterior[work.places], device)
@@ -145,7 +151,7 @@ def revise(
     table = posterior.cpu().numpy()
     final = np.zeros(len(work.places), dtype=bool) if fixed is None else fixed.known[work.places]
     _write(connection, scheme, locked, work, moved, raw.cpu().numpy(), table, final, cause, device)
-    _move(connection, scheme, work, moved, raw, device)
+    _move(connection, scheme, work, raw, device, everybody=fixed is not None)
     stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
     stored[work.places], result[work.places], written[work.places] = raw.cpu().numpy(), table, moved
     return Revised(stored, result, written)
@@ -160,7 +166,7 @@ def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: 
     changed = locked.counted_as != locked.gold
     work = _Work.of(connection, scheme, locked, locked.answers.counted, changed, device)
     if work.now.any():
-        _move(connection, scheme, work, np.ones(len(work.places), dtype=bool), work.stored, device)
+        _move(connection, scheme, work, work.stored, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,25 +328,31 @@ def _write(
     )
 
 
-def _move(connection: Connection, scheme: Scheme, work: _Work, moved: Bools, raw: Tensor, device: torch.device) -> None:
-    """Add to statistics under their locks: others may have moved them since they were read to grade with."""
+def _move(
+    connection: Connection, scheme: Scheme, work: _Work, raw: Tensor, device: torch.device, *, everybody: bool = False
+) -> None:
+    """Add to statistics under their locks: others may have moved them since they were read to grade with.
+
+    Rows to which nothing is added are left alone, unless `everybody` is to be seen under a new prior.
+    """
     told = work.choice >= 0
     steps = work.now.astype(np.int64) - work.was
-    reached = work.by_respondent(moved[work.item].astype(np.int64)) > 0
-    held = statistics_rows.read(connection, work.respondents[reached], lock=True)
-    clamped = count(scheme.form, work.after, pin(raw, work.gold)) - count(
+    change, skips = work.by_respondent(steps * told), work.by_respondent(steps * ~told)
+    moves = count(scheme.form, work.after, pin(raw, work.gold)) - count(
         scheme.form, work.before, pin(work.stored, work.counted_as)
     )
-    statistics = scheme.statistics(held.packed) + clamped.cpu().numpy()[reached]
+    clamped, veil = moves.cpu().numpy(), _veil(scheme, work, raw, moves)
+    reached = (change != 0) | (skips != 0) | (clamped != 0).any(1) | (veil != 0).any(1) | everybody
+    held = statistics_rows.read(connection, work.respondents[reached], lock=True)
+    statistics = scheme.statistics(held.packed) + clamped[reached]
     reliability = scheme.model.reliability(tensor(statistics, device), scheme.prior, form=scheme.form)
-    gold = scheme.statistics(held.gold) + _veil(scheme, work, raw, clamped)[reached]
     statistics_rows.write(
         connection,
         held.ids,
         scheme.coded_statistics(statistics),
-        scheme.coded_statistics(gold),
-        change=work.by_respondent(steps * told)[reached],
-        skips=work.by_respondent(steps * ~told)[reached],
+        scheme.coded_statistics(scheme.statistics(held.gold) + veil[reached]),
+        change=change[reached],
+        skips=skips[reached],
         accuracy=reliability.accuracy.cpu().numpy(),
         low=reliability.low.cpu().numpy(),
         high=reliability.high.cpu().numpy(),

@@ -121,6 +121,26 @@ def test_without_times_the_accept_sequence_decides(engine: Engine, runtime: Runt
     books(engine, project)
 
 
+def test_an_answer_that_confirms_leaves_earlier_respondents_alone(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    many = [answer(f"c{n % 30}", f"r{n // 30}", "ab"[n % 2]) for n in range(240)]
+    accept(engine, project, *split(many, 30))
+    drain(runtime, project)
+    for new, moved in (
+        ([answer("c0", "late", "a")], 1),
+        ([answer("new", "first", "a")], 1),
+        ([answer("new", "second", "b")], 2),
+    ):
+        accept(engine, project, new)
+        drain(runtime, project)
+        with engine.connect() as connection:
+            since = (
+                "SELECT count(*) FROM respondent_statistics WHERE updated_at > (SELECT max(accepted_at) FROM batches)"
+            )
+            assert scalar(connection, since) == moved
+    assert books(engine, project).graded == len(many) + 3
+
+
 def test_a_batch_of_nothing_but_repeats(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine, repeats="first")
     for _ in range(2):
