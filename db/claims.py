@@ -201,6 +201,17 @@ def due(connection: Connection, project_id: int, lane: str) -> bool:
     return bool(connection.execute(query, {"project": project_id, "lane": lane}).scalar_one())
 
 
+def fed(connection: Connection, project_id: int, *, seconds: float) -> bool:
+    """Whether a batch of the project waits and is due, is claimed, or was finished in the last seconds."""
+    query = text(
+        "SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND state = 'waiting' AND due_at <= now())"
+        " OR EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND state = 'claimed')"
+        " OR EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND state = 'graded'"
+        "            AND finished_at > now() - make_interval(secs => :seconds))"
+    )
+    return bool(connection.execute(query, {"project": project_id, "seconds": seconds}).scalar_one())
+
+
 def _expect(found: int, wanted: int) -> None:
     if found != wanted:
         raise StaleClaimError(f"the claim holds {found} of {wanted} batches")

@@ -226,7 +226,9 @@ CROSS JOIN LATERAL (
 WHERE new.answers > 0
 AND NOT EXISTS (SELECT 1 FROM model_runs o WHERE o.project_id = p.id AND o.state IN ('waiting', 'running'))
 AND NOT EXISTS (
-    SELECT 1 FROM model_runs o WHERE o.project_id = p.id AND o.requested_at > now() - make_interval(secs => :pause)
+    SELECT 1 FROM model_runs o WHERE o.project_id = p.id
+    AND (o.requested_at > now() - make_interval(secs => :pause)
+         OR o.finished_at > now() - :rest * (o.finished_at - o.started_at))
 )
 AND ((new.answers >= :growth * coalesce(r.answers, 0) AND new.answers + coalesce(r.answers, 0) >= :minimum)
      OR r.started_at < now() - make_interval(secs => :age))
@@ -234,7 +236,9 @@ ORDER BY p.id
 """)
 
 
-def outgrown(connection: Connection, *, growth: float, age: float, minimum: int, pause: float) -> list[tuple[int, str]]:
+def outgrown(
+    connection: Connection, *, growth: float, age: float, minimum: int, pause: float, rest: float
+) -> list[tuple[int, str]]:
     """Projects whose current run no longer stands for their answers, and why: `growth` or `age`.
 
     Args:
@@ -242,8 +246,9 @@ def outgrown(connection: Connection, *, growth: float, age: float, minimum: int,
         age: seconds after which any new answer does.
         minimum: answers below which a project is never refitted by itself.
         pause: seconds between the requests of two runs, at least.
+        rest: how many times as long as a run took a project then goes without one, at least.
     """
-    parameters = {"growth": growth, "age": age, "minimum": minimum, "pause": pause}
+    parameters = {"growth": growth, "age": age, "minimum": minimum, "pause": pause, "rest": rest}
     return [(row.id, row.cause) for row in connection.execute(_OUTGROWN, parameters)]
 
 

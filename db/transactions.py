@@ -1,4 +1,4 @@
-"""What a transaction may take of others: how long it waits for them, how long they may have to wait for it."""
+"""What a transaction may take of others, and how it finds its rows."""
 
 from sqlalchemy import Connection, text
 
@@ -16,6 +16,20 @@ def limit(connection: Connection, *, idle: float, lock: float = 0.0) -> None:
             " set_config('lock_timeout', :lock, true)"
         ),
         {"idle": f"{round(idle * 1000)}ms", "lock": f"{round(lock * 1000)}ms"},
+    )
+
+
+def look_up(connection: Connection) -> None:
+    """Let this transaction find its rows by index, whatever Postgres knows of the tables.
+
+    It names thousands of rows by key in tables of any size. What a planner would make of that depends on how long ago a
+    table was analysed: on a young or fast-growing one it reads the whole table, at a cost that grows with what is stored.
+    """
+    connection.execute(
+        text(
+            "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),"
+            " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+        )
     )
 
 

@@ -14,4 +14,4 @@ def learn(project: int) -> None:
     here = process.current()
     here.publisher.hear(project, queues.LEARN_TASK)
     if population.learn(here.runtime, project):
-        here.publisher.go_on_revisiting(project, {})
+        here.publisher.go_on_revisiting(project, {}, 0.0)

@@ -95,11 +95,11 @@ class Publisher:
         except _FAILURES as error:
             self._failed(queues.BULK, error)
 
-    def go_on_revisiting(self, project_id: int, place: Mapping[str, int]) -> None:
-        """Let somebody go on where a slice of revisits has ended."""
+    def go_on_revisiting(self, project_id: int, place: Mapping[str, int], pause: float) -> None:
+        """Let somebody go on where a slice of revisits has ended, so many seconds from now."""
         try:
             self._redis().set(_revisit(project_id), 1, px=queues.REVISIT_PAUSE_MS)
-            self._send(queues.REVISIT_TASK, {"project": project_id, **place}, queues.BULK)
+            self._send(queues.REVISIT_TASK, {"project": project_id, **place}, queues.BULK, pause=pause)
         except _FAILURES as error:
             self._failed(queues.BULK, error)
 
@@ -171,7 +171,14 @@ class Publisher:
         lost = force and not redis.llen(queue)
         return bool(redis.set(door, 1, nx=not lost, px=self._doorbell_ms))
 
-    def _send(self, task: str, arguments: dict[str, Any], queue: str, expires: float | None = queues.EXPIRES) -> None:
+    def _send(
+        self,
+        task: str,
+        arguments: dict[str, Any],
+        queue: str,
+        expires: float | None = queues.EXPIRES,
+        pause: float = 0.0,
+    ) -> None:
         self._redis()
         self._app.send_task(
             task,
@@ -179,6 +186,7 @@ class Publisher:
             queue=queue,
             connection=self._connection,
             expires=expires,
+            countdown=pause or None,
             ignore_result=True,
             retry=False,
         )

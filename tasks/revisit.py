@@ -20,4 +20,5 @@ def revisit(project: int, after: int = 0, number: int = 1, moved: int = 0) -> No
         here.publisher.ring_lesson(project)
     further = revisits.run(here.runtime, project, place)
     if further is not None:
-        here.publisher.go_on_revisiting(project, asdict(further))
+        pause = revisits.PAUSE if revisits.fed(here.runtime, project) else 0.0
+        here.publisher.go_on_revisiting(project, asdict(further), pause)

@@ -26,6 +26,7 @@ def number(runtime: Runtime, project_id: int) -> int:
     try:
         with runtime.engine.begin() as connection:
             transactions.limit(connection, idle=runtime.settings.lease, lock=PATIENCE)
+            transactions.look_up(connection)
             numbered = events.sequence(connection, project_id)
             crashpoints.reach("feed-before-commit")
     except DBAPIError as error:

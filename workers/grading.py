@@ -81,6 +81,7 @@ def grade(
     crashpoints.reach("grade-resolved")
     with runtime.engine.connect() as connection, connection.begin() as transaction:
         transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
+        transactions.look_up(connection)
         if len(new.columns.position):
             _persist(runtime, connection, new)
         for batch in batches:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from db import answers as answer_rows
-from db import bodies, identities, projects
+from db import bodies, identities, projects, transactions
 from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
@@ -78,6 +78,7 @@ def resolve(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) -> Int
             reason = f'answer: "{answer.body.answer}" is not one of the project\'s {len(grading.classes)} classes'
             rejected.setdefault(answer.batch.id, []).append((answer.position, reason))
     with engine.begin() as connection:
+        transactions.look_up(connection)
         challenges = identities.challenges(connection, grading.project_id, [a.body.challenge for a in good])
         respondents = identities.respondents(connection, grading.project_id, [a.body.respondent for a in good])
     columns = AnswerColumns(

@@ -189,6 +189,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
         chunk = by_id[start : start + CHUNK]
         with runtime.engine.begin() as connection:
             transactions.limit(connection, idle=runtime.settings.lease)
+            transactions.look_up(connection)
             runs.renew(connection, claim, runtime.settings.stall)
             locked = revision.lock(connection, after, snapshot.challenge_ids[chunk])
             known = locked.revisions == snapshot.revisions[chunk]

@@ -45,6 +45,7 @@ def _follow(runtime: Runtime, project_id: int) -> int:
     """Follow one chunk; returns how many challenges it was."""
     with runtime.engine.begin() as connection:
         transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
+        transactions.look_up(connection)
         ids = gold.pending(connection, project_id, CHUNK)
         if not ids:
             return 0

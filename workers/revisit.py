@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from db import consensus, projects, transactions
+from db import claims, consensus, projects, transactions
 from telemetry import crashpoints, logging
 from workers import feed, retries, revision, scheme
 from workers.runtime import Runtime
@@ -26,6 +26,8 @@ ROUNDS = 20
 """Rounds after which it is left at that until new answers come."""
 BUDGET = 0.05
 """Seconds of one slice: whoever waits for a grade waits no longer for this."""
+PAUSE = 1.0
+"""Seconds between two slices while answers come in: a twentieth of a worker's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,17 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     return round_
 
 
+def fed(runtime: Runtime, project_id: int) -> bool:
+    """Whether answers to the project come in at this time."""
+    with runtime.engine.connect() as connection:
+        return claims.fed(connection, project_id, seconds=PAUSE)
+
+
 def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:
     """Revise one chunk: how many challenges were looked at, how many moved, and the last one's id."""
     with runtime.engine.begin() as connection:
         transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
+        transactions.look_up(connection)
         ids = consensus.stale(connection, project_id, after=after, limit=CHUNK)
         if not ids:
             return 0, 0, after

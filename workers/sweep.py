@@ -10,6 +10,8 @@ log = logging.get(__name__)
 ADVISORY_LOCK = 0x737765657
 REFIT_PAUSE = 60.0
 """Seconds between two refits of a project that nobody asked for, at least."""
+REFIT_REST = 9.0
+"""Times as long as its last refit took that a project goes without another, unless somebody asks: a tenth of the time."""
 
 
 def run(runtime: Runtime) -> WorkLeft:
@@ -27,6 +29,7 @@ def run(runtime: Runtime) -> WorkLeft:
             age=settings.refit_after,
             minimum=settings.refit_minimum,
             pause=REFIT_PAUSE,
+            rest=REFIT_REST,
         ):
             runs.request(connection, project_id, cause)
         doors = claims.doors(connection, older_than=settings.sweep_interval)

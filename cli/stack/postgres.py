@@ -53,6 +53,7 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
             "unix_socket_directories": "",
             "max_connections": 200,
             "shared_preload_libraries": "pg_stat_statements",
+            **_tuned(),
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] ",
@@ -73,6 +74,20 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
         )
 
     return Server(program, lambda port: f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}", _answers)
+
+
+def _tuned() -> dict[str, str]:
+    """For a fleet that writes all the time, on a disk without a head; nothing here weakens durability."""
+    memory = psutil.virtual_memory().total >> 20
+    return {
+        "shared_buffers": f"{min(memory // 8, 4096)}MB",
+        "max_wal_size": "8GB",  # a checkpoint makes every page that is touched next travel to the log whole
+        "checkpoint_timeout": "15min",
+        "wal_buffers": "16MB",
+        "random_page_cost": "1.1",
+        "jit": "off",
+        "autovacuum_naptime": "15s",
+    }
 
 
 def _installation() -> Path:

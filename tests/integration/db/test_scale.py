@@ -121,7 +121,7 @@ HOT: dict[str, Callable[[Connection, int], object]] = {
     "verdict": lambda c, p: current_verdicts.get(c, p, "c77"),
     "verdicts": lambda c, p: current_verdicts.page(c, p, after="c5", limit=100),
     "verdicts of a status": lambda c, p: current_verdicts.page(c, p, after="", limit=100, only=SETTLED),
-    "outgrown": lambda c, _: runs.outgrown(c, growth=0.1, age=60, minimum=100, pause=60),
+    "outgrown": lambda c, _: runs.outgrown(c, growth=0.1, age=60, minimum=100, pause=60, rest=9),
     "backlog": lambda c, _: ledger.backlog(c),
 }
 
