@@ -6,7 +6,50 @@ each other instead of deadlocking. The row that carries the state is made togeth
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, event, text
+
+from db import transactions
+
+Ints = npt.NDArray[np.int64]
+
+KEPT = 1 << 18
+"""Keys of challenges, and of respondents, that a process keeps at hand: some tens of megabytes."""
+
+
+class Keys:
+    """The ids of keys, those met lately from memory.
+
+    What is kept cannot be wrong: an id is kept once the transaction that made or found it has committed, never changes,
+    and is never given to another key. A server that takes over may lack the last commits of the one before: whenever a
+    connection is made anew, everything is forgotten.
+    """
+
+    def __init__(self, engine: Engine, kept: int = KEPT) -> None:
+        self._engine = engine
+        self._challenges, self._respondents = _Recent(kept), _Recent(kept)
+        event.listen(engine, "connect", self._forget)
+
+    def resolve(
+        self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]
+    ) -> tuple[Ints, Ints]:
+        """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
+        asked = (self._challenges, challenges, challenge_keys), (self._respondents, respondents, respondent_keys)
+        ids = [recent.find(project_id, keys) for recent, _, keys in asked]
+        unknown = [_unknown(keys, found) for (_, _, keys), found in zip(asked, ids, strict=True)]
+        if any(unknown):
+            with self._engine.begin() as connection:
+                transactions.look_up(connection)
+                made = [find(connection, project_id, keys) for (_, find, _), keys in zip(asked, unknown, strict=True)]
+            for (recent, _, keys), found, new in zip(asked, ids, made, strict=True):
+                recent.keep(project_id, new)
+                _complete(keys, found, new)
+        return np.array(ids[0], dtype=np.int64), np.array(ids[1], dtype=np.int64)
+
+    def _forget(self, *_: object) -> None:
+        self._challenges.forget()
+        self._respondents.forget()
 
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
@@ -19,9 +62,52 @@ def respondents(connection: Connection, project_id: int, keys: Sequence[str]) ->
     return _resolve(connection, "respondents", "respondent_statistics", "respondent_id", project_id, keys)
 
 
+class _Recent:
+    """Ids by project and key, at most so many: two generations, of which the older goes when the younger is full."""
+
+    def __init__(self, kept: int) -> None:
+        self._most = kept // 2
+        self._young: dict[int, dict[str, int]] = {}
+        self._old: dict[int, dict[str, int]] = {}
+        self._size = 0
+
+    def find(self, project_id: int, keys: Sequence[str]) -> list[int | None]:
+        """The id of each key, None where it is not known."""
+        young = self._young.get(project_id, {})
+        found: list[int | None] = list(map(young.get, keys))
+        old = self._old.get(project_id)
+        if old:
+            again = {key: old[key] for key, id_ in zip(keys, found, strict=True) if id_ is None and key in old}
+            if again:
+                self.keep(project_id, again)
+                _complete(keys, found, again)
+        return found
+
+    def keep(self, project_id: int, ids: dict[str, int]) -> None:
+        if self._size + len(ids) > self._most:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young.setdefault(project_id, {}).update(ids)
+        self._size += len(ids)
+
+    def forget(self) -> None:
+        self._young, self._old, self._size = {}, {}, 0
+
+
+def _unknown(keys: Sequence[str], ids: Sequence[int | None]) -> list[str]:
+    return [key for key, id_ in zip(keys, ids, strict=True) if id_ is None]
+
+
+def _complete(keys: Sequence[str], ids: list[int | None], found: dict[str, int]) -> None:
+    for place, (key, id_) in enumerate(zip(keys, ids, strict=True)):
+        if id_ is None:
+            ids[place] = found.get(key)
+
+
 def _resolve(
     connection: Connection, table: str, state: str, column: str, project_id: int, keys: Sequence[str]
 ) -> dict[str, int]:
+    if not keys:
+        return {}
     find = text(f"SELECT key, id FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))")
     wanted = sorted(set(keys), key=str.encode)
     ids = {row.key: row.id for row in connection.execute(find, {"project": project_id, "keys": wanted})}

@@ -22,12 +22,13 @@ def limit(connection: Connection, *, idle: float, lock: float = 0.0) -> None:
 def look_up(connection: Connection) -> None:
     """Let this transaction find its rows by index, whatever Postgres knows of the tables.
 
-    It names thousands of rows by key in tables of any size. What a planner would make of that depends on how long ago a
-    table was analysed: on a young or fast-growing one it reads the whole table, at a cost that grows with what is stored.
+    It names thousands of rows by key, in tables of any size. What the planner makes of that depends on when a table was
+    last analysed: of a young or fast-growing one it reads all, at a cost that grows with what is stored.
     """
     connection.execute(
         text(
-            "SELECT set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true),"
+            "SELECT set_config('plan_cache_mode', 'force_generic_plan', true),"
+            " set_config('enable_seqscan', 'off', true),"
             " set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
         )
     )

@@ -72,12 +72,9 @@ def grade(
     """
     with runtime.engine.connect() as connection:
         grading = projects.grading(connection, project_id)
-    waiting = [
-        answer
-        for answer in intake.decode(runtime.engine, batches)
-        if answer.position not in dead.get(answer.batch.id, ())
-    ]
-    new = intake.resolve(runtime.engine, grading, waiting)
+    left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
+    waiting = intake.decode(runtime.engine, batches).without(left_out)
+    new = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
     crashpoints.reach("grade-resolved")
     with runtime.engine.connect() as connection, connection.begin() as transaction:
         transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)

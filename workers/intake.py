@@ -1,21 +1,25 @@
 """From the bodies of claimed batches to columns: decoding, and names to ids."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Engine
 
 from db import answers as answer_rows
-from db import bodies, identities, projects, transactions
+from db import bodies, projects
 from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
+from db.identities import Keys
 from db.models.answer import SKIP
 from db.projects import Grading
 
 Ints = npt.NDArray[np.int64]
+
+_UNKNOWN = SKIP - 1
 
 
 class MissingPayloadError(Exception):
@@ -24,11 +28,26 @@ class MissingPayloadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One answer of a claimed batch that is still to be graded."""
+    """N answers of claimed batches that are still to be graded."""
 
-    batch: ClaimedBatch
-    position: int
-    body: AnswerBody
+    bodies: list[AnswerBody]
+    batch_id: Ints
+    position: Ints
+    accepted_at: Ints
+    """Microseconds since 1970 at which the batch was accepted."""
+
+    def without(self, answers: Collection[tuple[int, int]]) -> "Waiting":
+        """All but these, each named by batch and position."""
+        if not answers:
+            return self
+        pairs = zip(self.batch_id.tolist(), self.position.tolist(), strict=True)
+        kept = np.array([pair not in answers for pair in pairs], dtype=bool)
+        return Waiting(
+            [body for body, keep in zip(self.bodies, kept.tolist(), strict=True) if keep],
+            self.batch_id[kept],
+            self.position[kept],
+            self.accepted_at[kept],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,60 +64,69 @@ class Intake:
     """The project with the classes that this intake has appended."""
 
 
-def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> list[Waiting]:
+def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
     """Every answer of these batches that is neither graded nor rejected yet.
 
     Raises:
         MissingPayloadError: a body is gone.
         msgspec.MsgspecError: a body is not what the edge accepted.
     """
-    waiting: list[Waiting] = []
-    partial = [batch.id for batch in batches if batch.rejected or batch.done]
-    with engine.connect() as connection:
-        settled = answer_rows.settled_positions(connection, partial) if partial else set()
+    found: list[AnswerBody] = []
+    counts = []
     for batch in batches:
         if batch.body is None:
             raise MissingPayloadError(f"the body of batch {batch.uid} is gone")
-        for position, body in enumerate(bodies.decode(batch.body, batch.media_type)):
-            if (batch.id, position) not in settled:
-                waiting.append(Waiting(batch, position, body))
-    return waiting
+        some = bodies.decode(batch.body, batch.media_type)
+        found += some
+        counts.append(len(some))
+    waiting = Waiting(
+        found,
+        np.repeat(_ints([batch.id for batch in batches]), counts),
+        np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts),
+        np.repeat(_ints([_microseconds(batch.accepted_at) for batch in batches]), counts),
+    )
+    partial = [batch.id for batch in batches if batch.rejected or batch.done]
+    if not partial:
+        return waiting
+    with engine.connect() as connection:
+        return waiting.without(answer_rows.settled_positions(connection, partial))
 
 
-def resolve(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) -> Intake:
+def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
     """Names to ids and classes to codes. Commits new names and classes: they are true whatever becomes of the claim."""
-    grading = _with_classes(engine, grading, waiting)
+    grading = _with_classes(engine, grading, waiting.bodies)
     codes: dict[str | None, int] = {key: code for code, key in enumerate(grading.classes)} | {None: SKIP}
+    choice = _ints([codes.get(body.answer, _UNKNOWN) for body in waiting.bodies])
     rejected: dict[int, list[tuple[int, str]]] = {}
-    good: list[Waiting] = []
-    for answer in waiting:
-        if answer.body.answer in codes:
-            good.append(answer)
-        else:
-            reason = f'answer: "{answer.body.answer}" is not one of the project\'s {len(grading.classes)} classes'
-            rejected.setdefault(answer.batch.id, []).append((answer.position, reason))
-    with engine.begin() as connection:
-        transactions.look_up(connection)
-        challenges = identities.challenges(connection, grading.project_id, [a.body.challenge for a in good])
-        respondents = identities.respondents(connection, grading.project_id, [a.body.respondent for a in good])
+    bad = np.flatnonzero(choice == _UNKNOWN)
+    for index in bad.tolist():
+        reason = f'answer: "{waiting.bodies[index].answer}" is not one of the project\'s {len(grading.classes)} classes'
+        rejected.setdefault(int(waiting.batch_id[index]), []).append((int(waiting.position[index]), reason))
+    if len(bad):
+        waiting = waiting.without(set(zip(waiting.batch_id[bad].tolist(), waiting.position[bad].tolist(), strict=True)))
+        choice = np.delete(choice, bad)
+    good = waiting.bodies
+    challenge_id, respondent_id = keys.resolve(
+        grading.project_id, [body.challenge for body in good], [body.respondent for body in good]
+    )
     columns = AnswerColumns(
-        batch_id=_ints([a.batch.id for a in good]),
-        position=_ints([a.position for a in good]),
-        challenge_id=_ints([challenges[a.body.challenge] for a in good]),
-        respondent_id=_ints([respondents[a.body.respondent] for a in good]),
-        choice=_ints([codes[a.body.answer] for a in good]),
-        answered_at=_ints([_microseconds(a) for a in good]),
+        batch_id=waiting.batch_id,
+        position=waiting.position,
+        challenge_id=challenge_id,
+        respondent_id=respondent_id,
+        choice=choice,
+        answered_at=_answered_at(waiting),
         counted=np.zeros(len(good), dtype=bool),
     )
-    durations = _ints([-1 if a.body.duration_ms is None else a.body.duration_ms for a in good])
-    sessions = {index: a.body.session for index, a in enumerate(good) if a.body.session is not None}
+    durations = _ints([-1 if body.duration_ms is None else body.duration_ms for body in good])
+    sessions = {index: body.session for index, body in enumerate(good) if body.session is not None}
     return Intake(columns, durations, sessions, rejected, grading)
 
 
-def _with_classes(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) -> Grading:
+def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:
     if not grading.classes_open or len(grading.classes) >= grading.max_classes:
         return grading
-    met = {answer.body.answer for answer in waiting if answer.body.answer is not None}
+    met = {body.answer for body in answers if body.answer is not None}
     if met <= set(grading.classes):
         return grading
     with engine.begin() as connection:
@@ -106,9 +134,16 @@ def _with_classes(engine: Engine, grading: Grading, waiting: Sequence[Waiting]) 
         return projects.grading(connection, grading.project_id)
 
 
-def _microseconds(answer: Waiting) -> int:
-    """When the respondent answered; when the client did not say, when the batch was accepted."""
-    moment = answer.body.answered_at or answer.batch.accepted_at
+def _answered_at(waiting: Waiting) -> Ints:
+    """When respondents answered; where the client did not say, when the batch was accepted."""
+    moments = waiting.accepted_at.copy()
+    for index, body in enumerate(waiting.bodies):
+        if body.answered_at is not None:
+            moments[index] = _microseconds(body.answered_at)
+    return moments
+
+
+def _microseconds(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000_000)
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from config.settings import Settings
 from db.engine import make_engine
+from db.identities import Keys
 from workers import devices
 
 
@@ -19,6 +20,7 @@ class Runtime:
     settings: Settings
     engine: Engine
     device: torch.device
+    keys: Keys
 
     @classmethod
     def open(cls, settings: Settings, *, name: str = "touchstone-worker") -> Self:
@@ -29,7 +31,7 @@ class Runtime:
         """
         # Two connections: the work's own, and that of whoever keeps its lease alive.
         engine = make_engine(settings.require_database_url(), pool_size=2, name=name)
-        return cls(settings, engine, devices.choose(settings.device))
+        return cls(settings, engine, devices.choose(settings.device), Keys(engine))
 
     def close(self) -> None:
         """Give the connections back."""

@@ -11,7 +11,7 @@ ADVISORY_LOCK = 0x737765657
 REFIT_PAUSE = 60.0
 """Seconds between two refits of a project that nobody asked for, at least."""
 REFIT_REST = 9.0
-"""Times as long as its last refit took that a project goes without another, unless somebody asks: a tenth of the time."""
+"""Times as long as a refit took that its project then goes without, unless somebody asks: a tenth of the time."""
 
 
 def run(runtime: Runtime) -> WorkLeft:

@@ -17,6 +17,7 @@ from sqlalchemy import Engine, text
 from cli.stack.ports import free_port
 from config.settings import Settings
 from db.engine import make_engine
+from db.identities import Keys
 from tests.functional.fleet import Fleet, Process, client
 from tests.versions import faults, make_challenges, write
 from tests.waiting import until
@@ -39,7 +40,7 @@ Events = list[dict[str, Any]]
 def runtime(settings: Settings) -> Iterator[Runtime]:
     """What each of the writers has, and the sweep."""
     engine = make_engine(settings.require_database_url(), pool_size=WRITERS + 1, name="test-writers")
-    made = Runtime(settings, engine, torch.device("cpu"))
+    made = Runtime(settings, engine, torch.device("cpu"), Keys(engine))
     yield made
     made.close()
 

@@ -3,9 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from db import identities
+from db.identities import Keys
 from tests.integration.workers.crowd import make_project, scalar
 from tests.waiting import until
 
@@ -36,6 +37,33 @@ def test_names_belong_to_their_project(engine: Engine) -> None:
     with engine.begin() as connection:
         assert identities.challenges(connection, one, ["c"]) != identities.challenges(connection, two, ["c"])
         assert identities.challenges(connection, one, []) == {}
+
+
+def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
+    one, two = make_project(engine, name="one"), make_project(engine, name="two")
+    keys = Keys(engine, kept=8)  # four of a generation
+    asked: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+
+    def resolve(project: int, challenges: list[str], respondents: list[str]) -> list[list[int]]:
+        asked.clear()
+        return [found.tolist() for found in keys.resolve(project, challenges, respondents)]
+
+    challenges, respondents = resolve(one, ["a", "b", "a"], ["r", "s"])
+    assert challenges[0] == challenges[2] != challenges[1]
+    assert resolve(two, ["a"], []) != [[challenges[0]], []]
+    assert resolve(one, ["b", "a"], ["s", "r"]) == [challenges[1::-1], respondents[::-1]]
+    assert not asked
+    for round_ in range(3):  # what is asked for stays, what is not goes
+        resolve(one, [f"{round_}{letter}" for letter in "xyz"], [])
+        assert resolve(one, ["a"], []) == [challenges[:1], []]
+        assert not asked
+    assert resolve(one, ["b"], []) == [challenges[1:2], []]
+    assert asked
+    engine.dispose()
+    resolve(one, ["never met"], [])  # on a connection made anew: what was known before is not trusted
+    assert resolve(one, ["a"], []) == [challenges[:1], []]
+    assert asked
 
 
 def blocked(engine: Engine) -> bool:

@@ -1,5 +1,7 @@
 """How far back the feed reaches: what is old goes, and whoever read on before it went is told."""
 
+from dataclasses import replace
+
 from sqlalchemy import Engine, text
 
 from db import events, history
@@ -40,7 +42,7 @@ def test_what_is_old_and_superseded_goes(engine: Engine, runtime: Runtime) -> No
     sweep.keep_house(runtime)
     assert len(kept(engine, project)[0]) == 5
 
-    sweep.keep_house(Runtime(runtime.settings.model_copy(update={"history_days": 7}), runtime.engine, runtime.device))
+    sweep.keep_house(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 7})))
     assert kept(engine, project) == ([4, 5], [(a, 2), (a, 3), (a, 4), (b, 1)])
     with engine.connect() as connection:
         first, _ = events.page(connection, project, after=3, limit=9)

@@ -1,6 +1,7 @@
 """Following gold: statistics move, nothing that can be read does."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_the_sweep_finds_gold_that_nobody_has_followed(engine: Engine, runtime: 
 def test_a_slice_that_ends_leaves_the_rest(engine: Engine, runtime: Runtime) -> None:
     project = graded(engine, runtime)
     put(engine, project, {f"g{number}": "a" for number in range(regrade.CHUNK + 1)})
-    hasty = Runtime(runtime.settings.model_copy(update={"slice_ms": 1}), engine, runtime.device)
+    hasty = replace(runtime, settings=runtime.settings.model_copy(update={"slice_ms": 1}))
     assert regrade.run(hasty, project) == WorkLeft(regrades=(project,))
     assert regrade.run(hasty, project).regrades == ()
 

@@ -1,5 +1,6 @@
 """The sweep: what was forgotten is found, by one process at a time."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -69,7 +70,7 @@ def test_one_sweeps_at_a_time(engine: Engine, runtime: Runtime, days: None) -> N
 
 
 def test_growth_asks_for_a_refit_once(engine: Engine, runtime: Runtime, settings: Settings) -> None:
-    eager = Runtime(settings.model_copy(update={"refit_minimum": 50, "refit_growth": 0.5}), engine, runtime.device)
+    eager = replace(runtime, settings=settings.model_copy(update={"refit_minimum": 50, "refit_growth": 0.5}))
     project = make_project(engine)
     answers = crowd(1)
     accept(engine, project, answers[:49])
@@ -83,7 +84,10 @@ def test_growth_asks_for_a_refit_once(engine: Engine, runtime: Runtime, settings
     accept(engine, project, answers[60:])
     drain(eager, project)
     assert sweep.run(eager) == NOTHING_LEFT  # too soon after the last one
-    execute(engine, "UPDATE model_runs SET requested_at = now() - '1 hour'::interval")
+    old = "UPDATE model_runs SET requested_at = now() - '1 hour'::interval, finished_at = started_at + {}"
+    execute(engine, old.format("'10 minutes'::interval"))
+    assert sweep.run(eager) == NOTHING_LEFT  # it took so long that the next one can wait
+    execute(engine, old.format("'0 minutes'::interval"))
     assert sweep.run(eager).refits == (project,)
     with engine.connect() as connection:
         assert [run.cause for run in runs.page(connection, project, after=0, limit=9)] == ["growth", "growth"]
@@ -96,7 +100,10 @@ def test_age_asks_for_a_refit_only_if_something_changed(engine: Engine, runtime:
     with engine.begin() as connection:
         runs.request(connection, project, "requested")
     refit.run(runtime, project)
-    old = "UPDATE model_runs SET requested_at = requested_at - '2 hours'::interval, started_at = started_at - {}"
+    old = (
+        "UPDATE model_runs SET requested_at = requested_at - '2 hours'::interval, started_at = started_at - {0},"
+        " finished_at = started_at - {0}"
+    )
     execute(engine, old.format("'0 hours'::interval"))
     accept(engine, project, [answer("late", "r1", "a")])
     drain(runtime, project)
