@@ -47,6 +47,13 @@ def of_challenges(connection: Connection, challenge_ids: Ints) -> AnswerColumns:
     )
 
 
+def join(some: AnswerColumns, others: AnswerColumns) -> AnswerColumns:
+    """Some answers and others behind them."""
+    return AnswerColumns(
+        *(np.concatenate([getattr(some, name), getattr(others, name)]) for name in AnswerColumns.__slots__)
+    )
+
+
 def append(
     connection: Connection,
     answers: AnswerColumns,

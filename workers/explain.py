@@ -21,7 +21,7 @@ from db import explanations, projects
 from db import statistics as statistics_rows
 from db.columns import Lists
 from db.explanations import Published
-from workers import revision, scheme
+from workers import scheme, standing
 from workers.runtime import Runtime
 from workers.scheme import Scheme, tensor
 
@@ -97,7 +97,7 @@ def read(runtime: Runtime, project_id: int, challenge_id: int) -> Case | None:
     annotator = np.array([place[respondent] for respondent in stored.respondent_id[stored.counted].tolist()])
     label = plan.places(stored.choice[stored.counted])
     order = np.lexsort((label, annotator))
-    veiled = revision.veiled(plan, held, runtime.device)
+    veiled = standing.veiled(plan, held, runtime.device)
     rows = tensor(by_key, runtime.device)
     return Case(
         plan,

@@ -13,6 +13,7 @@ from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
 from workers import faults, feed, intake, lease, repeats, revision, scheme, scores
+from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -100,10 +101,9 @@ def grade(
 def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> None:
     """Lock the touched challenges, revise them with the new answers, store the answers with their grades."""
     plan = scheme.make(new.grading, runtime.device)
-    locked = revision.lock(connection, plan, np.unique(new.columns.challenge_id))
-    stored = len(locked.answers.position)
-    locked = revision.extend(locked, new.columns)
+    locked = lock(connection, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
+    stored = len(answers.position) - len(new.columns.position)
     counted = repeats.counted(
         new.grading.repeats,
         challenge=answers.challenge_id,

@@ -24,6 +24,7 @@ from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
 from workers import devices, feed, gold_flags, lease, retries, revision, scheme
+from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
 
@@ -191,7 +192,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
             transactions.limit(connection, idle=runtime.settings.lease)
             transactions.look_up(connection)
             runs.renew(connection, claim, runtime.settings.stall)
-            locked = revision.lock(connection, after, snapshot.challenge_ids[chunk])
+            locked = lock(connection, after, snapshot.challenge_ids[chunk])
             known = locked.revisions == snapshot.revisions[chunk]
             revision.revise(
                 connection,

@@ -13,6 +13,7 @@ import numpy as np
 from db import gold, projects, runs, transactions
 from telemetry import crashpoints, logging
 from workers import retries, revision, scheme
+from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -50,7 +51,7 @@ def _follow(runtime: Runtime, project_id: int) -> int:
         if not ids:
             return 0
         plan = scheme.make(projects.grading(connection, project_id), runtime.device)
-        locked = revision.lock(connection, plan, np.array(ids, dtype=np.int64))
+        locked = lock(connection, plan, np.array(ids, dtype=np.int64))
         revision.follow_gold(connection, plan, locked, runtime.device)
         gold.applied(connection, ids)
         if locked.answers.counted.any():  # even what grading has followed meanwhile is news to all other challenges

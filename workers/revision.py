@@ -1,12 +1,10 @@
 """Replacing the posteriors of locked challenges, and moving their respondents' statistics by exactly the difference.
 
-The invariant at every commit: S_j is the sum, over j's counted answers, of what the challenge is counted as: the stored
-raw posterior, or for gold the class that it is known to be. Live grading, the publishing of a refit and the regrade
-of gold all go through here, so there is one place that could break it. What is published is stored beside the raw
-posterior and feeds nothing.
+Live grading, revisits, the publishing of a refit and the regrade of gold all go through here. What is published is
+stored beside the raw posterior and feeds nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,73 +14,18 @@ from torch import Tensor
 
 from consensus import concealment
 from consensus.answers import Answers
-from consensus.concealment import Veiled
 from consensus.statistics import count
 from consensus.votes import pin
-from db import answers as answer_rows
 from db import consensus as consensus_rows
-from db import statistics as statistics_rows
 from db import verdicts as verdict_rows
-from db.answers import AnswerColumns
-from db.statistics import Counts
-from workers import verdicts
+from workers import standing, verdicts
+from workers.locked import Locked
 from workers.scheme import Scheme, tensor
+from workers.standing import Move, Standing
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
-
-
-@dataclass(frozen=True, slots=True)
-class Locked:
-    """Challenges whose locks this transaction holds, with everything that is known of them."""
-
-    ids: Ints
-    """(I,) challenges, ascending."""
-    revisions: Ints
-    """(I,)"""
-    raw: Floats
-    """(I, K) what the answers say, in canonical order."""
-    posterior: Floats
-    """(I, K) what is published, in canonical order."""
-    counted_as: Ints
-    """(I,) canonical place of the class that statistics count gold as, -1 where they count the raw posterior."""
-    gold: Ints
-    """(I,) what they are to count from now on."""
-    answer: Ints
-    """(I,) canonical place, -1 for none."""
-    status: Words
-    version: Ints
-    reported: Floats
-    """(I,) confidence of the version, NaN before the first."""
-    answers: AnswerColumns
-    """All answers to these challenges, skips among them."""
-
-    @property
-    def item(self) -> Ints:
-        """(N,) place of each answer's challenge in `ids`."""
-        return np.searchsorted(self.ids, self.answers.challenge_id)
-
-
-def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints) -> Locked:
-    """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends."""
-    rows = consensus_rows.lock(connection, challenge_ids)
-    may_be_gold = scheme.grading.has_gold or bool((rows.gold >= 0).any())  # the first may have come since
-    known = consensus_rows.gold(connection, rows.ids) if may_be_gold else {}
-    return Locked(
-        rows.ids,
-        rows.revisions,
-        scheme.posteriors(rows.raw),
-        scheme.posteriors(rows.posteriors),
-        scheme.places(rows.gold),
-        scheme.places(np.array([known.get(row, -1) for row in rows.ids.tolist()], dtype=np.int64)),
-        scheme.places(rows.answer),
-        rows.status,
-        rows.version,
-        rows.reported,
-        answer_rows.of_challenges(connection, rows.ids),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +49,8 @@ class Revised:
     """(I, K) what is published from now on, in canonical order."""
     moved: Bools
     """(I,) which were written."""
+    standing: Standing
+    """Of everybody who answered them, from now on."""
 
 
 def revise(
@@ -131,30 +76,32 @@ def revise(
         inertia: let statistics go on counting what is stored of a challenge while no raw probability is further off.
             What is published follows the answers in any case.
     """
-    work = _Work.of(connection, scheme, locked, counted, changed, device)
-    found = concealment.infer(scheme.model, work.after, work.statistics, scheme.prior, form=scheme.form)
+    part = _Part.of(scheme, locked, counted, changed, device)
+    places = part.places
+    known = standing.read(connection, scheme, locked.respondents, device)
+    found = concealment.infer(scheme.model, part.answers(part.now), known.veiled, scheme.prior, form=scheme.form)
     raw, posterior = found.posterior, found.published
     if fixed is not None:
-        known = tensor(fixed.known[work.places], device)[:, None]
-        raw = torch.where(known, tensor(fixed.raw[work.places], device), raw)
-        posterior = torch.where(known, tensor(fixed.posterior[work.places], device), posterior)
+        given = tensor(fixed.known[places], device)[:, None]
+        raw = torch.where(given, tensor(fixed.raw[places], device), raw)
+        posterior = torch.where(given, tensor(fixed.posterior[places], device), posterior)
     if inertia:
-        near = ((raw - work.stored).abs() <= inertia).all(1, keepdim=True)
-        raw = torch.where(near, work.stored, raw)
-    moved = np.ones(len(work.places), dtype=bool)
+        near = ((raw - part.stored).abs() <= inertia).all(1, keepdim=True)
+        raw = torch.where(near, part.stored, raw)
+    moved = np.ones(len(places), dtype=bool)
     if tolerance is not None:
-        shown = tensor(locked.posterior[work.places], device)
-        change = (raw - work.stored).abs().maximum((posterior - shown).abs())
-        still = (change <= tolerance).all(1, keepdim=True) & (work.counted_as == work.gold)[:, None]
-        raw, posterior = torch.where(still, work.stored, raw), torch.where(still, shown, posterior)
+        shown = tensor(locked.posterior[places], device)
+        change = (raw - part.stored).abs().maximum((posterior - shown).abs())
+        still = (change <= tolerance).all(1, keepdim=True) & (part.counted_as == part.gold)[:, None]
+        raw, posterior = torch.where(still, part.stored, raw), torch.where(still, shown, posterior)
         moved = ~still.squeeze(1).cpu().numpy()
-    table = posterior.cpu().numpy()
-    final = np.zeros(len(work.places), dtype=bool) if fixed is None else fixed.known[work.places]
-    _write(connection, scheme, locked, work, moved, raw.cpu().numpy(), table, final, cause, device)
-    _move(connection, scheme, work, raw, device, everybody=fixed is not None)
+    final = np.zeros(len(places), dtype=bool) if fixed is None else fixed.known[places]
+    table, shown_table = raw.cpu().numpy(), posterior.cpu().numpy()
+    _write(connection, scheme, locked, part, moved, table, shown_table, final, cause, device)
+    after = _move(connection, scheme, part, raw, known, device, everybody=fixed is not None)
     stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
-    stored[work.places], result[work.places], written[work.places] = raw.cpu().numpy(), table, moved
-    return Revised(stored, result, written)
+    stored[places], result[places], written[places] = table, shown_table, moved
+    return Revised(stored, result, written, after)
 
 
 def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: torch.device) -> None:
@@ -163,109 +110,92 @@ def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: 
     What is published of these challenges stays as it is, with its time, run and version: whoever saw it move would know
     that they are gold.
     """
-    changed = locked.counted_as != locked.gold
-    work = _Work.of(connection, scheme, locked, locked.answers.counted, changed, device)
-    if work.now.any():
-        _move(connection, scheme, work, work.stored, device)
+    part = _Part.of(scheme, locked, locked.answers.counted, locked.counted_as != locked.gold, device)
+    if part.now.any():
+        known = standing.read(connection, scheme, locked.respondents, device)
+        _move(connection, scheme, part, part.stored, known, device)
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """The challenges that get a new posterior, I of them, and the J respondents who answered them."""
+class _Part:
+    """The challenges that get a new posterior, I of them, and the N answers to them that count or did so."""
 
     places: Ints
     """(I,) in `Locked.ids`."""
-    respondents: Ints
-    """(J,) ids, ascending."""
-    item: Ints
-    """(N,) of every answer that counts or did so, skips among them; so are the next three."""
-    annotator: Ints
-    choice: Ints
-    now: Bools
-    """Which count from now on."""
-    was: Bools
-    """Which did so far."""
-    before: Answers
-    after: Answers
     stored: Tensor
     """(I, K) raw posteriors so far."""
     counted_as: Tensor
-    """(I,) as in `Locked`."""
+    """(I,) as in `Locked`; so is `gold`."""
     gold: Tensor
-    statistics: Veiled
+    item: Ints
+    """(N,) places in `places`."""
+    respondents: Ints
+    """(J,) everybody who answered a locked challenge."""
+    annotator: Ints
+    """(N,) places in `respondents`."""
+    choice: Ints
+    label: Ints
+    """(N,) canonical places, below 0 for skips."""
+    now: Bools
+    """(N,) which count from now on."""
+    was: Bools
+    """(N,) which did so far."""
+    classes: int
+    device: torch.device
 
     @classmethod
-    def of(
-        cls,
-        connection: Connection,
-        scheme: Scheme,
-        locked: Locked,
-        counted: Bools,
-        changed: Bools,
-        device: torch.device,
-    ) -> "_Work":
+    def of(cls, scheme: Scheme, locked: Locked, counted: Bools, changed: Bools, device: torch.device) -> "_Part":
         places = np.flatnonzero(changed)
         touched = changed[locked.item] & (counted | locked.answers.counted)
-        respondents, annotator = np.unique(locked.answers.respondent_id[touched], return_inverse=True)
-        item = np.searchsorted(places, locked.item[touched])
         choice = locked.answers.choice[touched]
-        label = scheme.places(choice)
-        now, was = counted[touched], locked.answers.counted[touched]
-        gold, counted_as = tensor(locked.gold[places], device), tensor(locked.counted_as[places], device)
-
-        def subset(mask: Bools) -> Answers:
-            told = mask & (label >= 0)
-            return Answers(
-                tensor(item[told], device),
-                tensor(annotator[told], device),
-                tensor(label[told], device),
-                len(places),
-                len(respondents),
-                scheme.classes,
-            )
-
         return cls(
             places,
-            respondents,
-            item,
-            annotator,
-            choice,
-            now,
-            was,
-            subset(was),
-            subset(now),
             tensor(locked.raw[places], device),
-            counted_as,
-            gold,
-            veiled(scheme, statistics_rows.read(connection, respondents), device),
+            tensor(locked.counted_as[places], device),
+            tensor(locked.gold[places], device),
+            (np.cumsum(changed) - 1)[locked.item[touched]],
+            locked.respondents,
+            locked.annotator[touched],
+            choice,
+            scheme.places(choice),
+            counted[touched],
+            locked.answers.counted[touched],
+            scheme.classes,
+            device,
+        )
+
+    @property
+    def told(self) -> Bools:
+        """(N,) which are no skips."""
+        return self.label >= 0
+
+    def answers(self, mask: Bools) -> Answers:
+        """Some of the answers, without skips."""
+        chosen = mask & self.told
+        return Answers(
+            tensor(self.item[chosen], self.device),
+            tensor(self.annotator[chosen], self.device),
+            tensor(self.label[chosen], self.device),
+            len(self.places),
+            len(self.respondents),
+            self.classes,
         )
 
     def total(self, mask: Bools) -> Ints:
         """(I,) how many of the answers are so."""
         return np.bincount(self.item[mask], minlength=len(self.places))
 
-    def by_respondent(self, weight: npt.NDArray[np.int64]) -> Ints:
-        """(J,) sums over the answers of each."""
-        return np.bincount(self.annotator, weight, minlength=len(self.respondents)).astype(np.int64)
-
-
-def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
-    """Statistics as they were read, with and without what gold says."""
-    clamped = tensor(scheme.statistics(held.packed), device)
-    if not held.gold.by_length:
-        return Veiled(clamped, clamped, tensor(np.ones(len(held.ids), dtype=bool), device))
-    return Veiled(
-        clamped,
-        clamped - tensor(scheme.statistics(held.gold), device),
-        tensor(held.answers >= scheme.rules.score_answers, device),
-    )
+    def by_respondent(self, mask: Bools) -> Ints:
+        """(J,) how many more of these answers of each count than did so far."""
+        steps = self.now.astype(np.int64) - self.was
+        return np.bincount(self.annotator[mask], steps[mask], minlength=len(self.respondents)).astype(np.int64)
 
 
 def _write(
     connection: Connection,
     scheme: Scheme,
     locked: Locked,
-    work: _Work,
+    part: _Part,
     moved: Bools,
     raw: Floats,
     posterior: Floats,
@@ -274,10 +204,9 @@ def _write(
     device: torch.device,
 ) -> None:
     """Store the moved ones' posteriors, their verdicts, and a version of those verdicts that have visibly changed."""
-    told = work.choice >= 0
-    answers, skips = work.total(work.now & told), work.total(work.now & ~told)
+    answers, skips = part.total(part.now & part.told), part.total(part.now & ~part.told)
     judged = verdicts.judge(scheme, posterior, raw, answers, skips, device)
-    places = work.places
+    places = part.places
     was = locked.status[places]
     reported, version = locked.reported[places], locked.version[places]
     anew = moved & (
@@ -301,13 +230,13 @@ def _write(
         version=version[moved],
         reported=reported[moved],
         gold=scheme.codes(locked.gold[places])[moved],
-        changed=(work.total(work.now != work.was) > 0)[moved],
+        changed=(part.total(part.now != part.was) > 0)[moved],
         final=final[moved],
         run_id=scheme.run_id,
     )
     late = (was != "open") & (cause == "answers")
-    who = work.respondents[work.annotator[work.now]]
-    digests = verdicts.digest(work.item[work.now], who, work.choice[work.now], len(places))
+    who = part.respondents[part.annotator[part.now]]
+    digests = verdicts.digest(part.item[part.now], who, part.choice[part.now], len(places))
     verdict_rows.append(
         connection,
         scheme.grading.project_id,
@@ -329,48 +258,27 @@ def _write(
 
 
 def _move(
-    connection: Connection, scheme: Scheme, work: _Work, raw: Tensor, device: torch.device, *, everybody: bool = False
-) -> None:
-    """Add to statistics under their locks: others may have moved them since they were read to grade with.
-
-    Rows to which nothing is added are left alone, unless `everybody` is to be seen under a new prior.
+    connection: Connection,
+    scheme: Scheme,
+    part: _Part,
+    raw: Tensor,
+    known: Standing,
+    device: torch.device,
+    *,
+    everybody: bool = False,
+) -> Standing:
+    """Add the difference to statistics. Rows to which nothing is added are left alone, unless `everybody` who answered
+    is to be seen under a new prior.
     """
-    told = work.choice >= 0
-    steps = work.now.astype(np.int64) - work.was
-    change, skips = work.by_respondent(steps * told), work.by_respondent(steps * ~told)
-    moves = count(scheme.form, work.after, pin(raw, work.gold)) - count(
-        scheme.form, work.before, pin(work.stored, work.counted_as)
-    )
-    clamped, veil = moves.cpu().numpy(), _veil(scheme, work, raw, moves)
-    reached = (change != 0) | (skips != 0) | (clamped != 0).any(1) | (veil != 0).any(1) | everybody
-    held = statistics_rows.read(connection, work.respondents[reached], lock=True)
-    statistics = scheme.statistics(held.packed) + clamped[reached]
-    reliability = scheme.model.reliability(tensor(statistics, device), scheme.prior, form=scheme.form)
-    statistics_rows.write(
-        connection,
-        held.ids,
-        scheme.coded_statistics(statistics),
-        scheme.coded_statistics(scheme.statistics(held.gold) + veil[reached]),
-        change=change[reached],
-        skips=skips[reached],
-        accuracy=reliability.accuracy.cpu().numpy(),
-        low=reliability.low.cpu().numpy(),
-        high=reliability.high.cpu().numpy(),
-    )
-
-
-def _veil(scheme: Scheme, work: _Work, raw: Tensor, clamped: Tensor) -> Floats:
-    """(J, width) what gold adds to statistics that move by `clamped`."""
-    if not (bool((work.gold >= 0).any()) or bool((work.counted_as >= 0).any())):
-        return np.zeros(tuple(clamped.shape))
-    open_ = count(scheme.form, work.after, raw) - count(scheme.form, work.before, work.stored)
-    return (clamped - open_).cpu().numpy()
-
-
-def extend(locked: Locked, new: AnswerColumns) -> Locked:
-    """The locked challenges with answers added that are not stored yet."""
-    old = locked.answers
-    joined = AnswerColumns(
-        *(np.concatenate([getattr(old, name), getattr(new, name)]) for name in AnswerColumns.__slots__)
-    )
-    return replace(locked, answers=joined)
+    now, so_far = pin(raw, part.gold), pin(part.stored, part.counted_as)
+    shifted = ((now != so_far) | (raw != part.stored)).any(1).cpu().numpy()
+    told = shifted[part.item] | (part.now != part.was)  # all others add what they take away
+    before, after = part.answers(told & part.was), part.answers(told & part.now)
+    clamped = count(scheme.form, after, now) - count(scheme.form, before, so_far)
+    golden = bool((part.gold >= 0).any()) or bool((part.counted_as >= 0).any())
+    open_ = count(scheme.form, after, raw) - count(scheme.form, before, part.stored) if golden else clamped
+    move = Move(clamped, open_, part.by_respondent(part.told), part.by_respondent(~part.told))
+    reached = move.tells
+    if everybody:
+        reached |= np.bincount(part.annotator, minlength=len(part.respondents)) > 0
+    return standing.add(connection, scheme, known, move, reached, device)

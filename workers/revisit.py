@@ -14,6 +14,7 @@ import numpy as np
 from db import claims, consensus, projects, transactions
 from telemetry import crashpoints, logging
 from workers import feed, retries, revision, scheme
+from workers.locked import lock
 from workers.runtime import Runtime
 
 log = logging.get(__name__)
@@ -75,7 +76,7 @@ def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int
         if not ids:
             return 0, 0, after
         plan = scheme.make(projects.grading(connection, project_id), runtime.device)
-        locked = revision.lock(connection, plan, np.array(ids, dtype=np.int64))
+        locked = lock(connection, plan, np.array(ids, dtype=np.int64))
         everything = np.ones(len(locked.ids), dtype=bool)
         revised = revision.revise(
             connection, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE

@@ -10,13 +10,11 @@ from torch import Tensor
 
 from consensus.answers import Answers
 from consensus.competence import vouched, weigh
-from consensus.concealment import Veiled
 from consensus.votes import pin
 from db import scores as score_rows
-from db import statistics as statistics_rows
 from db.scores import NewScores
-from workers import revision
-from workers.revision import Locked, Revised
+from workers.locked import Locked
+from workers.revision import Revised
 from workers.scheme import Scheme, tensor
 
 Bools = npt.NDArray[np.bool_]
@@ -45,37 +43,37 @@ def give(
         sessions: by index among the new answers, where the client named one.
     """
     answers = locked.answers
+    batches, batch = np.unique(answers.batch_id[fresh], return_inverse=True)
     names = ["", *sorted(set(sessions.values()) - {""})]
     codes = {name: code for code, name in enumerate(names)}
-    session = np.zeros(len(answers.batch_id[fresh]), dtype=np.int64)
+    session = np.zeros(len(batch), dtype=np.int64)
     session[list(sessions)] = [codes[name] for name in sessions.values()]
+    respondents = len(locked.respondents)
     sittings, sitting = np.unique(
-        np.stack([answers.batch_id[fresh], answers.respondent_id[fresh], session]), axis=1, return_inverse=True
+        (batch * respondents + locked.annotator[fresh]) * len(names) + session, return_inverse=True
     )
-    batch, respondent, session = sittings
+    sittings, session = np.divmod(sittings, len(names))
+    batch, person = np.divmod(sittings, respondents)
 
     told = counted & (answers.choice >= 0)
     new = np.zeros(len(told), dtype=bool)
     new[fresh] = True
-    people, annotator = np.unique(np.concatenate([answers.respondent_id[told], respondent]), return_inverse=True)
-    annotator, person = np.split(annotator, [told.sum()])
-    veiled = revision.veiled(scheme, statistics_rows.read(connection, people), device)
     everything = Answers(
         tensor(locked.item[told], device),
-        tensor(annotator, device),
+        tensor(locked.annotator[told], device),
         tensor(scheme.places(answers.choice[told]), device),
         len(locked.ids),
-        len(people),
+        respondents,
         scheme.classes,
     )
-    seat = tensor(sitting.ravel()[told[fresh]], device)
+    seat = tensor(sitting[told[fresh]], device)
     owner = tensor(person, device)
-    found = _weigh(scheme, everything, tensor(new[told], device), seat, owner, veiled, locked, revised, device)
+    found = _weigh(scheme, everything, tensor(new[told], device), seat, owner, locked, revised, device)
     score_rows.write(
         connection,
         NewScores(
-            batch,
-            respondent,
+            batches[batch],
+            locked.respondents[person],
             [names[code] for code in session],
             np.bincount(seat.cpu().numpy(), minlength=len(batch)),
             *found.cpu().numpy(),
@@ -89,7 +87,6 @@ def _weigh(
     new: Tensor,
     seat: Tensor,
     owner: Tensor,
-    veiled: Veiled,
     locked: Locked,
     revised: Revised,
     device: torch.device,
@@ -101,6 +98,7 @@ def _weigh(
         seat: (M,) the sitting of each of these.
         owner: (S,) the annotator of each sitting.
     """
+    veiled = revised.standing.veiled
     right = vouched(scheme.model, answers, new, veiled.seen, scheme.prior, form=scheme.form)
     item, label = answers.item[new], answers.label[new]
     gold = tensor(np.where(revised.moved, locked.gold, locked.counted_as), device)
