@@ -66,7 +66,7 @@ def append(
 
     Args:
         grade: (N,) probability that the answer is right, as given now; of skips it is not stored.
-        duration_ms: (N,), -1 where the client did not say.
+        duration_ms: (N,), UNTIMED where the client did not say.
         sessions: by index of the answer, where the client named one.
     """
     data = binary.dump(
@@ -78,12 +78,13 @@ def append(
             (binary.SMALLINT, answers.choice),
             (binary.BIGINT, answers.answered_at - _EPOCH_2000),
             (binary.BOOLEAN, answers.counted),
+            (binary.INTEGER, duration_ms),
         ],
-        [(binary.REAL, grade, answers.choice != SKIP), (binary.INTEGER, duration_ms, duration_ms >= 0)],
+        [(binary.REAL, grade, answers.choice != SKIP)],
     )
     binary.copy_in(
         connection,
-        "answers (batch_id, position, challenge_id, respondent_id, choice, answered_at, counted, grade, duration_ms)",
+        "answers (batch_id, position, challenge_id, respondent_id, choice, answered_at, counted, duration_ms, grade)",
         data,
     )
     if sessions:

@@ -47,7 +47,7 @@ FROM batches b CROSS JOIN LATERAL (
     SELECT a.position, c.key AS challenge, r.key AS respondent, a.choice,
            CASE WHEN a.counted THEN 'graded' ELSE 'superseded' END AS state, a.grade,
            CASE WHEN a.choice >= 0 THEN now.posterior[a.choice + 1] END AS current, NULL AS reason,
-           a.session, a.answered_at
+           nullif(a.session, '') AS session, a.answered_at
     FROM answers a
     CROSS JOIN LATERAL (SELECT key FROM challenges WHERE id = a.challenge_id OFFSET 0) c
     CROSS JOIN LATERAL (SELECT key FROM respondents WHERE id = a.respondent_id OFFSET 0) r

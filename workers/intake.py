@@ -14,7 +14,7 @@ from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
 from db.identities import Keys
-from db.models.answer import SKIP
+from db.models.answer import SKIP, UNTIMED
 from db.projects import Grading
 
 Ints = npt.NDArray[np.int64]
@@ -118,7 +118,7 @@ def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> I
         answered_at=_answered_at(waiting),
         counted=np.zeros(len(good), dtype=bool),
     )
-    durations = _ints([-1 if body.duration_ms is None else body.duration_ms for body in good])
+    durations = _ints([UNTIMED if body.duration_ms is None else body.duration_ms for body in good])
     sessions = {index: body.session for index, body in enumerate(good) if body.session is not None}
     return Intake(columns, durations, sessions, rejected, grading)
 

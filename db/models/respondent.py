@@ -1,6 +1,6 @@
 """Respondents and what is believed of each."""
 
-from sqlalchemy import BigInteger, Double, ForeignKey, Integer, UniqueConstraint, text
+from sqlalchemy import BigInteger, Double, Integer, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -14,7 +14,7 @@ class Respondent(Base):
     __table_args__ = (UniqueConstraint("project_id", "key"),)
 
     id: Mapped[Id]
-    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id"))
+    project_id: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[Key]
 
 
@@ -24,9 +24,7 @@ class RespondentStatistics(Base):
     __tablename__ = "respondent_statistics"
     __table_args__ = {"postgresql_with": {"fillfactor": 70}}
 
-    respondent_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey("respondents.id"), primary_key=True, autoincrement=False
-    )
+    respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     project_id: Mapped[int] = mapped_column(BigInteger)
     answers: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     accuracy: Mapped[float | None] = mapped_column(Double)

@@ -63,19 +63,17 @@ SELECT *, accepted - waiting - graded - superseded - rejected - dead - cancelled
 def upgrade() -> None:
     op.create_table(
         "answers",
-        sa.Column("batch_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("batch_id", sa.BigInteger(), nullable=False),
         sa.Column("challenge_id", sa.BigInteger(), nullable=False),
         sa.Column("respondent_id", sa.BigInteger(), nullable=False),
         sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("duration_ms", sa.Integer(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("duration_ms", sa.Integer(), server_default=sa.text("-1"), nullable=False),
         sa.Column("grade", sa.REAL(), nullable=False),
-        sa.Column("choice", sa.SmallInteger(), nullable=True),
+        sa.Column("choice", sa.SmallInteger(), nullable=False),
         sa.Column("counted", sa.Boolean(), nullable=False),
-        sa.Column("value", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.PrimaryKeyConstraint("batch_id", "position", name="pk_answers"),
-        postgresql_with={"fillfactor": 95},
     )
+    op.create_index("ix_answers_batch_id", "answers", ["batch_id"], unique=False)
     op.create_index("ix_answers_challenge_id", "answers", ["challenge_id"], unique=False)
     op.create_table(
         "payloads",
@@ -192,7 +190,6 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.Text(collation="C"), nullable=False),
-        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_challenges_project_id_projects"),
         sa.PrimaryKeyConstraint("id", name="pk_challenges"),
         sa.UniqueConstraint("project_id", "key", name="uq_challenges_project_id_key"),
     )
@@ -256,7 +253,6 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("project_id", sa.BigInteger(), nullable=False),
         sa.Column("key", sa.Text(collation="C"), nullable=False),
-        sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name="fk_respondents_project_id_projects"),
         sa.PrimaryKeyConstraint("id", name="pk_respondents"),
         sa.UniqueConstraint("project_id", "key", name="uq_respondents_project_id_key"),
     )
@@ -273,7 +269,6 @@ def upgrade() -> None:
         sa.Column("final", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("posterior", postgresql.ARRAY(sa.Double()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("raw", postgresql.ARRAY(sa.Double()), server_default=sa.text("'{}'"), nullable=False),
-        sa.ForeignKeyConstraint(["challenge_id"], ["challenges.id"], name="fk_consensus_challenge_id_challenges"),
         sa.PrimaryKeyConstraint("challenge_id", name="pk_consensus"),
         postgresql_with={"fillfactor": 70},
     )
@@ -304,9 +299,6 @@ def upgrade() -> None:
         sa.Column("high", sa.Double(), nullable=True),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("counts", postgresql.ARRAY(sa.Double()), server_default=sa.text("'{}'"), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["respondent_id"], ["respondents.id"], name="fk_respondent_statistics_respondent_id_respondents"
-        ),
         sa.PrimaryKeyConstraint("respondent_id", name="pk_respondent_statistics"),
         postgresql_with={"fillfactor": 70},
     )

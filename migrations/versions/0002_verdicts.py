@@ -55,7 +55,7 @@ def upgrade() -> None:
         "respondent_statistics", sa.Column("skips", sa.Integer(), server_default=sa.text("0"), nullable=False)
     )
     op.alter_column("answers", "grade", existing_type=sa.REAL(), nullable=True)
-    op.add_column("answers", sa.Column("session", sa.Text(), nullable=True))
+    op.add_column("answers", sa.Column("session", sa.Text(), server_default="", nullable=False))
 
     op.create_table(
         "gold",
