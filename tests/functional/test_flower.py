@@ -56,7 +56,7 @@ def test_a_graded_and_a_failed_task(
     post(api, crowd[0]).raise_for_status()
     broken = post(api, crowd[1]).headers["Location"].removeprefix("/v1")
     with engine.begin() as connection:
-        connection.execute(text("UPDATE payloads SET body = 'spoiled' WHERE batch_id = 2"))
+        connection.execute(text("UPDATE payloads SET body = 'spoiled' WHERE batch_id = (SELECT max(id) FROM batches)"))
     fleet.worker()
     until(lambda: api.get(broken).json()["state"] == "dead", "a batch that cannot be graded")
     post(api, crowd[2]).raise_for_status()

@@ -26,15 +26,16 @@ def test_what_has_vanished_is_lost(engine: Engine) -> None:
 def test_the_backlog_by_lane(engine: Engine) -> None:
     project = make_project(engine)
     one = [answer("c", "r", "a")]
-    accept(engine, project, one, one, one, one)
-    accept(engine, project, one, lane="bulk")
-    execute(engine, "UPDATE batches SET due_at = now() - '1 minute'::interval WHERE id = 1")
-    execute(engine, "UPDATE batches SET due_at = now() + '1 hour'::interval WHERE id = 5")
-    execute(
-        engine,
-        "UPDATE batches SET state = 'claimed', claim_id = gen_random_uuid(), lease_until = now() WHERE id = 2",
-    )
-    execute(engine, "UPDATE batches SET state = 'graded' WHERE id = 3")
+    old, held, done, _ = accept(engine, project, one, one, one, one)
+    (later,) = accept(engine, project, one, lane="bulk")
+    changes = {
+        old: "due_at = now() - '1 minute'::interval",
+        held: "state = 'claimed', claim_id = gen_random_uuid(), lease_until = now()",
+        done: "state = 'graded'",
+        later: "due_at = now() + '1 hour'::interval",
+    }
+    for uid, change in changes.items():
+        execute(engine, f"UPDATE batches SET {change} WHERE uid = :uid", uid=uid)
     with engine.connect() as connection:
         bulk, live = ledger.backlog(connection)
     assert (bulk.lane, bulk.waiting, bulk.claimed, bulk.oldest) == ("bulk", 1, 0, 0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, text
 
 from db import (
@@ -35,10 +36,12 @@ INSERT INTO batches (uid, project_id, answers, lane, state, idempotency_key, dig
            'k' || n, '', '', now() - '1 day'::interval FROM generate_series(1, 10000) n;
 INSERT INTO payloads (accepted_on, batch_id, media_type, body) SELECT current_date, id, '', '' FROM batches;
 INSERT INTO answers (batch_id, position, challenge_id, respondent_id, answered_at, grade, choice, counted)
-    SELECT 1 + n / 10, n % 10, 1 + n % 20000, 1 + n % 20000, now(), 0.5, 0, true FROM generate_series(0, 99999) n;
+    SELECT batch + n / 10, n % 10, challenge + n % 20000, respondent + n % 20000, now(), 0.5, 0, true
+    FROM generate_series(0, 99999) n, (SELECT min(id) AS batch FROM batches) b,
+         (SELECT min(id) AS challenge FROM challenges) c, (SELECT min(id) AS respondent FROM respondents) r;
 INSERT INTO model_runs (project_id, state, cause, started_at, answers)
     VALUES (:project, 'done', 'growth', now(), 100000);
-UPDATE projects SET current_run_id = 1 WHERE id = :project;
+UPDATE projects SET current_run_id = (SELECT max(id) FROM model_runs) WHERE id = :project;
 """
 
 
@@ -53,11 +56,18 @@ def filled(engine: Engine) -> tuple[int, int]:
     return large, small
 
 
-IDS = np.arange(1, 41, dtype=np.int64)
-TABLE = np.full((len(IDS), 3), 1 / 3)
-FLAT = np.full(len(IDS), 0.5)
+MANY = 40
+TABLE = np.full((MANY, 3), 1 / 3)
+FLAT = np.full(MANY, 0.5)
+ONES = np.ones(MANY, dtype=np.int64)
 SETTLED = VerdictFilter(status=["settled"])
-FEW = [f"c{n}" for n in range(40)]
+FEW = [f"c{n}" for n in range(1, MANY + 1)]
+
+
+def ids(connection: Connection, table: str, project: int) -> NDArray[np.int64]:
+    """The first rows of a table with a row for each challenge, respondent or batch."""
+    query = text(f"SELECT id FROM {table} WHERE project_id = :p ORDER BY id LIMIT {MANY}")
+    return np.array(connection.scalars(query, {"p": project}).all(), dtype=np.int64)
 
 
 def claim_and_finish(connection: Connection, project: int) -> None:
@@ -69,21 +79,22 @@ def claim_and_finish(connection: Connection, project: int) -> None:
 
 
 def write_consensus(connection: Connection, project: int) -> None:
-    consensus.lock(connection, IDS)
-    flags = np.zeros(len(IDS), dtype=bool)
+    found = ids(connection, "challenges", project)
+    consensus.lock(connection, found)
+    flags = np.zeros(MANY, dtype=bool)
     consensus.write(
         connection,
-        IDS,
+        found,
         TABLE,
         TABLE,
         confidence=FLAT,
-        answer=IDS * 0,
-        answers=IDS,
-        skips=IDS * 0,
-        status=np.full(len(IDS), "open"),
-        version=IDS,
+        answer=ONES * 0,
+        answers=ONES,
+        skips=ONES * 0,
+        status=np.full(MANY, "open"),
+        version=ONES,
         reported=FLAT,
-        gold=IDS * 0 - 1,
+        gold=-ONES,
         changed=flags,
         final=flags,
         run_id=None,
@@ -91,13 +102,15 @@ def write_consensus(connection: Connection, project: int) -> None:
 
 
 def write_statistics(connection: Connection, project: int) -> None:
-    statistics.read(connection, IDS, lock=True)
-    none, table = IDS * 0, np.zeros((len(IDS), 9))
-    statistics.write(connection, IDS, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
+    found = ids(connection, "respondents", project)
+    statistics.read(connection, found, lock=True)
+    none, table = ONES * 0, np.zeros((MANY, 9))
+    statistics.write(connection, found, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
 
 
 def look_at_batches(connection: Connection, project: int) -> None:
-    (first, *_) = batches.page(connection, project, state=None, lane=None, after=5000, limit=100)
+    middle = int(ids(connection, "batches", project)[0]) + 5000
+    (first, *_) = batches.page(connection, project, state=None, lane=None, after=middle, limit=100)
     batches.get(connection, project, first.uid)
     grades.of_batch(connection, first.id, after=-1, limit=100)
     grades.page(connection, project, after=(first.id, 3), limit=100)
@@ -112,9 +125,9 @@ HOT: dict[str, Callable[[Connection, int], object]] = {
     "expire": lambda c, _: claims.expire(c, 5),
     "names": lambda c, p: (identities.challenges(c, p, FEW), identities.respondents(c, p, FEW)),
     "project": projects.grading,
-    "answers": lambda c, _: answers.of_challenges(c, IDS),
-    "recount": lambda c, _: answers.recount(c, IDS, IDS % 10, np.ones(len(IDS), dtype=bool)),
-    "settled": lambda c, _: answers.settled_positions(c, IDS[:64].tolist()),
+    "answers": lambda c, p: answers.of_challenges(c, ids(c, "challenges", p)),
+    "recount": lambda c, p: answers.recount(c, ids(c, "batches", p), ONES, ONES == 1),
+    "settled": lambda c, p: answers.settled_positions(c, ids(c, "batches", p).tolist()),
     "consensus": write_consensus,
     "statistics": write_statistics,
     "batches": look_at_batches,

@@ -33,8 +33,8 @@ def test_grade_fails_visibly_after_the_rest_is_done(
     engine: Engine, here: Process, app: Celery, client: redis.Redis
 ) -> None:
     project = make_project(engine)
-    accept(engine, project, [answer("c", "r", "a")], [answer("d", "r", "a")], [answer("e", "r", "a")])
-    execute(engine, "UPDATE payloads SET body = '' WHERE batch_id = 2")
+    _, bad, _ = accept(engine, project, [answer("c", "r", "a")], [answer("d", "r", "a")], [answer("e", "r", "a")])
+    execute(engine, "UPDATE payloads SET body = '' WHERE batch_id = (SELECT id FROM batches WHERE uid = :uid)", uid=bad)
     with pytest.raises(faults.GradingFailedError, match="is dead"):
         app.tasks["grade"](project=project, lane="live")
     while books(engine, project).waiting:

@@ -92,5 +92,5 @@ def test_challenges_that_somebody_holds_are_passed_over(engine: Engine, runtime:
     accept(engine, project, unlucky())
     drain(runtime, project)
     with engine.connect() as holder, holder.begin():
-        holder.execute(text("SELECT 1 FROM consensus WHERE challenge_id <= 10 FOR UPDATE"))
+        holder.execute(text("SELECT 1 FROM consensus ORDER BY challenge_id LIMIT 10 FOR UPDATE"))
         assert revisit._visit(runtime, project, 0)[0] == 56
