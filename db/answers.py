@@ -29,6 +29,10 @@ class AnswerColumns:
     answered_at: Ints
     counted: Bools
 
+    def select(self, rows: slice | Bools) -> "AnswerColumns":
+        """Some of the answers."""
+        return AnswerColumns(*(getattr(self, name)[rows] for name in AnswerColumns.__slots__))
+
 
 _OF_CHALLENGES = """
 SELECT batch_id, position, challenge_id, respondent_id, choice,
@@ -136,16 +140,3 @@ def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
         _SNAPSHOT,
     )
     return found["challenge_id"], found["respondent_id"], found["choice"].astype(np.int64)
-
-
-def select(answers: AnswerColumns, rows: slice, *, counted: Bools) -> AnswerColumns:
-    """Some of the answers, with what counts given anew."""
-    return AnswerColumns(
-        answers.batch_id[rows],
-        answers.position[rows],
-        answers.challenge_id[rows],
-        answers.respondent_id[rows],
-        answers.choice[rows],
-        answers.answered_at[rows],
-        counted,
-    )

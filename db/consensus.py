@@ -38,12 +38,17 @@ class Locked:
     """Confidence of that version, NaN before the first."""
 
 
-def lock(connection: Connection, ids: Ints) -> Locked:
-    """Lock challenges in id order and read their stored posteriors. Their answers must be read after this."""
-    query = """
+def lock(connection: Connection, ids: Ints, *, wait: bool = True) -> Locked:
+    """Lock challenges in id order and read their stored posteriors. Their answers must be read after this.
+
+    Args:
+        wait: for those that others hold; else they are left out.
+    """
+    query = f"""
         SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
                array_position(%(statuses)s, status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported
-        FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id FOR UPDATE
+        FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
+        FOR UPDATE {"" if wait else "SKIP LOCKED"}
     """
     found, lists = columns.select(
         connection,

@@ -3,9 +3,11 @@
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from db import answers as answer_rows
@@ -62,35 +64,41 @@ def grade(
     *,
     rehearse: bool = False,
 ) -> None:
-    """Grade batches of a claim in one transaction.
+    """Grade batches of a claim in one transaction, or in two when others hold some of their challenges.
+
+    Workers at the same project would stand in line otherwise: of many thousand open challenges, two large claims nearly
+    always share some. What nobody holds is graded at once; the rest is waited for with nothing held.
 
     Args:
         dead: by batch id, position and reason of answers to leave out and note as dead.
         rehearse: roll back at the end, to learn whether it would have worked.
 
     Raises:
-        StaleClaimError: the claim ran out; nothing has changed.
+        StaleClaimError: the claim ran out; nothing has changed since the last commit.
     """
     with runtime.engine.connect() as connection:
         grading = projects.grading(connection, project_id)
     left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
     waiting = intake.decode(runtime.engine, batches).without(left_out)
-    new = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
+    new = left = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
     crashpoints.reach("grade-resolved")
-    with runtime.engine.connect() as connection, connection.begin() as transaction:
-        transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
-        transactions.look_up(connection)
-        if len(new.columns.position):
-            _persist(runtime, connection, new)
-        for batch in batches:
-            failures.record(connection, batch.id, "rejected", new.rejected.get(batch.id, ()))
-            failures.record(connection, batch.id, "dead", tuple(dead.get(batch.id, {}).items()))
-        ids = [batch.id for batch in batches]
-        claims.finish(connection, claim.id, ids, [len(new.rejected.get(batch_id, ())) for batch_id in ids])
-        if rehearse:
-            transaction.rollback()
-            return
-        crashpoints.reach("grade-before-commit")
+    wait = rehearse
+    while True:
+        with runtime.engine.connect() as connection, connection.begin() as transaction:
+            transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
+            transactions.look_up(connection)
+            done = _persist(runtime, connection, left, wait=wait)
+            if done.all():
+                _finish(connection, claim, batches, new.rejected, dead)
+                if rehearse:
+                    transaction.rollback()
+                    return
+                crashpoints.reach("grade-before-commit")
+                break
+            claims.advance(connection, claim.id, *np.unique(left.columns.batch_id[done], return_counts=True))
+            crashpoints.reach("grade-part-before-commit")
+        crashpoints.reach("grade-part-committed")
+        left, wait = left.select(~done), True
     crashpoints.reach("grade-committed")
     feed.number(runtime, project_id)
     metrics.CLAIMS.labels("committed").inc()
@@ -98,10 +106,23 @@ def grade(
     log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))
 
 
-def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> None:
-    """Lock the touched challenges, revise them with the new answers, store the answers with their grades."""
+def _persist(runtime: Runtime, connection: Connection, new: intake.Intake, *, wait: bool) -> npt.NDArray[np.bool_]:
+    """Lock the touched challenges, revise them with the new answers, store the answers with their grades.
+
+    Args:
+        wait: for challenges that others hold; else they are left alone.
+
+    Returns:
+        (N,) which of the new answers are graded now.
+    """
+    if not len(new.columns.position):
+        return np.ones(0, dtype=bool)
     plan = scheme.make(new.grading, runtime.device)
-    locked = lock(connection, plan, np.unique(new.columns.challenge_id), new.columns)
+    locked = lock(connection, plan, np.unique(new.columns.challenge_id), new.columns, wait=wait)
+    done = np.isin(new.columns.challenge_id, locked.ids)
+    if not done.any():
+        return done
+    new = new.select(done)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)
     counted = repeats.counted(
@@ -118,10 +139,25 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake) -> No
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
     if len(flipped):
         answer_rows.recount(connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
-    fresh = answer_rows.select(answers, slice(stored, None), counted=counted[stored:])
+    fresh = replace(new.columns, counted=counted[stored:])
     grades = revised.posterior[locked.item[stored:], plan.places(fresh.choice)]  # of a skip, nobody's: not stored
     answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms, sessions=new.sessions)
     scores.give(connection, plan, locked, counted, slice(stored, None), new.sessions, revised, runtime.device)
+    return done
+
+
+def _finish(
+    connection: Connection,
+    claim: Claim,
+    batches: Sequence[ClaimedBatch],
+    rejected: Mapping[int, Sequence[tuple[int, str]]],
+    dead: Mapping[int, Mapping[int, str]],
+) -> None:
+    for batch in batches:
+        failures.record(connection, batch.id, "rejected", rejected.get(batch.id, ()))
+        failures.record(connection, batch.id, "dead", tuple(dead.get(batch.id, {}).items()))
+    ids = [batch.id for batch in batches]
+    claims.finish(connection, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
 
 
 def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:

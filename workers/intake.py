@@ -1,7 +1,7 @@
 """From the bodies of claimed batches to columns: decoding, and names to ids."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -63,6 +63,12 @@ class Intake:
     grading: Grading
     """The project with the classes that this intake has appended."""
 
+    def select(self, rows: npt.NDArray[np.bool_]) -> "Intake":
+        """Some of the answers; what is rejected stays."""
+        places = (np.cumsum(rows) - 1).tolist()
+        sessions = {places[index]: name for index, name in self.sessions.items() if rows[index]}
+        return replace(self, columns=self.columns.select(rows), duration_ms=self.duration_ms[rows], sessions=sessions)
+
 
 def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
     """Every answer of these batches that is neither graded nor rejected yet.
@@ -85,11 +91,8 @@ def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
         np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts),
         np.repeat(_ints([_microseconds(batch.accepted_at) for batch in batches]), counts),
     )
-    partial = [batch.id for batch in batches if batch.rejected or batch.done]
-    if not partial:
-        return waiting
-    with engine.connect() as connection:
-        return waiting.without(answer_rows.settled_positions(connection, partial))
+    with engine.connect() as connection:  # the claim may have been graded in part by an earlier try
+        return waiting.without(answer_rows.settled_positions(connection, [batch.id for batch in batches]))
 
 
 def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from db import answers as answer_rows
 from db import consensus as consensus_rows
 from db.answers import AnswerColumns
+from db.errors import NotFoundError
 from workers.scheme import Scheme
 
 Ints = npt.NDArray[np.int64]
@@ -48,18 +49,31 @@ class Locked:
     """(N,) place of each answer's respondent in `respondents`."""
 
 
-def lock(connection: Connection, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | None = None) -> Locked:
+def lock(
+    connection: Connection,
+    scheme: Scheme,
+    challenge_ids: Ints,
+    new: AnswerColumns | None = None,
+    *,
+    wait: bool = True,
+) -> Locked:
     """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends.
 
     Args:
         new: answers to them that are not stored yet.
+        wait: for challenges that others hold; else they are left out, and so are the new answers to them.
+
+    Raises:
+        NotFoundError: with `wait`, some do not exist.
     """
-    rows = consensus_rows.lock(connection, challenge_ids)
+    rows = consensus_rows.lock(connection, challenge_ids, wait=wait)
+    if wait and len(rows.ids) != len(challenge_ids):
+        raise NotFoundError(f"{len(challenge_ids) - len(rows.ids)} of {len(challenge_ids)} challenges are not there")
     may_be_gold = scheme.grading.has_gold or bool((rows.gold >= 0).any())  # the first may have come since
     known = consensus_rows.gold(connection, rows.ids) if may_be_gold else {}
     answers = answer_rows.of_challenges(connection, rows.ids)
     if new is not None:
-        answers = answer_rows.join(answers, new)
+        answers = answer_rows.join(answers, new.select(np.isin(new.challenge_id, rows.ids)))
     respondents, annotator = np.unique(answers.respondent_id, return_inverse=True)
     return Locked(
         rows.ids,

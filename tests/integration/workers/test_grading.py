@@ -301,6 +301,27 @@ def waits_for_lock(engine: Engine) -> bool:
         return bool(scalar(connection, query, name="touchstone-worker"))
 
 
+def test_what_nobody_holds_is_graded_while_the_rest_is_waited_for(engine: Engine, settings: Settings) -> None:
+    runtime = Runtime.open(settings)
+    project = make_project(engine)
+    accept(engine, project, [answer("held", "r", "a")])
+    drain(runtime, project)
+    accept(engine, project, [answer("held", "s", "a"), answer("free", "r", "b"), answer("free", "s", "b")])
+    with ThreadPoolExecutor(1) as pool:
+        with engine.connect() as holder, holder.begin():
+            holder.execute(text("SELECT 1 FROM consensus FOR UPDATE"))
+            graded = pool.submit(drain, runtime, project)
+            until(lambda: waits_for_lock(engine), "the worker to wait for the challenge")
+            row = books(engine, project)
+            assert (row.graded, row.waiting) == (3, 1)
+        assert graded.result() == []
+    runtime.close()
+    row = books(engine, project)
+    assert (row.graded, row.waiting) == (4, 0)
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT array_agg(answers ORDER BY answers) FROM scores") == [1, 1, 2]
+
+
 def test_a_lock_that_cannot_be_had_is_asked_for_again(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine)
     accept(engine, project, [answer("c", "r", "a")])
