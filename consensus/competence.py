@@ -17,6 +17,7 @@ Respondents who share wrong answers vouch for one another; nothing here sees tha
 """
 
 from dataclasses import dataclass, replace
+from math import asin, log, pi
 
 import torch
 from torch import Tensor
@@ -26,11 +27,14 @@ from consensus.form import Form
 from consensus.model import Model
 from consensus.prior import Prior
 from consensus.reliability import NORMAL_95, matched_beta
+from consensus.segment import Segments
 from consensus.statistics import coin, count
 
 MEMORY = 20.0
 MARGIN = 0.1
-RATES = 400
+CELLS = 32
+ZOOMS = 2
+REACH = 5.0
 TAIL = 0.025
 CHUNK = 2**20
 LEAST = 1e-3
@@ -97,20 +101,9 @@ def weigh(
     mean = found.accuracy.clamp(LEAST, 1 - LEAST)
     deviation = ((found.high - found.low) / NORMAL_95).clamp(min=LEAST)
     a, b = matched_beta(mean, deviation.square().minimum(mean * (1 - mean) / 2))
-    rate = (torch.arange(RATES, dtype=mean.dtype, device=mean.device) + 0.5) / RATES
-    log = (a[:, None] - 1) * rate.log() + (b[:, None] - 1) * (1 - rate).log()  # (J, T)
-    right = right[:, None]
-    wrong = (1 - right) / max(here.K - 1, 1)
-    log = log.index_add(0, here.annotator, (rate * right + (1 - rate) * wrong).clamp(min=LEAST**4).log())
-    mass = log.softmax(1)
-    below = mass.cumsum(1)
+    belief = _posterior(a, b, here, right)
     bar = min(guessing(prior) + MARGIN, (1 + guessing(prior)) / 2) if bar is None else bar
-    return Competence(
-        score=mass @ rate,
-        low=_quantile(below, TAIL),
-        high=_quantile(below, 1 - TAIL),
-        competent=(mass * ((rate - bar) * RATES + 0.5).clamp(0, 1)).sum(1),
-    )
+    return Competence(belief.mean(), belief.quantile(TAIL), belief.quantile(1 - TAIL), belief.above(bar))
 
 
 def guessing(prior: Prior) -> float:
@@ -147,11 +140,70 @@ def _only(answers: Answers, some: Tensor) -> Answers:
     return replace(answers, item=answers.item[some], annotator=answers.annotator[some], label=answers.label[some])
 
 
-def _quantile(below: Tensor, probability: float) -> Tensor:
-    """(J,) from the distribution function (J, T) at the upper ends of equal cells, linear within a cell."""
-    wanted = torch.full_like(below[:, :1], probability)
-    cell = torch.searchsorted(below, wanted).clamp(max=RATES - 1)
-    top = below.gather(1, cell)
-    under = torch.where(cell > 0, below.gather(1, (cell - 1).clamp(min=0)), 0)
-    inside = ((wanted - under) / (top - under).clamp(min=1e-300)).clamp(0, 1)
-    return ((cell + inside) / RATES).squeeze(1)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Belief:
+    """Of θ = sin^2 φ: how much of it is in each of T equal cells of φ."""
+
+    start: Tensor  # (J,) where the first cell begins
+    cell: Tensor  # (J,) the width of each
+    mass: Tensor  # (J, T), which sum to 1
+
+    def angle(self) -> Tensor:
+        """(J, T) the middles of the cells."""
+        return _middles(self.start, self.cell)
+
+    def mean(self) -> Tensor:
+        return (self.mass * self.angle().sin().square()).sum(1)
+
+    def span(self) -> tuple[Tensor, Tensor]:
+        """Two angles (J,), (J,) between which is all that is worth a finer look."""
+        angle = self.angle()
+        mean = (self.mass * angle).sum(1, keepdim=True)
+        reach = REACH * (self.mass * (angle - mean).square()).sum(1).sqrt() + self.cell
+        return (mean.squeeze(1) - reach).clamp(min=0), (mean.squeeze(1) + reach).clamp(max=pi / 2)
+
+    def quantile(self, probability: float) -> Tensor:
+        """(J,) rates; linear within a cell."""
+        below = self.mass.cumsum(1)
+        wanted = torch.full_like(below[:, :1], probability)
+        place = torch.searchsorted(below, wanted).clamp(max=CELLS - 1)
+        rest = (below.gather(1, place) - wanted) / self.mass.gather(1, place).clamp(min=1e-300)
+        return (self.start + self.cell * (place + 1 - rest.clamp(0, 1)).squeeze(1)).sin().square()
+
+    def above(self, rate: float) -> Tensor:
+        """(J,) p(θ > rate), likewise."""
+        top = self.angle() + self.cell[:, None] / 2
+        return (self.mass * ((top - asin(rate**0.5)) / self.cell[:, None]).clamp(0, 1)).sum(1)
+
+
+def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> _Belief:
+    """The product of Beta(a, b) and the answers' factors, in cells of the whole range, then of where it matters.
+
+    On the scale of φ a standard deviation is about as wide wherever θ is. Where a, b >= 1/2 the mean is right to 1e-3
+    and quantiles to 3e-3.
+    """
+    order = here.annotator.argsort(stable=True)
+    annotator, right = here.annotator[order], right[order, None]
+    answers = Segments.of(annotator, len(a), torch.arange(here.N, device=order.device), here.N)
+    wrong = (1 - right) / max(here.K - 1, 1)
+    start, end = torch.zeros_like(a), torch.full_like(a, pi / 2)
+    for _ in range(ZOOMS):
+        cell = (end - start) / CELLS
+        angle = _middles(start, cell)
+        rate = angle.sin().square()  # (J, T)
+        joint = (2 * a[:, None] - 1) * angle.sin().log() + (2 * b[:, None] - 1) * angle.cos().log()
+        joint[:, 0] += _end_cell(a).where(start == 0, 0)
+        joint[:, -1] += _end_cell(b).where(end == pi / 2, 0)
+        factor = torch.addcmul(wrong, rate[annotator], right - wrong)  # (N, T)
+        belief = _Belief(start, cell, (joint + answers.sum(factor.clamp_(min=LEAST**4).log_())).softmax(1))
+        start, end = belief.span()
+    return belief
+
+
+def _end_cell(a: Tensor) -> Tensor:
+    """log of the mean of φ^(2a - 1) over a cell that begins at 0, by that in its middle: there is a pole if a < 1/2."""
+    return (2 * a - 1) * log(2) - (2 * a).log()
+
+
+def _middles(start: Tensor, cell: Tensor) -> Tensor:
+    return start[:, None] + cell[:, None] * (torch.arange(CELLS, dtype=cell.dtype, device=cell.device) + 0.5)

@@ -7,12 +7,14 @@ import torch
 from torch import Generator, Tensor
 
 from consensus.answers import Answers
-from consensus.competence import Competence, competence, vouched
+from consensus.competence import Competence, competence, vouched, weigh
 from consensus.fit import Fit
 from consensus.form import Form
 from consensus.grading import DECISIONS, Decision, decide
 from consensus.registry import MODELS
+from consensus.reliability import NORMAL_95, matched_beta
 from consensus.simulation import Kind, simulate
+from tests.oracles import competence as oracle
 from tests.unit.consensus.crowds import answers_of
 
 MODEL = MODELS["touchstone"]
@@ -41,6 +43,30 @@ def test_intervals_hold_the_skill() -> None:
         total += int(seen.sum())
 
     assert held > 0.915 * total
+
+
+def test_scores_against_the_oracle() -> None:
+    """Sittings from one answer to 400, side by side."""
+    random = Generator().manual_seed(0)
+    sizes = torch.tensor([1, 3, 10, 40, 400])
+    J, N, K = len(sizes), int(sizes.sum()), 4
+    right = torch.where(torch.rand(N, generator=random) < 0.7, 0.97, 0.1).to(torch.float64)
+    right *= torch.rand(N, generator=random, dtype=torch.float64).sqrt()
+    annotator = torch.arange(J).repeat_interleave(sizes)[torch.randperm(N, generator=random)]
+    here = Answers(torch.zeros(N, dtype=torch.int64), annotator, torch.zeros(N, dtype=torch.int64), 1, J, K)
+    statistics = torch.zeros(J, K * K, dtype=torch.float64)
+    prior = MODEL.prior(K, Form.FULL)
+
+    nobody = torch.zeros(1, K, dtype=torch.float64)
+    found = weigh(MODEL, here, right, nobody, statistics, prior, form=Form.FULL, bar=0.6)
+
+    before = MODEL.reliability(statistics, prior, form=Form.FULL)
+    a, b = matched_beta(before.accuracy, ((before.high - before.low) / NORMAL_95).square())
+    for j in range(J):
+        expected = oracle.weigh(float(a[j]), float(b[j]), right[annotator == j].tolist(), K, 0.6)
+        judged = [float(value[j]) for value in (found.score, found.low, found.high, found.competent)]
+        assert judged[0] == pytest.approx(expected[0], abs=1e-3)
+        assert judged[1:] == pytest.approx(expected[1:], abs=5e-3)
 
 
 def test_a_good_account_in_bad_hands_is_found_out() -> None:
