@@ -103,7 +103,9 @@ def weigh(
     a, b = matched_beta(mean, deviation.square().minimum(mean * (1 - mean) / 2))
     belief = _posterior(a, b, here, right)
     bar = min(guessing(prior) + MARGIN, (1 + guessing(prior)) / 2) if bar is None else bar
-    return Competence(belief.mean(), belief.quantile(TAIL), belief.quantile(1 - TAIL), belief.above(bar))
+    score = belief.mean()  # which can lie outside the quantiles where nearly all is at 0 or 1
+    low, high = belief.quantile(TAIL).minimum(score), belief.quantile(1 - TAIL).maximum(score)
+    return Competence(score, low, high, belief.above(bar))
 
 
 def guessing(prior: Prior) -> float:

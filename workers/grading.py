@@ -14,7 +14,7 @@ from db import answers as answer_rows
 from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
-from workers import faults, feed, intake, lease, repeats, revision, scheme, scores
+from workers import faults, feed, intake, lease, repeats, revision, scheme, scores, standing
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -142,7 +142,8 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake, *, wa
     fresh = replace(new.columns, counted=counted[stored:])
     grades = revised.posterior[locked.item[stored:], plan.places(fresh.choice)]  # of a skip, nobody's: not stored
     answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms, sessions=new.sessions)
-    scores.give(connection, plan, locked, counted, slice(stored, None), new.sessions, revised, runtime.device)
+    known = standing.add(connection, plan, revised.standing, revised.move, runtime.device)
+    scores.give(connection, plan, locked, counted, slice(stored, None), new.sessions, revised, known, runtime.device)
     return done
 
 

@@ -23,7 +23,7 @@ from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
-from workers import devices, feed, gold_flags, lease, retries, revision, scheme
+from workers import devices, feed, gold_flags, lease, retries, revision, scheme, standing
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -194,7 +194,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
             runs.renew(connection, claim, runtime.settings.stall)
             locked = lock(connection, after, snapshot.challenge_ids[chunk])
             known = locked.revisions == snapshot.revisions[chunk]
-            revision.revise(
+            revised = revision.revise(
                 connection,
                 after,
                 locked,
@@ -204,6 +204,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
                 "gold" if claim.cause == "gold" else "refit",
                 revision.Fixed(raw[chunk], posterior[chunk], known),
             )
+            standing.add(connection, after, revised.standing, revised.move, runtime.device)
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")

@@ -1,7 +1,7 @@
-"""Replacing the posteriors of locked challenges, and moving their respondents' statistics by exactly the difference.
+"""Replacing the posteriors of locked challenges, and by how much their respondents' statistics must move for it.
 
-Live grading, revisits, the publishing of a refit and the regrade of gold all go through here. What is published is
-stored beside the raw posterior and feeds nothing.
+Live grading, revisits, the publishing of a refit and the regrade of gold all go through here, and then through
+`standing.add` in the same transaction. What is published is stored beside the raw posterior and feeds nothing.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,9 @@ class Revised:
     moved: Bools
     """(I,) which were written."""
     standing: Standing
-    """Of everybody who answered them, from now on."""
+    """Of everybody who answered them, as it was read."""
+    move: Move
+    """What must be added to it before this transaction ends."""
 
 
 def revise(
@@ -65,7 +67,7 @@ def revise(
     tolerance: float | None = None,
     inertia: float = 0.0,
 ) -> Revised:
-    """Give the changed ones among the locked challenges new posteriors, and write everything that follows from them.
+    """Give the changed ones among the locked challenges new posteriors, and write them, their verdicts and versions.
 
     Args:
         counted: (N,) which of `locked.answers` count from now on; `locked.answers.counted` says which did so far.
@@ -98,10 +100,10 @@ def revise(
     final = np.zeros(len(places), dtype=bool) if fixed is None else fixed.known[places]
     table, shown_table = raw.cpu().numpy(), posterior.cpu().numpy()
     _write(connection, scheme, locked, part, moved, table, shown_table, final, cause, device)
-    after = _move(connection, scheme, part, raw, known, device, everybody=fixed is not None)
+    move = _move(scheme, part, raw, everybody=fixed is not None)
     stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
     stored[places], result[places], written[places] = table, shown_table, moved
-    return Revised(stored, result, written, after)
+    return Revised(stored, result, written, known, move)
 
 
 def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: torch.device) -> None:
@@ -113,7 +115,7 @@ def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: 
     part = _Part.of(scheme, locked, locked.answers.counted, locked.counted_as != locked.gold, device)
     if part.now.any():
         known = standing.read(connection, scheme, locked.respondents, device)
-        _move(connection, scheme, part, part.stored, known, device)
+        standing.add(connection, scheme, known, _move(scheme, part, part.stored), device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,18 +259,11 @@ def _write(
     )
 
 
-def _move(
-    connection: Connection,
-    scheme: Scheme,
-    part: _Part,
-    raw: Tensor,
-    known: Standing,
-    device: torch.device,
-    *,
-    everybody: bool = False,
-) -> Standing:
-    """Add the difference to statistics. Rows to which nothing is added are left alone, unless `everybody` who answered
-    is to be seen under a new prior.
+def _move(scheme: Scheme, part: _Part, raw: Tensor, *, everybody: bool = False) -> Move:
+    """The difference that new raw posteriors and other counted answers make to statistics.
+
+    Args:
+        everybody: who answered is to be seen under a new prior.
     """
     now, so_far = pin(raw, part.gold), pin(part.stored, part.counted_as)
     shifted = ((now != so_far) | (raw != part.stored)).any(1).cpu().numpy()
@@ -277,8 +272,5 @@ def _move(
     clamped = count(scheme.form, after, now) - count(scheme.form, before, so_far)
     golden = bool((part.gold >= 0).any()) or bool((part.counted_as >= 0).any())
     open_ = count(scheme.form, after, raw) - count(scheme.form, before, part.stored) if golden else clamped
-    move = Move(clamped, open_, part.by_respondent(part.told), part.by_respondent(~part.told))
-    reached = move.tells
-    if everybody:
-        reached |= np.bincount(part.annotator, minlength=len(part.respondents)) > 0
-    return standing.add(connection, scheme, known, move, reached, device)
+    seen = np.bincount(part.annotator, minlength=len(part.respondents)) > 0
+    return Move(clamped, open_, part.by_respondent(part.told), part.by_respondent(~part.told), seen & everybody)

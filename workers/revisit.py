@@ -13,7 +13,7 @@ import numpy as np
 
 from db import claims, consensus, projects, transactions
 from telemetry import crashpoints, logging
-from workers import feed, retries, revision, scheme
+from workers import feed, retries, revision, scheme, standing
 from workers.locked import lock
 from workers.runtime import Runtime
 
@@ -81,5 +81,6 @@ def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int
         revised = revision.revise(
             connection, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE
         )
+        standing.add(connection, plan, revised.standing, revised.move, runtime.device)
         crashpoints.reach("revisit-before-commit")
         return len(ids), int(revised.moved.sum()), ids[-1]

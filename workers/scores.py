@@ -16,6 +16,7 @@ from db.scores import NewScores
 from workers.locked import Locked
 from workers.revision import Revised
 from workers.scheme import Scheme, tensor
+from workers.standing import Standing
 
 Bools = npt.NDArray[np.bool_]
 
@@ -31,6 +32,7 @@ def give(
     fresh: slice,
     sessions: Mapping[int, str],
     revised: Revised,
+    standing: Standing,
     device: torch.device,
 ) -> None:
     """Score every respondent of every sitting in the new answers, under the statistics that now hold.
@@ -39,6 +41,7 @@ def give(
 
     Args:
         counted: (N,) which of `locked.answers` count from now on.
+        standing: of everybody who answered these challenges, with the new answers.
         fresh: which of them are new.
         sessions: by index among the new answers, where the client named one.
     """
@@ -68,7 +71,7 @@ def give(
     )
     seat = tensor(sitting[told[fresh]], device)
     owner = tensor(person, device)
-    found = _weigh(scheme, everything, tensor(new[told], device), seat, owner, locked, revised, device)
+    found = _weigh(scheme, everything, tensor(new[told], device), seat, owner, locked, revised, standing, device)
     score_rows.write(
         connection,
         NewScores(
@@ -89,6 +92,7 @@ def _weigh(
     owner: Tensor,
     locked: Locked,
     revised: Revised,
+    standing: Standing,
     device: torch.device,
 ) -> Tensor:
     """(3, S) score, low and high of each sitting.
@@ -98,7 +102,7 @@ def _weigh(
         seat: (M,) the sitting of each of these.
         owner: (S,) the annotator of each sitting.
     """
-    veiled = revised.standing.veiled
+    veiled = standing.veiled
     right = vouched(scheme.model, answers, new, veiled.seen, scheme.prior, form=scheme.form)
     item, label = answers.item[new], answers.label[new]
     gold = tensor(np.where(revised.moved, locked.gold, locked.counted_as), device)

@@ -39,12 +39,14 @@ class Move:
     answers: Ints
     """(J,) counted answers more than before; `skips` likewise."""
     skips: Ints
+    seen: npt.NDArray[np.bool_]
+    """(J,) whose rows are written even if nothing is added to them."""
 
     @property
-    def tells(self) -> npt.NDArray[np.bool_]:
-        """(J,) to whom anything is added."""
-        counts: npt.NDArray[np.bool_] = ((self.clamped != 0) | (self.open != 0)).any(1).cpu().numpy()
-        return counts | (self.answers != 0) | (self.skips != 0)
+    def reached(self) -> npt.NDArray[np.bool_]:
+        """(J,) whose rows are written."""
+        told: npt.NDArray[np.bool_] = ((self.clamped != 0) | (self.open != 0)).any(1).cpu().numpy()
+        return self.seen | told | (self.answers != 0) | (self.skips != 0)
 
 
 def read(connection: Connection, scheme: Scheme, ids: Ints, device: torch.device) -> Standing:
@@ -62,19 +64,12 @@ def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
     return Veiled(clamped, clamped - tensor(scheme.statistics(held.gold), device), many)
 
 
-def add(
-    connection: Connection,
-    scheme: Scheme,
-    standing: Standing,
-    move: Move,
-    reached: npt.NDArray[np.bool_],
-    device: torch.device,
-) -> Standing:
+def add(connection: Connection, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Standing:
     """Add to statistics under their locks, others having moved them perhaps since they were read; the standing after.
 
-    Args:
-        reached: (J,) whose rows are written: all to whom anything is added, at least.
+    To be called late: whoever shares a respondent waits from here until the end of the transaction.
     """
+    reached = move.reached
     places = tensor(np.flatnonzero(reached), device)
     held = statistics_rows.read(connection, standing.ids[reached], lock=True)
     statistics = tensor(scheme.statistics(held.packed), device) + move.clamped[places]
