@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from consensus import population
 from consensus.answers import Answers
 from db import answers as answer_rows
-from db import populations, projects, transactions
+from db import claims, populations, projects, transactions
+from db.populations import Progress
 from telemetry import crashpoints, logging
 from workers import scheme
 from workers.runtime import Runtime
@@ -18,13 +19,14 @@ log = logging.get(__name__)
 
 ADVISORY_LOCK = 0x6C65 << 48
 """Plus the project's id."""
+QUIET = 1.0
+"""Seconds without an answer after which a project counts as idle: then lessons may come often."""
 
 
 def due(runtime: Runtime, project_id: int) -> bool:
     """Whether the answers have grown enough since the last fit or lesson to learn anew."""
     with runtime.engine.connect() as connection:
-        progress = populations.progress(connection, project_id)
-    return population.due(progress.answers, progress.known, idle=True)
+        return _due(connection, project_id, populations.progress(connection, project_id))
 
 
 def learn(runtime: Runtime, project_id: int) -> bool:
@@ -40,10 +42,15 @@ def learn(runtime: Runtime, project_id: int) -> bool:
         return transactions.alone(connection, ADVISORY_LOCK + project_id) and _learn(runtime, connection, project_id)
 
 
+def _due(connection: Connection, project_id: int, progress: Progress) -> bool:
+    idle = not claims.fed(connection, project_id, seconds=QUIET)
+    return population.due(progress.answers, progress.known, idle=idle)
+
+
 def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
     began = time.monotonic()
     progress = populations.progress(connection, project_id)
-    if not population.due(progress.answers, progress.known, idle=True):
+    if not _due(connection, project_id, progress):
         return False
     answers = answer_rows.of_challenges(connection, populations.sample(connection, project_id, population.SAMPLE))
     told = answers.counted & (answers.choice >= 0)
