@@ -39,8 +39,9 @@ package: $(VENV)/.dev ## build the wheel, install it elsewhere, run its tests th
 bench: $(VENV)/.dev ## the benchmarks, each with JSON on its last line; DATA=folder of the public data sets
 	$(BIN)/python -m benchmarks.ingest --json
 	$(BIN)/python -m benchmarks.fleet --json
-	@if [ -d "$(DATA)" ]; then $(BIN)/python -m benchmarks.consensus --data "$(DATA)" --json; \
-	else echo "benchmarks.consensus is skipped: $(DATA) is no folder; name one with DATA="; fi
+	@if [ -d "$(DATA)" ]; then for part in consensus collection gold; do \
+	$(BIN)/python -m benchmarks.$$part --data "$(DATA)" --json || exit 1; done; \
+	else echo "benchmarks.consensus, .collection and .gold are skipped: $(DATA) is no folder; name one with DATA="; fi
 
 clean: ## remove the environment and the caches (.touchstone/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist .coverage*

@@ -1,6 +1,6 @@
 """How sure a project's verdicts must be taken to be, and its respondents' skips: what its stop rule goes by.
 
-Raw posteriors are tempered (`tempering`) by what partial fits failed to foresee (`foresight`); with gold, that is where
+Raw posteriors are tempered (`tempering`) by what a partial fit fails to foresee (`foresight`); with gold, that is where
 the tempering of what is known to be gold starts from (`replay`). Skips have the project's own rates (`skipping`).
 """
 
@@ -50,7 +50,7 @@ def learn(
     form: Form,
     asked: tuple[Tensor, Tensor] | None = None,
 ) -> Caution:
-    """What a fit of these answers, gold clamped, calls for. It costs at most two fits of `foresight.SAMPLE` answers.
+    """What a fit of these answers, gold clamped, calls for. It costs at most a fit of `foresight.SAMPLE` answers.
 
     Args:
         asked: the counts of answers and of skips of the project's challenges.

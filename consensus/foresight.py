@@ -1,7 +1,7 @@
-"""Fits that have not seen everything: what they thought of each item, and what the answers they did not see say.
+"""A fit that has not seen everything: what it thinks of each item, and what the answers it did not see say.
 
 A fit believes what its own answers made of its respondents, so it must not be judged by answers that it has seen. It is
-fitted anew to a part of the answers, drawn by the numbers in them, which says nothing of when they came: what is found
+made anew of a part of the answers, drawn by the numbers in them, which says nothing of when they came: what is found
 depends on the set of answers alone. Given the class k of an item, the others have the probability
 
     w_mk ∝ p(k | these answers alone) / p(k)
@@ -20,45 +20,40 @@ from consensus.form import Form
 from consensus.model import Model
 from consensus.replay import Prefixes
 
-SHARES = (0.5, 0.75)
-"""Of the answers that the partial fits see."""
+SHARE = 0.6
+"""Of the answers that the partial fit sees."""
 SAMPLE = 20_000
 """Answers, about."""
 _BITS = 24
 
 
 def prefixes(model: Model, answers: Answers, *, form: Form) -> Prefixes:
-    """One state for each item, not gold, and partial fit that saw some of its answers but not all."""
+    """One state for each item that is not gold and of whose answers the partial fit saw some but not all."""
     step = -(-answers.N // SAMPLE)
-    some = answers if step <= 1 else only(answers, answers.item % step == 0)
-    if some.N == 0:
-        nothing = torch.zeros(0, answers.K, dtype=torch.float64, device=answers.device)
-        return Prefixes(nothing, some.item, nothing, nothing.sum(1))
-    drawn = _draw(some)
-    parts = [_states(model, some, drawn < share, form) for share in SHARES]
-    return Prefixes(*(torch.cat([getattr(part, name) for part in parts]) for name in Prefixes.__slots__))
+    if step > 1:
+        answers = only(answers, answers.item % step == 0)
+    seen = _draw(answers) < SHARE
+    n = torch.bincount(answers.item[seen], minlength=answers.I)
+    left = torch.bincount(answers.item[~seen], minlength=answers.I)
+    chosen = (n > 0) & (left > 0)
+    if answers.gold is not None:
+        chosen &= answers.gold < 0
+    size = int(chosen.sum())
+    weight = torch.ones(size, dtype=torch.float64, device=answers.device)
+    if not size:
+        nothing = weight.new_zeros(0, answers.K)
+        return Prefixes(nothing, n[chosen], nothing, weight)
+    fit = model.fit(only(answers, seen), form=form)
+    unseen = replace(only(answers, ~seen), I=answers.I + 1, gold=None)  # the last item has no answers: p(k)
+    alone = model.update(unseen, fit.statistics, fit.prior, form=form)
+    likelihood = (alone[:-1] / alone[-1].clamp(min=1 / answers.K**2))[chosen]
+    return Prefixes(fit.posterior[chosen], n[chosen], likelihood / likelihood.amax(1, keepdim=True), weight)
 
 
 def only(answers: Answers, chosen: Tensor) -> Answers:
     """The chosen (N,) answers; items, annotators and classes keep their numbers."""
     a = answers
     return replace(a, item=a.item[chosen], annotator=a.annotator[chosen], label=a.label[chosen])
-
-
-def _states(model: Model, answers: Answers, seen: Tensor, form: Form) -> Prefixes:
-    I, K = answers.I, answers.K
-    fit = model.fit(only(answers, seen), form=form)
-    n = torch.bincount(answers.item[seen], minlength=I)
-    left = torch.bincount(answers.item[~seen], minlength=I)
-    open_ = (n > 0) & (left > 0)
-    if answers.gold is not None:
-        open_ &= answers.gold < 0
-    unseen = replace(only(answers, ~seen), I=I + 1, gold=None)  # the last item has no answers: p(k)
-    alone = model.update(unseen, fit.statistics, fit.prior, form=form)
-    likelihood = alone[:I] / alone[I].clamp(min=1 / K**2)
-    likelihood = (likelihood / likelihood.amax(1, keepdim=True))[open_]
-    weight = torch.full((len(likelihood),), 1 / len(SHARES), dtype=torch.float64, device=answers.device)
-    return Prefixes(fit.posterior[open_], n[open_], likelihood, weight)
 
 
 def _draw(answers: Answers) -> Tensor:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.special import digamma
 
+from consensus.composition import Composition
 from consensus.form import Form
 from consensus.layout import Layout
 from consensus.prior import Prior
@@ -137,6 +138,7 @@ def learn(
     votes: Tensor,
     prior: Prior,
     history: Tensor | None = None,
+    gold: Composition | None = None,
 ) -> Prior:
     """What the population is like: from posteriors (I, K), their counts (J, width) and the votes' counts (width,)."""
     K = layout.K
@@ -159,7 +161,10 @@ def learn(
     items = present.sum()
     by_vote = block_sum(layout.votes / layout.votes.sum(1, keepdim=True).clamp(min=1))
     by_model = block_sum(posterior * present)
-    learned["classes"] = (ANCHOR * by_vote + (1 - ANCHOR) * by_model + 1 / K) / (items + 1)
+    expected = ANCHOR * by_vote + (1 - ANCHOR) * by_model
+    if gold is not None:
+        expected = (1 - gold.weight) * expected + gold.weight * items * gold.shares
+    learned["classes"] = (expected + 1 / K) / (items + 1)
     learned["classes"] = learned["classes"] / learned["classes"].sum()
     learned["strength"] = _row_strength(statistics.reshape(-1, K, K), base(t, learned["guess"]), prior["strength"])
     return Prior(learned)

@@ -7,6 +7,7 @@ The posterior of item i is
 
 with the posterior means of θ and, for π and the guesses G, half of what the posteriors say and half of what the votes
 say: the anchor that stops EM from moving all items into one class (MAP estimation with a prior as strong as the data).
+With gold, π is also what gold says of it (`composition`).
 
 Shape. First β_i = 1: answers are independent given the class. Then the residual agreement of answers to the same item
 (`correlation`) is measured. It is zero if the shape is right. Above `CORRELATED`, respondents err together and the
@@ -27,6 +28,7 @@ from torch.nn.functional import one_hot
 from consensus import account, confidence, correlation, knowing
 from consensus.account import Account
 from consensus.answers import Answers
+from consensus.composition import composition
 from consensus.correlation import Heard, hear
 from consensus.fit import Fit
 from consensus.fixed_point import change, settle
@@ -183,13 +185,13 @@ def _shape(prior: Prior) -> tuple[str, str]:
 def _settle(layout: Layout, prior: Prior, history: Tensor | None) -> tuple[Tensor, Prior, tuple[float, ...], bool]:
     """Fit cold from the votes: posterior, the prior it came from, residuals of all steps, and whether it converged."""
     begin = shares(layout)
-    votes = block_sum(tally(layout, begin))
+    votes, gold = block_sum(tally(layout, begin)), composition(layout)
 
     posterior = begin
     residuals: list[float] = []
     for _ in range(ROUNDS):
         statistics = tally(layout, posterior)
-        prior = knowing.learn(layout, statistics, posterior, votes, prior, history)
+        prior = knowing.learn(layout, statistics, posterior, votes, prior, history, gold)
         before, posterior = posterior, _posterior(layout, _heard(layout, statistics, prior, history), prior)
         residuals.append(change(posterior, before))
 

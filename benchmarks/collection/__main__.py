@@ -29,7 +29,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     parser.add_argument("--quick", action="store_true", help="small sets, one order, few settings and crowds")
     parser.add_argument("--model", default="touchstone", choices=sorted(registry.MODELS))
-    parser.add_argument("--orders", type=int, default=2, help="random orders of each set")
+    parser.add_argument("--orders", type=int, default=3, help="random orders of each set")
     parser.add_argument("--crowds", type=int, default=200, help="simulated crowds of either kind")
     parser.add_argument("--without", nargs="*", default=UNDECIDED, metavar="SET", help="sets that are left out")
     parser.add_argument("--plot", type=Path, help="write the trade-off curves to this SVG file")
@@ -86,15 +86,15 @@ def _saved(found: dict[str, Any]) -> Table:
 
 
 def _bound(found: dict[str, Any]) -> Table:
-    columns = ("answers", "settled", "error", "expected")
+    columns = ("answers", "settled", "error", "crowd", "expected")
     title = f"at a target of {sets.STATED:.0%}, tempering learned on gold | without"
     table = Table("set", *columns, *columns, title=title)
     for name, figures in found.items():
         cells = []
         for kind in sets.KNOWLEDGE:
             end = figures[kind]
-            shares = (end["wrong"] / end["settled"], end["expected_wrong"] / end["settled"]) if end["settled"] else None
-            errors = ("", "") if shares is None else (f"{shares[0]:.1%}", f"{shares[1]:.1%}")
+            kinds = ("wrong", "reversed", "expected_wrong")
+            errors = [f"{end[kind] / end['settled']:.1%}" if end["settled"] else "" for kind in kinds]
             cells += [f"{end['answers']:.1f}", f"{end['settled']:.0%}", *errors]
         table.add_row(name, *cells)
     return table

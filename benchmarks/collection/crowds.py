@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.collection.buying import Buyer
+from benchmarks.collection.rivals import Arrivals
 from consensus.form import form_for
 from consensus.model import Model
 from consensus.simulation import Kind, simulate
@@ -50,8 +51,9 @@ def run(model: Model, number: int, say: Callable[[str], None]) -> dict[str, Any]
 
 def _collect(model: Model, seed: int, mix: dict[Kind, float]) -> _End:
     crowd = simulate(seed, CHALLENGES, CLASSES, CHALLENGES * EACH, RESPONDENTS, mix)
-    buyer = Buyer(model, crowd.answers, form_for(CLASSES), Rule(target=TARGET, minimum=MINIMUM))
-    bought = buyer.run(torch.arange(crowd.answers.N))
+    arrivals = Arrivals.of(crowd.answers, torch.arange(crowd.answers.N))
+    buyer = Buyer(model, arrivals.answers, form_for(CLASSES), arrivals.place)
+    bought = buyer.run(Rule(target=TARGET, minimum=MINIMUM))
     settled = bought.stop.status == Status.SETTLED
     wrong = bought.stop.answer != crowd.truth
     return _End(

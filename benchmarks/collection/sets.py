@@ -1,7 +1,8 @@
 """Replays of public data sets."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
@@ -24,7 +25,7 @@ ENOUGH = 100  # truths
 EACH = 5  # answers to a challenge
 GOLD = 0.1  # of the challenges with truth,
 LEAST_GOLD = 20  # and at least
-TARGETS = (0.45, 0.35, 0.25, 0.18, 0.12, 0.08, 0.05)
+TARGETS = (0.45, 0.36, 0.28, 0.2, 0.14, 0.09, 0.05, 0.025, 0.01)
 QUICK_TARGETS = (0.35, 0.15, 0.05)
 KNOWLEDGE = ("with_gold", "without_gold")  # of the tempering
 STATED = 0.05  # the target at which the bound is looked at
@@ -36,7 +37,7 @@ Scored = tuple[Tensor, Tensor]  # (I,) answers used, (I, K) scores
 Curves = dict[str, list[Point]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Replay:
     """One data set, its answers in one random order, its gold drawn at random."""
 
@@ -62,18 +63,17 @@ class Replay:
         used, scores = found
         return Point(setting, float(used[self.gold < 0].double().mean()), 1 - score(scores, self.truth).accuracy)
 
-    def ours(self, model: Model, target: float, *, gold: bool) -> Bought:
-        """With gold, its answers come first, as for the rivals."""
-        a = self.answers
-        if not gold:
-            return Buyer(model, a, self.form, Rule(target=target)).run(self.order)
-        known = Answers(a.item, a.annotator, a.label, a.I, a.J, a.K, self.gold)
-        is_gold = self.gold[a.item[self.order]] >= 0
-        order = torch.cat([self.order[is_gold], self.order[~is_gold]])
-        return Buyer(model, known, self.form, Rule(target=target)).run(order)
+    @cached_property
+    def arrivals(self) -> Arrivals:
+        return Arrivals.of(self.answers, self.order)
+
+    def buyer(self, model: Model, *, gold: bool) -> Buyer:
+        """With gold, its answers are there first, as for the rivals; each other challenge's come as they do to them."""
+        a = replace(self.arrivals.answers, gold=self.gold if gold else None)
+        return Buyer(model, a, self.form, self.arrivals.place)
 
     def rivals(self, model: Model) -> Curves:
-        arrivals, gold = Arrivals.of(self.answers, self.order), self._gold_answers()
+        arrivals, gold = self.arrivals, self._gold_answers()
         most = int(arrivals.place.max()) + 1
         numbers = [number for number in NUMBERS if number <= most]
         curves = {
@@ -119,13 +119,16 @@ def run(
         replay = Replay.of(arrays, seed)
         curves = replay.rivals(model)
         curves["touchstone"] = []
+        crowd = model.fit(replay.answers, form=replay.form).answer
+        buyer = replay.buyer(model, gold=True)
         for target in targets:
-            say(f"{arrays.name}, order {seed + 1}, target {target:.0%}")
-            bought = replay.ours(model, target, gold=True)
+            say(f"{arrays.name}, order {seed + 1}, target {target:.1%}")
+            bought = buyer.run(Rule(target=target))
             curves["touchstone"].append(replay.point(target, (bought.answers, bought.posterior)))
             if target == STATED:
-                bounds["with_gold"].append(_bound(replay, bought))
-        bounds["without_gold"].append(_bound(replay, replay.ours(model, STATED, gold=False)))
+                bounds["with_gold"].append(_bound(replay, bought, crowd))
+        alone = replay.buyer(model, gold=False).run(Rule(target=STATED))
+        bounds["without_gold"].append(_bound(replay, alone, crowd))
         found.append(curves)
     mean = {
         name: [
@@ -143,8 +146,8 @@ def run(
     return figures, mean
 
 
-def _bound(replay: Replay, bought: Bought) -> dict[str, float]:
-    """Sums rather than shares of the settled, so that orders may be averaged."""
+def _bound(replay: Replay, bought: Bought, crowd: Tensor) -> dict[str, float]:
+    """Sums rather than shares of the settled, so that orders may be averaged. `crowd`: what all answers say."""
     known = replay.truth >= 0
     settled = known & (bought.stop.status == Status.SETTLED)
     wrong = bought.stop.answer[settled] != replay.truth[settled]
@@ -152,5 +155,6 @@ def _bound(replay: Replay, bought: Bought) -> dict[str, float]:
         "answers": float(bought.answers[replay.gold < 0].double().mean()),
         "settled": float(settled.sum() / known.sum()),
         "wrong": float(wrong.double().sum() / known.sum()),
+        "reversed": float((bought.stop.answer != crowd)[settled].double().sum() / known.sum()),
         "expected_wrong": float(bought.stop.cost[settled].sum() / known.sum()),
     }

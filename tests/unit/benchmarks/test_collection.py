@@ -66,7 +66,9 @@ def test_what_is_bought_settles_most_challenges_before_their_answers_run_out() -
     crowd = simulate(1, 80, 2, 960, 30, {Kind.SPAMMER: 0.1})
     rule = Rule(target=0.1)
 
-    bought = Buyer(one_coin.MODEL, crowd.answers, Form.FULL, rule).run(torch.arange(crowd.answers.N))
+    arrivals = Arrivals.of(crowd.answers, torch.arange(crowd.answers.N))
+
+    bought = Buyer(one_coin.MODEL, arrivals.answers, Form.FULL, arrivals.place).run(rule)
 
     available = torch.bincount(crowd.answers.item, minlength=80)
     settled = bought.stop.status == Status.SETTLED
