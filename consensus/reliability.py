@@ -32,52 +32,50 @@ def interval(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
     Its tails are right to 1e-4 where a, b >= 1/2, and within 1e-2 elsewhere.
     """
-    parts = [
-        _lower(torch.cat([some, other]), torch.cat([other, some])).view(2, -1)
-        for some, other in zip(a.split(CHUNK), b.split(CHUNK), strict=True)
-    ]
-    low, unlike = torch.cat(parts, 1)  # the upper end of Beta(a, b) is what the lower end of Beta(b, a) leaves
-    return low, 1 - unlike
+    pairs = torch.stack([a, b])
+    low, unlike = torch.cat([_lower(some) for some in pairs.split(CHUNK, 1)], 1)
+    return low, 1 - unlike  # the upper end of Beta(a, b) is what the lower end of Beta(b, a) leaves
 
 
-def _lower(a: Tensor, b: Tensor) -> Tensor:
-    """(J,) the quantile of Beta(a, b) below which lies `TAIL`.
+def _lower(pairs: Tensor) -> Tensor:
+    """(2, J) a, b -> (2, J) the quantiles of Beta(a, b) and of Beta(b, a) below which lies `TAIL`.
 
     x is written as the logistic of t, a difference of logarithms of Gamma variables: its density f, proportional to
     x^a (1 - x)^b, is smooth and log-concave. From the Cornish-Fisher expansion with mean, variance and skewness, one
     step of Halley's method on log F(t) = log `TAIL`. Below the quantile f falls about as exp(s t), s the slope of
     log f there, so that F(t) / f(t) is a Gauss-Laguerre sum in s t.
     """
-    (mean, variance, third), (other_mean, other_variance, other_third) = _log_gamma(a), _log_gamma(b)
-    variance = variance + other_variance
+    a, b = pairs, pairs.flip(0)
+    size = pairs.sum(0)
+    mean, variance, third = _log_gamma(pairs)
+    variance = variance.sum(0)
     deviation = variance.sqrt()
-    t = mean - other_mean + SKEWED * (third - other_third) / variance - NORMAL * deviation
-    size = a + b
+    t = mean - mean.flip(0) + SKEWED * (third - third.flip(0)) / variance - NORMAL * deviation
     slope = (a - size * t.sigmoid()).maximum(FLAT / deviation)
     node, weight = _laguerre(a.device)
-    top = logsigmoid(t)
-    fall = size * (logsigmoid(t - node / slope) - top) + b * (node / slope) + node
-    area = weight @ fall.exp() / slope  # F / f
-    log_below = size * top - b * t + area.log() + size.lgamma() - a.lgamma() - b.lgamma()
+    top = size * logsigmoid(t)
+    fall = logsigmoid(t - node / slope).mul_(size).sub_(top).add_(node * (b / slope + 1))
+    area = torch.tensordot(weight, fall.exp_(), 1) / slope  # F / f
+    log_below = top - b * t + area.log() + (size.lgamma() - pairs.lgamma().sum(0))
     step = (log_below - log(TAIL)) * area
     return (t - step / (1 - step * (slope - 1 / area) / 2)).sigmoid()
 
 
 def _log_gamma(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The first cumulants of the logarithm of a Gamma(a) variable: asymptotic series after one step of recurrence."""
-    b = a + 1
-    mean = b.log() - 1 / a - 1 / (2 * b) - 1 / (12 * b.square())
-    variance = 1 / a.square() + 1 / b + 1 / (2 * b.square()) + 1 / (6 * b**3)
-    return mean, variance, -2 / a**3 - 1 / b.square() - 1 / b**3
+    own, next_ = 1 / a, 1 / (a + 1)
+    mean = -next_.log() - own - next_ / 2 - next_.square() / 12
+    variance = own.square() + next_ * (1 + next_ * (1 / 2 + next_ / 6))
+    return mean, variance, -2 * own**3 - next_.square() * (1 + next_)
 
 
 @cache
 def _laguerre(device: torch.device) -> tuple[Tensor, Tensor]:
-    """Nodes (n, 1) and weights (n,) for integrals of exp(-u) g(u) over u > 0 (Golub & Welsch 1969)."""
+    """Nodes (n, 1, 1) and weights (n,) for integrals of exp(-u) g(u) over u > 0 (Golub & Welsch 1969)."""
     steps = torch.arange(NODES, dtype=torch.float64)
     jacobi = torch.diag(2 * steps + 1) + torch.diag(steps[1:], 1) + torch.diag(steps[1:], -1)
     node, vector = torch.linalg.eigh(jacobi)
-    return node[:, None].to(device), vector[0].square().to(device)
+    return node[:, None, None].to(device), vector[0].square().to(device)
 
 
 def matched_beta(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
