@@ -16,6 +16,8 @@ Why guesses rather than errors: with G and π at the shares of votes, answers th
 explanation, so that a challenge with one answer keeps it.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 from torch.special import digamma
@@ -114,15 +116,23 @@ def log_rows(statistics: Tensor, prior: Prior, history: Tensor | None = None, ce
     """log E[θ_jkl] by cell, annotator * K + label: (J * K, K) [cell, true class], or (C, K) of these `cells`."""
     K = classes_of(prior)
     counts, strengths = statistics.reshape(-1, K, K), _strengths(prior, history)
-    sizes = (counts.sum(2) + strengths).log()
+    sizes = (_row_sums(counts) + strengths).log()
     if cells is None:
         cell_rows = rows(statistics, prior, history).transpose(1, 2).contiguous()
         return (cell_rows.log() - sizes[:, None]).reshape(-1, K)
     annotator, label = cells // K, cells % K
-    t, sure = knowing(statistics, prior, history)[annotator, None], torch.eye(K, dtype=sizes.dtype, device=sizes.device)
-    b = t * sure[label] + (1 - t) * prior["guess"].t()[label]
-    strength = strengths if history is None else strengths[annotator]
-    return (counts[annotator, :, label] + strength * b).log() - sizes[annotator]
+    t = knowing(statistics, prior, history).index_select(0, annotator)[:, None]
+    guessed = prior["guess"].t().contiguous()
+    sure = torch.eye(K, dtype=sizes.dtype, device=sizes.device) - guessed
+    b = torch.addcmul(guessed.index_select(0, label), t, sure.index_select(0, label))
+    strength = strengths if history is None else strengths.index_select(0, annotator)
+    own = counts.transpose(1, 2).reshape(-1, K).index_select(0, cells)
+    return own.addcmul_(b, strength).log_().sub_(sizes.index_select(0, annotator))
+
+
+def _row_sums(counts: Tensor) -> Tensor:
+    """(J, K, K) -> (J, K), exact: what is counted is on the grid. Columns are added faster than short rows."""
+    return reduce(torch.add, counts.unbind(2))
 
 
 def _strengths(prior: Prior, history: Tensor | None) -> Tensor:
