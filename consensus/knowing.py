@@ -107,8 +107,13 @@ def base(t: Tensor, guess: Tensor) -> Tensor:
 
 def rows(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
     """The parameters of the Dirichlet posteriors of θ_jk: (J, K, K) [true class, label]."""
+    return rows_of(statistics, knowing(statistics, prior, history), prior, history)
+
+
+def rows_of(statistics: Tensor, t: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
+    """As :func:`rows`, of whom it is known how much they know (J,)."""
     K = classes_of(prior)
-    b = base(knowing(statistics, prior, history), prior["guess"])
+    b = base(t, prior["guess"])
     return statistics.reshape(-1, K, K) + _strengths(prior, history)[:, :, None] * b
 
 
@@ -116,7 +121,7 @@ def log_rows(statistics: Tensor, prior: Prior, history: Tensor | None = None, ce
     """log E[θ_jkl] by cell, annotator * K + label: (J * K, K) [cell, true class], or (C, K) of these `cells`."""
     K = classes_of(prior)
     counts, strengths = statistics.reshape(-1, K, K), _strengths(prior, history)
-    sizes = (_row_sums(counts) + strengths).log()
+    sizes = (row_sums(counts) + strengths).log()
     if cells is None:
         cell_rows = rows(statistics, prior, history).transpose(1, 2).contiguous()
         return (cell_rows.log() - sizes[:, None]).reshape(-1, K)
@@ -130,8 +135,8 @@ def log_rows(statistics: Tensor, prior: Prior, history: Tensor | None = None, ce
     return own.addcmul_(b, strength).log_().sub_(sizes.index_select(0, annotator))
 
 
-def _row_sums(counts: Tensor) -> Tensor:
-    """(J, K, K) -> (J, K), exact: what is counted is on the grid. Columns are added faster than short rows."""
+def row_sums(counts: Tensor) -> Tensor:
+    """(J, K, K) -> (J, K); columns are added faster than short rows."""
     return reduce(torch.add, counts.unbind(2))
 
 

@@ -159,8 +159,8 @@ class Touchstone:
             confusion = ((1 - t) / K)[:, None, None].repeat(1, K, K)
             confusion.diagonal(dim1=1, dim2=2).copy_(accuracy[:, None].expand(-1, K))
         else:
-            rows = knowing.rows(statistics, prior, history)
-            size, own = rows.sum(2), statistics.reshape(-1, K, K).sum(2)  # (J, K)
+            rows = knowing.rows_of(statistics, t, prior, history)
+            size, own = knowing.row_sums(rows), knowing.row_sums(statistics.reshape(-1, K, K))  # (J, K)
             confusion = rows / size[:, :, None]
             right = confusion.diagonal(dim1=1, dim2=2)
             accuracy = (right * classes).sum(1)
