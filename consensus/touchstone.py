@@ -111,7 +111,7 @@ class Touchstone:
         return self.infer(answers, statistics, prior, form=form).posterior
 
     def publish(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        return self.infer(answers, statistics, prior, form=form).published
+        return _published(_heard(listed(answers, form), statistics, prior, answers.history), prior)
 
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
         items = listed(answers, form)
