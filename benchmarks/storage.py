@@ -2,9 +2,10 @@
 
 python -m benchmarks.storage [--json] [--challenges N] [--claims N]
 
-Claims of 64 batches with 100 answers are stored in both forms by the same connection, in turns. `rows` is the table `answers` of this release. `packed` is what would replace it: a row per challenge
-with an array for each column, appended to in place, and a row per batch that says where its answers are. Figures are
-microseconds of one connection's time per answer, medians over claims.
+Claims of 64 batches with 100 answers are stored in both forms by the same connection, in turns. `rows` is the table
+`answers` of this release. `packed` is what would replace it: a row per challenge with an array for each column,
+appended to in place, and a row per batch that says where its answers are. Figures are microseconds of one
+connection's time per answer, medians over claims.
 """
 
 import argparse
