@@ -75,11 +75,9 @@ def _lists(lengths: arrays.Array, data: bytes) -> Lists:
     if len(occurring) == 1:
         return Lists(len(lengths), {occurring[0]: (np.arange(len(lengths)), arrays.load_equal(data, *occurring))})
     sizes = arrays.size(lengths)
-    starts = np.cumsum(sizes) - sizes
     octets = np.frombuffer(data, np.uint8)
     found = {}
     for length in filter(None, occurring):
-        mine = np.flatnonzero(lengths == length)
-        some = octets[starts[mine][:, None] + np.arange(arrays.size(length))]
-        found[length] = mine, arrays.load_equal(some.tobytes(), length)
+        mine = lengths == length
+        found[length] = np.flatnonzero(mine), arrays.load_equal(octets[mine.repeat(sizes)].tobytes(), length)
     return Lists(len(lengths), found)

@@ -103,7 +103,8 @@ def _weigh(
         owner: (S,) the annotator of each sitting.
     """
     veiled = standing.veiled
-    right = vouched(scheme.model, answers, new, veiled.seen, scheme.prior, form=scheme.form)
+    seen = veiled.seen
+    right = vouched(scheme.model, answers, new, seen, scheme.prior, form=scheme.form)
     item, label = answers.item[new], answers.label[new]
     gold = tensor(np.where(revised.moved, locked.gold, locked.counted_as), device)
     known = veiled.many[answers.annotator[new]]
@@ -111,7 +112,7 @@ def _weigh(
     raw = tensor(revised.raw, device)
     posterior = torch.cat([raw, pin(raw, gold)])  # as U counts the items, and as S does
     item = item + answers.I * known
-    statistics = veiled.seen[owner]
+    statistics = seen[owner]
     parts = []
     for start in range(0, len(owner), CHUNK):
         here = (seat >= start) & (seat < start + CHUNK)
