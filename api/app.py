@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from api import docs, openapi
 from api.access import key_cache
+from api.backlog import Backlog
 from api.body import BodyLimit
 from api.commits import Writer
 from api.doors import door_cache
@@ -66,11 +67,13 @@ def create_app(settings: Settings) -> Edge:
         waiters = Waiters(settings.require_redis_url())
         questions = Questions(ringer, settings.require_redis_url())
         writer = Writer(writing, ringer.ring, patience=PATIENCE)
+        backlog = Backlog(engine, age=settings.backlog_age, room=settings.backlog_bytes)
         app.state.services = Services(
             settings=settings,
             engine=engine,
             exports=exports,
             writer=writer,
+            backlog=backlog,
             ringer=ringer,
             keys=key_cache(engine, seconds=settings.key_cache, patience=PATIENCE),
             doors=door_cache(engine, patience=PATIENCE),
@@ -80,6 +83,7 @@ def create_app(settings: Settings) -> Edge:
         )
         ringer.start()
         waiters.start()
+        backlog.start()
 
         def hurry() -> None:
             feeds.close()
@@ -87,6 +91,7 @@ def create_app(settings: Settings) -> Edge:
 
         with before_stopping(hurry):
             yield
+        await backlog.stop()
         await feeds.stop()
         await waiters.stop()
         await questions.close()

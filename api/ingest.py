@@ -106,6 +106,7 @@ class Ingest:
         project = place[1] if place else ""
         door = await services.doors.get((principal.tenant_id, project))
         options = _options(scope["query_string"])
+        services.backlog.check(door.project_id, options.lane)
         key = _key(sent.first(b"idempotency-key"))
         kind = _media_type(sent.first(b"content-type"))
         gzipped = compressed(sent.first(b"content-encoding"))

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from api.backlog import Backlog
 from api.commits import Writer
 from api.doors import Door
 from api.feeds import Feeds
@@ -26,6 +27,7 @@ class Services:
     exports: Engine
     """A pool of its own: a slow reader of a long export cannot take the connections that others need."""
     writer: Writer
+    backlog: Backlog
     ringer: Ringer
     keys: TimedCache[bytes, Principal | None]
     doors: TimedCache[tuple[int, str], Door]

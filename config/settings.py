@@ -62,6 +62,13 @@ class Settings(BaseSettings):
     wait_limit: Count = Field(30, description="Seconds that a POST may wait for its grades (`Prefer: wait`), at most.")
     key_cache: Seconds = Field(5.0, le=5.0, description="How long a revoked API key may still be let in.")
 
+    backlog_age: float = Field(
+        30.0, ge=0, description="Seconds that a project's lane may lag before POSTs to it get 429; 0: any time."
+    )
+    backlog_bytes: int = Field(
+        8 * 1024**3, ge=0, description="Bytes of bodies that may wait in all before every POST gets 429; 0: any."
+    )
+
     # Postgres
     pool_size: Count = Field(8, description="Postgres connections of one API process, at most.")
 

@@ -63,8 +63,8 @@ WITH incoming AS (
         CAST(:media_types AS text[]), CAST(:bodies AS bytea[])
     ) AS t(uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, media_type, body)
 ), inserted AS (
-    INSERT INTO batches (uid, project_id, lane, idempotency_key, digest, reply, answers, rejected)
-    SELECT uid, project_id, lane, idempotency_key, digest, reply, answers, rejected FROM incoming
+    INSERT INTO batches (uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, size)
+    SELECT uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, octet_length(body) FROM incoming
     ORDER BY project_id, idempotency_key COLLATE "C"
     ON CONFLICT (project_id, idempotency_key) DO NOTHING
     RETURNING id, uid, accepted_at

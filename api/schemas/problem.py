@@ -36,6 +36,7 @@ _DESCRIPTIONS = {
     413: "The body is too large.",
     415: "The body is of another media type.",
     422: "The request is not valid; `errors` name each fault.",
+    429: "What was taken in before waits too long already; try again after `Retry-After` seconds.",
     503: "Postgres is away, or whoever else is needed; try again after `Retry-After` seconds.",
 }
 

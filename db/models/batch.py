@@ -34,7 +34,14 @@ class Batch(Base):
         CheckConstraint("lane IN ('live', 'bulk')", "lane"),
         CheckConstraint("state IN ('waiting', 'claimed', 'graded', 'dead', 'cancelled')", "state"),
         CheckConstraint("(state = 'claimed') = (claim_id IS NOT NULL AND lease_until IS NOT NULL)", "claim"),
-        Index("ix_batches_waiting", "project_id", "lane", "due_at", postgresql_where=text("state = 'waiting'")),
+        Index(
+            "ix_batches_waiting",
+            "project_id",
+            "lane",
+            "due_at",
+            postgresql_include=["size"],
+            postgresql_where=text("state = 'waiting'"),
+        ),
         Index("ix_batches_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
         Index("ix_batches_graded", "project_id", "finished_at", postgresql_where=text("state = 'graded'")),
         Index("ix_batches_project_id_id", "project_id", "id"),
@@ -52,9 +59,11 @@ class Batch(Base):
     finished_at: Mapped[datetime | None]
     answers: Mapped[int] = mapped_column(Integer)
     """Answers received, rejected ones included."""
+    size: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    """Bytes of its body, decompressed."""
     rejected: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     done: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """Answers that were in `answers` already when the batch was revived; 0 otherwise."""
+    """Answers that are graded while the rest waits: the batch was revived, or others held some of its challenges."""
     attempts: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     lane: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="waiting")

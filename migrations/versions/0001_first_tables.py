@@ -148,6 +148,7 @@ def upgrade() -> None:
         sa.Column("accepted_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("answers", sa.Integer(), nullable=False),
+        sa.Column("size", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("rejected", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("done", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("attempts", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
@@ -183,6 +184,7 @@ def upgrade() -> None:
         "batches",
         ["project_id", "lane", "due_at"],
         unique=False,
+        postgresql_include=["size"],
         postgresql_where=sa.text("state = 'waiting'"),
     )
     op.create_table(

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from cli.stack.server import Server
 from config.settings import Settings
 from tests.integration.api.callers import batch
+from tests.integration.workers.faulty import fail, fault
 from tests.processes import hanging, stopped
 from tests.waiting import until
 
@@ -49,6 +50,14 @@ def test_a_hanging_postgres_hangs_no_request_and_loses_nothing(
         assert client.get("/livez").status_code == 200
     until(lambda: client.post(f"{project}/batches", json=batch(2), headers=key).status_code == 202, "it is accepted")
     assert count(engine) == 2
+
+
+def test_on_a_full_disk_nothing_is_promised(client: httpx.Client, project: str, engine: Engine) -> None:
+    with fault(engine, "INSERT ON payloads", fail("53100"), times=2):  # of the group, then of the body alone
+        reply = client.post(f"{project}/batches", json=batch(1))
+        assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+    assert count(engine) == 0
+    assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
 
 
 def test_without_redis_batches_are_accepted(client: httpx.Client, project: str, valkey: Server, engine: Engine) -> None:

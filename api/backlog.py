@@ -1,0 +1,103 @@
+"""Back-pressure: who is told to come again later, because what was taken in before is not graded yet.
+
+Postgres is asked once a second, or more seldom when that takes long, whatever comes in meanwhile; requests look at what
+was found. Nobody is turned away for what was not found out: an outage of Postgres has its own reply.
+"""
+
+import asyncio
+import math
+import time
+
+from anyio import to_thread
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.problems import ProblemError
+from db import backlog
+from telemetry import logging, metrics
+
+log = logging.get(__name__)
+
+PERIOD = 1.0
+"""Seconds between two looks, at least."""
+SHARE = 0.05
+"""Of the time that looking takes at most, however much waits."""
+RATE_OVER = 10.0
+"""Seconds over which the rate is measured at which batches are graded."""
+LONGEST = 300
+"""Seconds that anybody is told to wait, at most: by then much may have changed."""
+
+
+class Backlog:
+    """Looks at what waits, and refuses what would wait too long behind it.
+
+    Args:
+        age: seconds that the oldest due batch of a project and lane may have waited; 0 for any time.
+        room: bytes of bodies that may wait in all; 0 for any number.
+    """
+
+    def __init__(self, engine: Engine, *, age: float, room: int) -> None:
+        self._engine = engine
+        self._age = age
+        self._room = room
+        self._late: dict[tuple[int, str], int] = {}
+        self._full: int | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    def check(self, project_id: int, lane: str) -> None:
+        """Let a batch in, or not.
+
+        Raises:
+            ProblemError: 429, with the seconds after which what waits now will be graded at the present rate.
+        """
+        if self._full is not None:
+            raise _refusal("room", "As much waits to be graded as there is room for.", self._full)
+        seconds = self._late.get((project_id, lane))
+        if seconds is not None:
+            raise _refusal("age", f"The {lane} lane of this project has waited for too long.", seconds)
+
+    def start(self) -> None:
+        """Begin to look; belongs into the event loop of those who ask."""
+        if self._age or self._room:
+            self._looking = asyncio.create_task(self._look())
+
+    async def stop(self) -> None:
+        """Look no longer."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _look(self) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                self._late, self._full = await to_thread.run_sync(self._find, abandon_on_cancel=True)
+            except SQLAlchemyError as error:
+                log.warning("backlog unknown", error=str(error).splitlines()[0])
+                self._late, self._full = {}, None
+            await asyncio.sleep(max(PERIOD, (time.monotonic() - began) / SHARE))
+
+    def _find(self) -> tuple[dict[tuple[int, str], int], int | None]:
+        """Seconds to wait by project and lane that are late, and for everybody if there is no room."""
+        with self._engine.connect() as connection:
+            doors = backlog.waiting(connection)
+            full = bool(self._room) and sum(door.bytes for door in doors) >= self._room
+            seconds = {
+                (door.project_id, door.lane): _drained(
+                    door.batches, backlog.graded(connection, door.project_id, door.lane, seconds=RATE_OVER)
+                )
+                for door in doors
+                if full or (self._age and door.oldest > self._age)
+            }
+        late = {(door.project_id, door.lane) for door in doors if self._age and door.oldest > self._age}
+        return {door: seconds[door] for door in late}, max(seconds.values(), default=1) if full else None
+
+
+def _drained(waiting: int, graded: int) -> int:
+    """Seconds until so many batches are graded, at the rate of the last ones."""
+    return LONGEST if not graded else min(LONGEST, max(1, math.ceil(waiting * RATE_OVER / graded)))
+
+
+def _refusal(limit: str, detail: str, seconds: int) -> ProblemError:
+    metrics.REFUSED.labels(limit).inc()
+    return ProblemError(429, detail, headers={"Retry-After": str(seconds)})

@@ -1,0 +1,42 @@
+"""What waits to be graded, door by door, and how fast it goes away."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The batches of a project and lane that are due and that nobody has claimed."""
+
+    project_id: int
+    lane: str
+    oldest: float
+    """Seconds since the oldest became due."""
+    batches: int
+    bytes: int
+    """Of their bodies."""
+
+
+# One partial index answers it. What is in backoff is not due, what is claimed, dead or cancelled does not wait.
+_WAITING = text("""
+SELECT project_id, lane, extract(epoch FROM now() - min(due_at))::float8, count(*), sum(size)::bigint
+FROM batches WHERE state = 'waiting' AND due_at <= now() GROUP BY project_id, lane ORDER BY project_id, lane
+""")
+
+_GRADED = text("""
+SELECT count(*) FROM batches
+WHERE project_id = :project AND lane = :lane AND state = 'graded'
+AND finished_at > now() - make_interval(secs => :seconds)
+""")
+
+
+def waiting(connection: Connection) -> list[Waiting]:
+    """Every door at which something waits."""
+    return [Waiting(*row) for row in connection.execute(_WAITING)]
+
+
+def graded(connection: Connection, project_id: int, lane: str, *, seconds: float) -> int:
+    """Batches of a project and lane that were graded in the last seconds."""
+    parameters = {"project": project_id, "lane": lane, "seconds": seconds}
+    return int(connection.execute(_GRADED, parameters).scalar_one())

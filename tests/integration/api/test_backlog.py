@@ -1,0 +1,84 @@
+"""Back-pressure: whoever would wait too long behind others is told when to come again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from config.settings import Settings
+from tests.integration.api.callers import batch, make_key
+from tests.integration.api.service import serve
+from tests.integration.workers.crowd import execute
+from tests.waiting import until
+
+AGE = 60
+
+
+@contextmanager
+def caller(engine: Engine, settings: Settings, **limits: float) -> Iterator[httpx.Client]:
+    """A client of an API with these limits, with two projects, `one` and `two`."""
+    _, secret = make_key(engine, "acme")
+    headers = {"Authorization": f"Bearer {secret}"}
+    with (
+        serve(settings.model_copy(update=limits)) as url,
+        httpx.Client(base_url=f"{url}/v1", headers=headers, timeout=30) as client,
+    ):
+        for name in ("one", "two"):
+            assert client.post("projects", json={"name": name, "classes": ["a", "b"]}).status_code == 201
+        yield client
+
+
+def post(client: httpx.Client, project: str = "one", lane: str = "live") -> httpx.Response:
+    return client.post(f"projects/{project}/batches", params={"lane": lane}, json=batch(1))
+
+
+def test_a_lane_that_lags_takes_nothing_in(engine: Engine, settings: Settings) -> None:
+    with caller(engine, settings, backlog_age=AGE) as client:
+        for _ in range(4):
+            assert post(client).status_code == 202
+        execute(engine, f"UPDATE batches SET due_at = now() - '{AGE + 5} seconds'::interval")
+        until(lambda: post(client).status_code == 429, "the lane to be refused")
+        reply = post(client)
+        assert reply.headers["Content-Type"] == "application/problem+json"
+        assert reply.headers["Retry-After"] == "300"  # nothing was graded lately
+        assert post(client, lane="bulk").status_code == 202
+        assert post(client, project="two").status_code == 202
+
+        execute(
+            engine,
+            "UPDATE batches SET state = 'graded', finished_at = now() WHERE id = (SELECT min(id) FROM batches)",
+        )
+        until(lambda: 1 < int(post(client).headers.get("Retry-After", 1)) < 300, "the rate to tell the wait")
+        execute(engine, "UPDATE batches SET state = 'graded', finished_at = now() WHERE lane = 'live'")
+        until(lambda: post(client).status_code == 202, "the lane to be open again")
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "due_at = now() + '1 hour'::interval",
+        "state = 'claimed', claim_id = gen_random_uuid(), lease_until = now() + '1 hour'::interval",
+        "state = 'dead'",
+        "state = 'cancelled'",
+    ],
+)
+def test_what_is_not_due_holds_nobody_up(engine: Engine, settings: Settings, state: str) -> None:
+    with caller(engine, settings, backlog_age=AGE) as client:
+        assert post(client, "one").status_code == post(client, "two").status_code == 202
+        old = f"due_at = now() - '{AGE + 5} seconds'::interval"
+        execute(engine, f"UPDATE batches SET {old}")
+        projects = "(SELECT id FROM projects WHERE name = 'two')"
+        assignments = state if state.startswith("due_at") else f"{old}, {state}"
+        execute(engine, f"UPDATE batches SET {assignments} WHERE project_id = {projects}")
+        until(lambda: post(client, "one").status_code == 429, "the look that sees both")
+        assert post(client, "two").status_code == 202
+
+
+def test_without_room_nobody_is_let_in(engine: Engine, settings: Settings) -> None:
+    with caller(engine, settings, backlog_bytes=10) as client:
+        assert post(client, "one").status_code == 202
+        until(lambda: post(client, "two").status_code == 429, "the room to be full")
+        execute(engine, "UPDATE batches SET state = 'graded', finished_at = now()")
+        until(lambda: post(client, "two").status_code == 202, "there to be room again")
