@@ -99,5 +99,5 @@ def _drained(waiting: int, graded: int) -> int:
 
 
 def _refusal(limit: str, detail: str, seconds: int) -> ProblemError:
-    metrics.REFUSED.labels(limit).inc()
+    metrics.BATCHES_REFUSED.labels(limit).inc()
     return ProblemError(429, detail, headers={"Retry-After": str(seconds)})

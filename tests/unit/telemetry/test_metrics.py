@@ -20,4 +20,4 @@ def test_every_name_is_ours_and_says_its_unit() -> None:
 
 def test_no_label_names_someone() -> None:
     labels = {label for metric in DECLARED.values() for label in metric._labelnames}
-    assert labels <= {"method", "route", "status", "lane", "outcome", "model", "state"}
+    assert labels <= {"method", "route", "status", "lane", "outcome", "model", "state", "limit"}
