@@ -9,7 +9,7 @@ TORCH_CPU  := "torch==2.13.0+cpu"
 TORCH_CUDA := "torch==2.13.0"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test unit lint format types package bench clean constraints
+.PHONY: help demo up test coverage unit lint format types package bench clean constraints
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,10 @@ up: $(VENV)/.run ## run the whole stack here until Ctrl-C; data stays in .touchs
 	$(BIN)/touchstone up
 
 test: $(VENV)/.dev ## the whole suite, against embedded servers of its own
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not package" --cov --cov-report= tests
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not package" tests
+
+coverage: $(VENV)/.dev ## the same, and which lines it does not reach
+	$(BIN)/python -m pytest -n 3 --dist loadgroup -m "not package" --cov --cov-report= tests
 	@$(BIN)/coverage report --skip-covered 2>/dev/null | tail -n 40
 
 unit: $(VENV)/.dev ## the tests that open no socket
