@@ -17,9 +17,7 @@ HTTP_SECONDS = Histogram(
 )
 ANSWERS_ACCEPTED = Counter("touchstone_answers_accepted", "Answers committed to Postgres on arrival.")
 ANSWERS_REJECTED = Counter("touchstone_answers_rejected", "Answers refused on arrival, each named in the reply.")
-BATCHES_REFUSED = Counter(
-    "touchstone_batches_refused", "POSTs turned away with 429, by limit.", ["limit"]
-)
+BATCHES_REFUSED = Counter("touchstone_batches_refused", "POSTs turned away with 429, by limit.", ["limit"])
 FLUSH_BODIES = Histogram("touchstone_flush_bodies", "Batches in one group commit.", buckets=_BODIES)
 FLUSH_SECONDS = Histogram("touchstone_flush_seconds", "Time of one group commit.", buckets=_LATENCY)
 STREAMS = Gauge("touchstone_streams", "Streams of events that are open in this process.")
