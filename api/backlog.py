@@ -24,6 +24,8 @@ SHARE = 0.05
 """Of the time that looking takes at most, however much waits."""
 RATE_OVER = 10.0
 """Seconds over which the rate is measured at which batches are graded."""
+PATIENCE = 2.0
+"""Seconds that the last look may take when the process ends."""
 LONGEST = 300
 """Seconds that anybody is told to wait, at most: by then much may have changed."""
 
@@ -62,16 +64,16 @@ class Backlog:
             self._looking = asyncio.create_task(self._look())
 
     async def stop(self) -> None:
-        """Look no longer."""
+        """Look no longer; a look that is under way is waited for, so that it leaves no connection open."""
         if self._looking is not None:
             self._looking.cancel()
-            await asyncio.wait([self._looking])
+            await asyncio.wait([self._looking], timeout=PATIENCE)
 
     async def _look(self) -> None:
         while True:
             began = time.monotonic()
             try:
-                self._late, self._full = await to_thread.run_sync(self._find, abandon_on_cancel=True)
+                self._late, self._full = await to_thread.run_sync(self._find)
             except SQLAlchemyError as error:
                 log.warning("backlog unknown", error=str(error).splitlines()[0])
                 self._late, self._full = {}, None

@@ -14,8 +14,8 @@ from db import transactions
 
 Ints = npt.NDArray[np.int64]
 
-KEPT = 1 << 18
-"""Keys of challenges, and of respondents, that a process keeps at hand: some tens of megabytes."""
+KEPT = 1 << 17
+"""Keys of challenges, and of respondents, that a process keeps at hand: some 25 megabytes each."""
 
 
 class Keys:
