@@ -45,9 +45,9 @@ class Confusion:
         strength = rows.sum(2, keepdim=True).log_()
         rows.log_()
         pseudo = prior["confusion"]
-        log_prior = pseudo.flatten() @ block_sum(rows.flatten(1)) - pseudo.sum(1) @ block_sum(strength.flatten(1))
-        cells = torch.empty_like(rows).transpose(1, 2)  # laid out as [label, true class], the order of `evidence`
-        return torch.sub(rows, strength, out=cells), log_prior
+        by_label = block_sum(rows.transpose(1, 2).flatten(1))
+        log_prior = pseudo.t().flatten() @ by_label - pseudo.sum(1) @ block_sum(strength.flatten(1))
+        return rows.sub_(strength), log_prior
 
     def reliability(self, statistics: Tensor, prior: Prior) -> Reliability:
         rows = self._rows(statistics, prior)

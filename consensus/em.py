@@ -30,7 +30,7 @@ from consensus.layout import Items, Layout, arrange, listed
 from consensus.memory import Plan, plan
 from consensus.prior import Prior
 from consensus.reliability import Reliability
-from consensus.statistics import GRID, coin, count, tally
+from consensus.statistics import GRID, by_label, coin, count, tally, width
 from consensus.tables import heard, terms
 from consensus.threads import crew, each
 from consensus.uncalibrated import Uncalibrated
@@ -53,7 +53,10 @@ class Rows(Protocol):
         """The Dirichlet prior that annotators share, for K classes; shaped by their statistics (J, width) if given."""
 
     def maximise(self, statistics: Tensor, prior: Prior) -> tuple[Tensor, Tensor]:
-        """The M-step: (J, R, L) log p(label | true class) as in :mod:`consensus.tables`, and () log p(θ) + const."""
+        """The M-step, on statistics (J, width) or as tables (J, K, K).
+
+        Returns (J, R, L) log p(label | true class) as in :mod:`consensus.tables`, and () log p(θ) + const.
+        """
 
     def reliability(self, statistics: Tensor, prior: Prior) -> Reliability: ...
 
@@ -97,8 +100,8 @@ class EM(Uncalibrated):
         counted = _in_order(ranks.gather(counted, I, K, blocks=True))
         pseudo_items = anchor(counted, rows.form)
         classes = counted[:K] + counted[K : 2 * K]
-        statistics = ranks.total(tally(layout, table))
-        pseudo_counts = rows.pseudo_counts(K, statistics)
+        statistics = _tally(layout, table, ranks)
+        pseudo_counts = rows.pseudo_counts(K, statistics.flatten(1))
         objective: list[float] = []
         converged = False
         while not converged and len(objective) < self.limit:
@@ -113,13 +116,14 @@ class EM(Uncalibrated):
                 classes, (likelihood, _) = _in_order(sums).split([K, 2])
                 bounds.append(likelihood + pseudo_items @ log_classes + log_prior)
                 del statistics
-                statistics = ranks.total(tally(layout, table))
+                statistics = _tally(layout, table, ranks)
             objective += torch.stack(bounds).tolist()
             converged = float(sums[:, -1].amax()) <= TOLERANCE
         posterior = ranks.gather(table.used_up().view(own.I, K), I, K)
         mine = posterior[ranks.span(I, K)]
         if way.dtype != torch.float64 or rows.form != form:
             statistics = ranks.total(tally(layout, mine) if rows.form == form else count(form, own, mine))
+        statistics = statistics.flatten(1)
         del layout, blocks, table
         published = posterior
         if own.gold is not None:
@@ -168,7 +172,7 @@ def _maximise(rows: Rows, statistics: Tensor, prior: Prior, dtype: torch.dtype) 
     J, K = len(statistics), prior["classes"].numel()
     lines, columns = (K, K) if rows.form == Form.FULL else (1, 2)  # of an annotator
     said = Table.empty(J * lines, columns, LOGS, dtype, statistics.device)
-    height = -(-ANNOTATORS // statistics.shape[1])
+    height = -(-ANNOTATORS // width(rows.form, K))
     log_priors = statistics.new_zeros(-(-J // height))
 
     def maximise(number: int) -> None:
@@ -179,6 +183,16 @@ def _maximise(rows: Rows, statistics: Tensor, prior: Prior, dtype: torch.dtype) 
 
     each(maximise, range(len(log_priors)), statistics.device)
     return said, _in_order(log_priors[:, None]).squeeze()
+
+
+def _tally(layout: Layout, table: Table, ranks: Ranks) -> Tensor:
+    """The counts of all ranks, (J, width), or for FULL (J, K, K), a view of memory in which labels come first.
+
+    The M-step keeps that order, which is the one that the next E-step reads.
+    """
+    if layout.form == Form.COIN:
+        return ranks.total(tally(layout, table))
+    return ranks.total(by_label(layout, table)).transpose(1, 2)
 
 
 def _in_order(sums: Tensor) -> Tensor:

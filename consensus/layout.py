@@ -11,7 +11,8 @@ from consensus.form import Form
 from consensus.segment import Segments, integers
 from consensus.threads import each
 
-BLOCK = 2**16  # posteriors in a logical block
+BLOCK = 2**17  # posteriors in a logical block, at most,
+ITEMS = 2**15  # and items
 CHUNK = 2**17  # answers, about, in a part of the sums over annotators
 PIECE = 2**16  # answers, about, to be sorted at a time,
 PIECES = 16  # unless there are more than so many times as many
@@ -87,38 +88,45 @@ class Layout(Items):
 
 def block_height(K: int) -> int:
     """Items in a logical block."""
-    return -(-BLOCK // K)
+    return min(-(-BLOCK // K), ITEMS)
 
 
 def listed(answers: Answers, form: Form, finer: int = 1) -> Items:
     """Sort the answers by item, in pieces, and in so many times as many if memory is short."""
     I, J, K = answers.I, answers.J, answers.K
-    (left, S), (right, R) = _sides(answers, form)
-    height = block_height(K) if form == Form.FULL else block_height(K) * K
-    evidence = _join(left, S, right, R, height, _pieces(answers) * finer)
+    S, R = _sides(answers, form)
+    if form == Form.FULL:
+        segment, row = answers.item.to(integers(I), copy=True), _paired(answers.annotator, J, answers.label, K)
+        height = block_height(K)
+    else:
+        segment, row = _paired(answers.item, I, answers.label, K), answers.annotator.to(integers(J))
+        height = block_height(K) * K
+    evidence = _join(segment, S, row, R, height, _pieces(answers) * finer)
     return Items(form=form, I=I, J=J, K=K, evidence=evidence, gold=answers.gold)
 
 
 def arrange(answers: Answers, form: Form, finer: int = 1) -> Layout:
-    """Sort the answers both ways, as :func:`listed` does one."""
+    """Sort the answers by item, as :func:`listed` does, and then by annotator, which keeps the order of the items."""
     I, J, K = answers.I, answers.J, answers.K
+    S, R = _sides(answers, form)
     evidence = listed(answers, form, finer).evidence
-    (left, S), (right, R) = _sides(answers, form)
+    segment, row = evidence.index.clone(), torch.arange(S, dtype=integers(S), device=evidence.index.device)
     annotators = -(-J * CHUNK // max(answers.N, 1))
-    counts = _join(right, R, left, S, annotators * R // max(J, 1), _pieces(answers) * finer)
+    height = annotators * R // max(J, 1)
+    row = row.repeat_interleave(evidence.lengths, output_size=answers.N)
+    counts = _join(segment, R, row, S, height, _pieces(answers) * finer, ordered=True)
     return Layout(form=form, I=I, J=J, K=K, evidence=evidence, counts=counts, gold=answers.gold)
 
 
-def _sides(answers: Answers, form: Form) -> tuple[tuple[Tensor, int], tuple[Tensor, int]]:
-    """What an answer joins, from the items' side and from the annotators', and how many of each there are."""
-    I, J, K = answers.I, answers.J, answers.K
+def _sides(answers: Answers, form: Form) -> tuple[int, int]:
+    """How much there is on the items' side and on the annotators' for an answer to join."""
     if form == Form.FULL:
-        return (answers.item.to(integers(I)), I), (_paired(answers.annotator, J, answers.label, K), J * K)
-    return (_paired(answers.item, I, answers.label, K), I * K), (answers.annotator.to(integers(J)), J)
+        return answers.I, answers.J * answers.K
+    return answers.I * answers.K, answers.J
 
 
 def _pieces(answers: Answers) -> int:
-    return min(-(-answers.N // PIECE), PIECES)
+    return min(max(-(-answers.N // PIECE), 1), PIECES)
 
 
 def _paired(code: Tensor, size: int, label: Tensor, K: int) -> Tensor:
@@ -126,21 +134,36 @@ def _paired(code: Tensor, size: int, label: Tensor, K: int) -> Tensor:
     return code.to(integers(size * K), copy=True).mul_(K).add_(label)
 
 
-def _join(segment: Tensor, S: int, row: Tensor, R: int, height: int, pieces: int) -> Segments:
-    """Sorted by row and then, leaving equals in their order, by segment; few answers by both at once."""
-    if pieces <= 1:
-        keys = segment.to(torch.int64, copy=True).mul_(R).add_(row).sort().values
-        return Segments.from_lengths(torch.bincount(segment, minlength=S), keys.remainder_(max(R, 1)), R, height)
+def _join(segment: Tensor, S: int, row: Tensor, R: int, height: int, pieces: int, *, ordered: bool = False) -> Segments:
+    """Sorted by segment and then by row, by which answers come `ordered` or not; `segment` is used up."""
     width = max(-(-S // pieces), 1)
-    piece = segment.div(width, rounding_mode="floor").to(torch.int16) if width < S else None
+    runs = _runs(segment, S, row, width)
 
-    def order(first: int) -> tuple[Tensor, Tensor]:
-        mine = slice(None) if piece is None else (piece == first // width).nonzero().squeeze(1)
-        rows, places = row[mine].sort(stable=True)
-        segments, places = segment[mine][places].sub_(first).sort(stable=True)
-        return torch.bincount(segments, minlength=min(width, S - first)), rows[places]
+    def sort(number: int) -> tuple[Tensor, Tensor]:
+        first = number * width
+        segments, rows = (torch.cat(codes) for codes in zip(*(run[number] for run in runs), strict=True))
+        segments.sub_(first)
+        lengths = torch.bincount(segments, minlength=min(width, S - first))
+        if ordered:
+            return lengths, rows[segments.sort(stable=True).indices]
+        keys = segments.to(torch.int64).mul_(R).add_(rows).sort().values
+        return lengths, keys.remainder_(max(R, 1)).to(rows.dtype)
 
-    ordered = each(order, range(0, S, width), segment.device)
-    lengths = torch.cat([lengths for lengths, _ in ordered]) if ordered else segment.new_zeros(0)
-    index = torch.cat([index for _, index in ordered]) if ordered else row
+    found = each(sort, range(-(-S // width)), segment.device)
+    lengths = torch.cat([lengths for lengths, _ in found]) if found else segment.new_zeros(0)
+    index = torch.cat([index for _, index in found]) if found else row
     return Segments.from_lengths(lengths, index, R, height)
+
+
+def _runs(segment: Tensor, S: int, row: Tensor, width: int) -> list[list[tuple[Tensor, Tensor]]]:
+    """Both codes of the answers in runs, each divided into pieces of `width` segments without changing their order."""
+    pieces = -(-S // width)
+    if pieces <= 1:
+        return [[(segment, row)]]
+
+    def divide(run: tuple[Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]:
+        piece, order = run[0].div(width, rounding_mode="floor").to(torch.int32).sort(stable=True)
+        sizes = torch.bincount(piece, minlength=pieces).tolist()
+        return list(zip(*(codes[order].split(sizes) for codes in run), strict=True))
+
+    return each(divide, zip(segment.chunk(pieces), row.chunk(pieces), strict=True), segment.device)

@@ -16,6 +16,7 @@ from consensus.layout import Layout
 __all__ = [
     "GRID",
     "Form",
+    "by_label",
     "coin",
     "count",
     "form_for",
@@ -76,6 +77,18 @@ def tally(layout: Layout, posterior: Tensor | Table) -> Tensor:
         layout.counts.sum_into(put_right, posterior if isinstance(posterior, Table) else posterior.reshape(-1, 1))
         statistics[:, 1:] = layout.labels
     return statistics
+
+
+def by_label(layout: Layout, posterior: Tensor | Table) -> Tensor:
+    """The counts of :func:`tally` in the order in which the sums come, for FULL: (J, K, K) [label, true class]."""
+    J, K = layout.J, layout.K
+    sums = torch.empty(J * K, K, dtype=torch.float64, device=layout.counts.index.device)
+
+    def put(first: int, cells: Tensor) -> None:
+        sums[first : first + len(cells)] = cells
+
+    layout.counts.sum_into(put, posterior)
+    return sums.view(J, K, K)
 
 
 def coin(form: Form, K: int, statistics: Tensor) -> Tensor:
