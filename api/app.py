@@ -27,6 +27,7 @@ from api.routes import (
     events,
     explanations,
     gold,
+    gold_holders,
     grades,
     model_runs,
     projects,
@@ -111,7 +112,19 @@ def create_app(settings: Settings) -> Edge:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (projects, batches, grades, explanations, verdicts, versions, events, respondents, model_runs, gold):
+    for module in (
+        projects,
+        batches,
+        grades,
+        explanations,
+        verdicts,
+        versions,
+        events,
+        respondents,
+        model_runs,
+        gold,
+        gold_holders,
+    ):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))
     docs.mount(app)

@@ -11,7 +11,7 @@ from cli.listing import show_fields, show_rows
 from config.settings import load
 
 app = typer.Typer(
-    help="Gold: import, add, dispute, reinstate, retire, list.", no_args_is_help=True, add_completion=False
+    help="Gold: import, add, dispute, reinstate, retire, list, holders.", no_args_is_help=True, add_completion=False
 )
 
 Project = Annotated[str, typer.Option(help="Name of the project.")]
@@ -79,6 +79,23 @@ def list_(
         rows = list(client.items(path, limit=limit, state=state, flagged=wanted))
     columns = ["challenge", "answer", "state", "applied", "consensus", "confidence", "answers", "flags"]
     show_rows(rows, [*columns, "bad_odds", "leaked_odds", "note"], json=json)
+
+
+@app.command()
+def holders(
+    project: Project,
+    odds: Annotated[
+        float | None, typer.Option(min=0, help="The least odds; those from which gold is flagged by default.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many, at most; all by default.")] = None,
+    json: Json = False,
+) -> None:
+    """List respondents who seem to know gold's answers from elsewhere, the surest first."""
+    with connect(load()) as client:
+        rows = list(
+            client.items(project_path(project, "gold-holders"), limit=limit, odds=None if odds is None else str(odds))
+        )
+    show_rows(rows, ["respondent", "odds"], json=json)
 
 
 def _change(challenge: str, project: str, state: str, note: str | None, json: bool) -> None:

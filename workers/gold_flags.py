@@ -1,4 +1,4 @@
-"""Flagging gold: how likely it is that a label is wrong, or that respondents know it from elsewhere."""
+"""Flagging gold: how likely it is that a label is wrong, or that respondents know it, and which, from elsewhere."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from consensus.answers import Answers
 from consensus.gold import Gold
 from db import answers as answer_rows
 from db import gold as gold_rows
-from db import projects
+from db import gold_holders, projects
 from db import statistics as statistics_rows
 from telemetry import crashpoints, logging
 from workers import scheme
@@ -18,14 +18,14 @@ log = logging.get(__name__)
 
 _HIGHEST = 700.0
 """Log odds above which a double holds no odds."""
+_LEAST = 0.1
+"""Odds below which nobody is noted as a holder: most respondents are none."""
 
 
 def flag(runtime: Runtime, project_id: int) -> None:
     """Note the odds of all gold that statistics count and that has answers."""
     with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         challenge_ids, codes = gold_rows.active(connection, project_id)
-        if not len(challenge_ids):
-            return
         grading = projects.grading(connection, project_id)
         stored = answer_rows.of_challenges(connection, challenge_ids)
         told = stored.counted & (stored.choice >= 0)
@@ -33,6 +33,8 @@ def flag(runtime: Runtime, project_id: int) -> None:
         respondents, annotator = np.unique(stored.respondent_id[told], return_inverse=True)
         held = statistics_rows.read(connection, respondents)
     if not len(answered):
+        with runtime.engine.begin() as connection:
+            gold_holders.replace(connection, project_id, [], [])
         return
     plan = scheme.make(grading, runtime.device)
     answers = Answers(
@@ -46,10 +48,12 @@ def flag(runtime: Runtime, project_id: int) -> None:
     )
     statistics = tensor(plan.statistics(held.packed), runtime.device)
     found = flags.flag(Gold(plan.model, answers, statistics, plan.prior, plan.form))
-    bad, leaked = (
-        column.clamp(-_HIGHEST, _HIGHEST).exp().cpu().tolist() for column in (found.mislabelled, found.leaked)
+    bad, leaked, holding = (
+        column.clamp(-_HIGHEST, _HIGHEST).exp().cpu() for column in (found.mislabelled, found.leaked, found.holders)
     )
+    holders = (holding >= _LEAST).numpy()
     with runtime.engine.begin() as connection:
-        gold_rows.flag(connection, answered.tolist(), bad, leaked)
+        gold_rows.flag(connection, answered.tolist(), bad.tolist(), leaked.tolist())
+        gold_holders.replace(connection, project_id, respondents[holders].tolist(), holding.numpy()[holders].tolist())
         crashpoints.reach("flags-before-commit")
-    log.info("gold flagged", project=project_id, challenges=len(answered))
+    log.info("gold flagged", project=project_id, challenges=len(answered), holders=int(holders.sum()))

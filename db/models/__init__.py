@@ -4,7 +4,7 @@ from db.base import Base
 from db.models.answer import Answer
 from db.models.batch import Batch, Failure, Payload, Score
 from db.models.challenge import Challenge, Consensus
-from db.models.gold import Gold
+from db.models.gold import Gold, GoldHolder
 from db.models.population import Population
 from db.models.project import Configuration, Project, ProjectClass
 from db.models.respondent import Respondent, RespondentStatistics
@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "Failure",
     "Gold",
+    "GoldHolder",
     "ModelRun",
     "Outbox",
     "Payload",

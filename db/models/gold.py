@@ -1,4 +1,4 @@
-"""Challenges whose right answer is known."""
+"""Challenges whose right answer is known, and respondents who seem to know it from elsewhere."""
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Double, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -31,3 +31,14 @@ class Gold(Base):
     note: Mapped[str | None]
     added_at: Mapped[Now]
     changed_at: Mapped[Now]
+
+
+class GoldHolder(Base):
+    """A respondent who seems to know gold's answers from elsewhere."""
+
+    __tablename__ = "gold_holders"
+    __table_args__ = (Index("ix_gold_holders_project_id_odds", "project_id", "odds", "respondent_id"),)
+
+    respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    odds: Mapped[float] = mapped_column(Double)

@@ -1,8 +1,9 @@
 from factory.declarations import SelfAttribute, SubFactory
 
-from db.models import Gold
+from db.models import Gold, GoldHolder
 from tests.factories.base import Factory
 from tests.factories.challenge import ChallengeFactory
+from tests.factories.respondent import RespondentFactory
 
 
 class GoldFactory(Factory):
@@ -18,3 +19,17 @@ class GoldFactory(Factory):
     project_id = SelfAttribute("challenge.project_id")
     answer = 0
     applied = True
+
+
+class GoldHolderFactory(Factory):
+    """A respondent found to know gold's answers."""
+
+    class Meta:
+        model = GoldHolder
+        exclude = ("respondent",)
+
+    respondent = SubFactory(RespondentFactory)
+
+    respondent_id = SelfAttribute("respondent.id")
+    project_id = SelfAttribute("respondent.project_id")
+    odds = 10.0

@@ -51,4 +51,7 @@ ROWS: dict[str, str] = {
         INSERT INTO populations (project_id, model, model_version, model_run_id, answers, sample, prior)
             SELECT id, model, '1', current_run_id, 2, 1, '{"classes": 2, "tensors": "{}"}' FROM projects;
     """,
+    "0004": """
+        INSERT INTO gold_holders (respondent_id, project_id, odds) SELECT id, project_id, 12.5 FROM respondents;
+    """,
 }

@@ -40,6 +40,7 @@ SCOPES: dict[tuple[str, str], set[str]] = {
     ("get", "/v1/projects/{project}/model-runs"): {"read"},
     ("get", "/v1/projects/{project}/model-runs/{run}"): {"read"},
     ("get", "/v1/projects/{project}/gold"): {"gold"},
+    ("get", "/v1/projects/{project}/gold-holders"): {"gold"},
     ("post", "/v1/projects/{project}/gold"): {"gold"},
     ("get", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
     ("put", "/v1/projects/{project}/gold/{challenge}"): {"gold"},

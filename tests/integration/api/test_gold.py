@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from db import gold
 from db.models import Challenge, Consensus, Project
+from tests.factories.gold import GoldHolderFactory
 from tests.factories.respondent import RespondentFactory, RespondentStatisticsFactory
 from tests.integration.api.callers import Call
 
@@ -203,3 +204,24 @@ def test_consensus_beside_gold_is_that_of_the_answers(gilder: httpx.Client, proj
     session.commit()
     shown = gilder.get(f"{project}/gold/c").json()
     assert (shown["consensus"], shown["confidence"], shown["answers"], shown["answer"]) == ("a", 0.9, 3, "b")
+
+
+def test_holders_come_surest_first_from_the_odds_of_the_project_on(
+    gilder: httpx.Client, project: str, session: Rows
+) -> None:
+    owner = session.query(Project).one()
+    for number, odds in enumerate((0.5, 3.0, 3.0, 1.0, 40.0)):
+        respondent = RespondentFactory(project=owner, key=f"r{number}")
+        GoldHolderFactory(respondent=respondent, odds=odds)
+    session.commit()
+    path, found, cursor = f"{project}/gold-holders", [], None
+    while True:
+        given: dict[str, Any] = {"limit": 2, **({"after": cursor} if cursor else {})}
+        page = gilder.get(path, params=given).json()
+        found += [(item["respondent"], item["odds"]) for item in page["items"]]
+        if not (cursor := page["next"]):
+            break
+    assert found == [("r4", 40.0), ("r2", 3.0), ("r1", 3.0), ("r3", 1.0)]
+    assert len(gilder.get(path, params={"odds": 0.1}).json()["items"]) == 5
+    assert gilder.get(path, params={"odds": "nan"}).status_code == 422
+    assert gilder.get(f"{project}-other/gold-holders").status_code == 404

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, text
 
-from db import gold, identities, projects, runs
+from db import gold, gold_holders, identities, projects, runs
 from tests.integration.workers.crowd import accept, answer, books, crowd, drain, make_project, scalar, verdicts
 from workers import refit, regrade, sweep
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
@@ -155,3 +155,34 @@ def test_a_refit_flags_gold_that_the_crowd_contradicts(engine: Engine, runtime: 
     assert [row.challenge for row in rows if row.bad_odds is None] == ["unanswered"]
     assert [row.challenge for row in rows if (row.bad_odds or 0) > 1] == ["c0"]
     assert not [row.challenge for row in rows if (row.leaked_odds or 0) > 1]
+
+
+def test_a_refit_finds_who_knows_gold_from_elsewhere(engine: Engine, runtime: Runtime) -> None:
+    """`cheat` is right on gold alone, and half the time elsewhere; the others err alike on both."""
+    project = make_project(engine)
+    known = {f"c{number}": "abc"[number % 3] for number in range(0, 80, 2)}
+    answers = [
+        answer(f"c{number}", f"r{who}", "abc"[(number + (number // 2 % 5 == who % 5)) % 3])
+        for number in range(80)
+        for who in range(8)
+    ]
+    answers += [
+        answer(f"c{number}", "cheat", "abc"[(number + (number % 2 and number % 4 == 1)) % 3]) for number in range(80)
+    ]
+    accept(engine, project, answers)
+    drain(runtime, project)
+    put(engine, project, known)
+    regrade.run(runtime, project)
+    refit.run(runtime, project)
+    assert [row.respondent for row in holders(engine, project)] == ["cheat"]
+    with engine.begin() as connection:
+        for challenge in known:
+            gold.change(connection, project, challenge, "retired", None)
+    regrade.run(runtime, project)
+    refit.run(runtime, project)
+    assert holders(engine, project) == []
+
+
+def holders(engine: Engine, project: int) -> list[gold_holders.GoldHolderRow]:
+    with engine.connect() as connection:
+        return gold_holders.page(connection, project, odds=1.0, after=None, limit=10)
