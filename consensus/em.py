@@ -100,7 +100,8 @@ class EM(Uncalibrated):
         counted = _in_order(ranks.gather(counted, I, K, blocks=True))
         pseudo_items = anchor(counted, rows.form)
         classes = counted[:K] + counted[K : 2 * K]
-        statistics = _tally(layout, table, ranks)
+        tallied = _room(layout)
+        statistics = _tally(layout, table, tallied, ranks)
         pseudo_counts = rows.pseudo_counts(K, statistics.flatten(1))
         objective: list[float] = []
         converged = False
@@ -115,8 +116,7 @@ class EM(Uncalibrated):
                 del said
                 classes, (likelihood, _) = _in_order(sums).split([K, 2])
                 bounds.append(likelihood + pseudo_items @ log_classes + log_prior)
-                del statistics
-                statistics = _tally(layout, table, ranks)
+                statistics = _tally(layout, table, tallied, ranks)
             objective += torch.stack(bounds).tolist()
             converged = float(sums[:, -1].amax()) <= TOLERANCE
         posterior = ranks.gather(table.used_up().view(own.I, K), I, K)
@@ -124,7 +124,7 @@ class EM(Uncalibrated):
         if way.dtype != torch.float64 or rows.form != form:
             statistics = ranks.total(tally(layout, mine) if rows.form == form else count(form, own, mine))
         statistics = statistics.flatten(1)
-        del layout, blocks, table
+        del layout, blocks, table, tallied
         published = posterior
         if own.gold is not None:
             published = ranks.gather(self.unclamped(own, mine, statistics, prior, form=form), I, K)
@@ -185,14 +185,20 @@ def _maximise(rows: Rows, statistics: Tensor, prior: Prior, dtype: torch.dtype) 
     return said, _in_order(log_priors[:, None]).squeeze()
 
 
-def _tally(layout: Layout, table: Table, ranks: Ranks) -> Tensor:
+def _room(layout: Layout) -> Tensor:
+    """Memory for the counts of every iteration: (J, K, K), or none for COIN, whose counts are few."""
+    shape = (layout.J, layout.K, layout.K) if layout.form == Form.FULL else (0,)
+    return torch.empty(shape, dtype=torch.float64, device=layout.counts.index.device)
+
+
+def _tally(layout: Layout, table: Table, room: Tensor, ranks: Ranks) -> Tensor:
     """The counts of all ranks, (J, width), or for FULL (J, K, K), a view of memory in which labels come first.
 
     The M-step keeps that order, which is the one that the next E-step reads.
     """
     if layout.form == Form.COIN:
         return ranks.total(tally(layout, table))
-    return ranks.total(by_label(layout, table)).transpose(1, 2)
+    return ranks.total(by_label(layout, table, room)).transpose(1, 2)
 
 
 def _in_order(sums: Tensor) -> Tensor:

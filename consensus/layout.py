@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -99,7 +100,7 @@ def listed(answers: Answers, form: Form, finer: int = 1) -> Items:
         segment, row = answers.item.to(integers(I), copy=True), _paired(answers.annotator, J, answers.label, K)
         height = block_height(K)
     else:
-        segment, row = _paired(answers.item, I, answers.label, K), answers.annotator.to(integers(J))
+        segment, row = _paired(answers.item, I, answers.label, K), answers.annotator.to(integers(J), copy=True)
         height = block_height(K) * K
     evidence = _join(segment, S, row, R, height, _pieces(answers) * finer)
     return Items(form=form, I=I, J=J, K=K, evidence=evidence, gold=answers.gold)
@@ -135,28 +136,29 @@ def _paired(code: Tensor, size: int, label: Tensor, K: int) -> Tensor:
 
 
 def _join(segment: Tensor, S: int, row: Tensor, R: int, height: int, pieces: int, *, ordered: bool = False) -> Segments:
-    """Sorted by segment and then by row, by which answers come `ordered` or not; `segment` is used up."""
+    """Sorted by segment and then by row, by which answers come `ordered` or not; both codes are used up."""
     width = max(-(-S // pieces), 1)
     runs = _runs(segment, S, row, width)
+    sizes = [sum(len(run[number][0]) for run in runs) for number in range(-(-S // width))]
+    ends, index = list(accumulate(sizes)), torch.empty_like(row)
 
-    def sort(number: int) -> tuple[Tensor, Tensor]:
-        first = number * width
+    def sort(number: int) -> Tensor:
+        first, place = number * width, index[ends[number] - sizes[number] : ends[number]]
         segments, rows = (torch.cat(codes) for codes in zip(*(run[number] for run in runs), strict=True))
         segments.sub_(first)
-        lengths = torch.bincount(segments, minlength=min(width, S - first))
         if ordered:
-            return lengths, rows[segments.sort(stable=True).indices]
-        keys = segments.to(torch.int64).mul_(R).add_(rows).sort().values
-        return lengths, keys.remainder_(max(R, 1)).to(rows.dtype)
+            torch.index_select(rows, 0, segments.sort(stable=True).indices, out=place)
+        else:
+            keys = segments.to(torch.int64).mul_(R).add_(rows).sort().values
+            place.copy_(keys.remainder_(max(R, 1)))
+        return torch.bincount(segments, minlength=min(width, S - first))
 
-    found = each(sort, range(-(-S // width)), segment.device)
-    lengths = torch.cat([lengths for lengths, _ in found]) if found else segment.new_zeros(0)
-    index = torch.cat([index for _, index in found]) if found else row
-    return Segments.from_lengths(lengths, index, R, height)
+    lengths = each(sort, range(len(sizes)), segment.device)
+    return Segments.from_lengths(torch.cat(lengths) if lengths else segment.new_zeros(0), index, R, height)
 
 
 def _runs(segment: Tensor, S: int, row: Tensor, width: int) -> list[list[tuple[Tensor, Tensor]]]:
-    """Both codes of the answers in runs, each divided into pieces of `width` segments without changing their order."""
+    """Both codes of the answers in runs, each divided, where it is, into pieces of `width` segments in their order."""
     pieces = -(-S // width)
     if pieces <= 1:
         return [[(segment, row)]]
@@ -164,6 +166,8 @@ def _runs(segment: Tensor, S: int, row: Tensor, width: int) -> list[list[tuple[T
     def divide(run: tuple[Tensor, Tensor]) -> list[tuple[Tensor, Tensor]]:
         piece, order = run[0].div(width, rounding_mode="floor").to(torch.int32).sort(stable=True)
         sizes = torch.bincount(piece, minlength=pieces).tolist()
-        return list(zip(*(codes[order].split(sizes) for codes in run), strict=True))
+        for codes in run:
+            codes.copy_(codes[order])
+        return list(zip(*(codes.split(sizes) for codes in run), strict=True))
 
     return each(divide, zip(segment.chunk(pieces), row.chunk(pieces), strict=True), segment.device)

@@ -79,16 +79,15 @@ def tally(layout: Layout, posterior: Tensor | Table) -> Tensor:
     return statistics
 
 
-def by_label(layout: Layout, posterior: Tensor | Table) -> Tensor:
-    """The counts of :func:`tally` in the order in which the sums come, for FULL: (J, K, K) [label, true class]."""
-    J, K = layout.J, layout.K
-    sums = torch.empty(J * K, K, dtype=torch.float64, device=layout.counts.index.device)
+def by_label(layout: Layout, posterior: Tensor | Table, counts: Tensor) -> Tensor:
+    """The counts of :func:`tally` in the order in which the sums come, for FULL, into (J, K, K) [label, true class]."""
+    sums = counts.view(-1, layout.K)
 
     def put(first: int, cells: Tensor) -> None:
         sums[first : first + len(cells)] = cells
 
     layout.counts.sum_into(put, posterior)
-    return sums.view(J, K, K)
+    return counts
 
 
 def coin(form: Form, K: int, statistics: Tensor) -> Tensor:
