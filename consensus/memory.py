@@ -16,7 +16,7 @@ from consensus.layout import BLOCK, CHUNK, PIECE, PIECES
 FINER = (1, 4, 16)
 SORTED = 80  # bytes an answer in sorting: both codes, sorted codes, their places, and what torch's sort works in
 LISTED = 8  # bytes an answer in both sorted lists
-CODED = 16  # bytes an answer in codes made of two, and in a list while its pieces are joined
+CODED = 16  # bytes an answer in the codes of both sides, and in the list into which they are sorted
 GIVEN = 24  # bytes an answer as they are given
 WORKING = 64  # bytes an answer or a posterior in the parts worked on at a time
 

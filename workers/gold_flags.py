@@ -23,7 +23,7 @@ _LEAST = 0.1
 
 
 def flag(runtime: Runtime, project_id: int) -> None:
-    """Note the odds of all gold that statistics count and that has answers."""
+    """Note the odds of all gold that statistics count and that has answers, and who seems to know it from elsewhere."""
     with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         challenge_ids, codes = gold_rows.active(connection, project_id)
         grading = projects.grading(connection, project_id)

@@ -24,16 +24,21 @@ def gilder(call: Call, project: str) -> httpx.Client:
     return call("acme", "gold")
 
 
-def listed(client: httpx.Client, project: str, **parameters: Any) -> list[str]:
-    items: list[str] = []
+def items(client: httpx.Client, path: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Page after page."""
+    found: list[dict[str, Any]] = []
     cursor = None
     while True:
         given = {**parameters, **({"after": cursor} if cursor else {})}
-        page = client.get(f"{project}/gold", params=given).json()
-        items += [item["challenge"] for item in page["items"]]
+        page = client.get(path, params=given).json()
+        found += page["items"]
         cursor = page["next"]
         if cursor is None:
-            return items
+            return found
+
+
+def listed(client: httpx.Client, project: str, **parameters: Any) -> list[str]:
+    return [item["challenge"] for item in items(client, f"{project}/gold", **parameters)]
 
 
 def test_gold_is_put_listed_and_shown(gilder: httpx.Client, project: str) -> None:
@@ -214,13 +219,8 @@ def test_holders_come_surest_first_from_the_odds_of_the_project_on(
         respondent = RespondentFactory(project=owner, key=f"r{number}")
         GoldHolderFactory(respondent=respondent, odds=odds)
     session.commit()
-    path, found, cursor = f"{project}/gold-holders", [], None
-    while True:
-        given: dict[str, Any] = {"limit": 2, **({"after": cursor} if cursor else {})}
-        page = gilder.get(path, params=given).json()
-        found += [(item["respondent"], item["odds"]) for item in page["items"]]
-        if not (cursor := page["next"]):
-            break
+    path = f"{project}/gold-holders"
+    found = [(item["respondent"], item["odds"]) for item in items(gilder, path, limit=2)]
     assert found == [("r4", 40.0), ("r2", 3.0), ("r1", 3.0), ("r3", 1.0)]
     assert len(gilder.get(path, params={"odds": 0.1}).json()["items"]) == 5
     assert gilder.get(path, params={"odds": "nan"}).status_code == 422
