@@ -20,6 +20,9 @@ log = logging.get(__name__)
 MAX_BATCHES = 64
 MAX_BYTES = 16 * 2**20
 """Of one transaction."""
+PACE = 0.008
+"""Seconds from the start of one transaction to that of the next, at least: who comes alone waits for nothing, and many
+share what a transaction costs."""
 CAPACITY = 4 * MAX_BYTES
 """Bytes that may wait; beyond, a POST is turned away at once."""
 
@@ -51,6 +54,7 @@ class Writer:
         self._stopping = False
         self._hanging = False
         self._flushing: asyncio.Task[None] | None = None
+        self._next_at = 0.0
 
     async def accept(self, batch: NewBatch) -> Accepted:
         """Store a batch; returns once it is committed.
@@ -81,7 +85,10 @@ class Writer:
         """Commit until nothing waits."""
         loop = asyncio.get_running_loop()
         try:
-            while group := self._next():
+            while self._queue:
+                await asyncio.sleep(self._next_at - loop.time())
+                self._next_at = loop.time() + PACE
+                group = self._next()
                 start = time.perf_counter()
                 limit = loop.call_later(self._patience, self._give_up, group)
                 try:
