@@ -29,6 +29,7 @@ from api.routes import (
     gold,
     gold_holders,
     grades,
+    groups,
     model_runs,
     projects,
     respondents,
@@ -124,6 +125,7 @@ def create_app(settings: Settings) -> Edge:
         model_runs,
         gold,
         gold_holders,
+        groups,
     ):
         app.include_router(module.router)
     app.include_router(health_router(probe, Gauges(engine)))

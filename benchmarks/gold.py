@@ -29,7 +29,7 @@ CROWDS = 20
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gold", description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with datasets.json")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with datasets.json")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     parser.add_argument("--seeds", type=int, default=5)
     chosen = parser.parse_args()

@@ -22,6 +22,7 @@ NOUNS = {
     "key": "API keys: create, list, revoke.",
     "project": "Projects: create, list, show, set.",
     "gold": "Gold: import, add, dispute, reinstate, retire, list.",
+    "group": "Groups of respondents who may share what they know: put, list, remove.",
     "submit": "Send a file of answers to a project.",
     "refit": "Fit a project's model on all its answers.",
     "batch": "Batches: list, show, retry, cancel.",

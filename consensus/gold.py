@@ -73,11 +73,11 @@ class Flags:
 
     mislabelled: Tensor  # (I,)
     leaked: Tensor  # (I,)
-    holders: Tensor  # (G,) by group; each annotator is its own unless groups are given
+    holders: Tensor  # (J,)
 
 
-def flag(gold: Gold, groups: Tensor | None = None) -> Flags:
-    """All three flags; `groups` (J,) codes from 0 of those who may share a key.
+def flag(gold: Gold) -> Flags:
+    """All three flags.
 
     Raises:
         ValueError: an item with answers is not gold.
@@ -96,9 +96,19 @@ def flag(gold: Gold, groups: Tensor | None = None) -> Flags:
     variance = deviation.square().minimum(accuracy * (1 - accuracy) / 2)
     hits = right.new_zeros(answers.J, 2).index_add(0, answers.annotator, torch.stack([right, 1 - right], 1))
     ratio = _two_rates(hits, *matched_beta(accuracy, variance), shift)
-    if groups is not None:
-        ratio = ratio.new_zeros(int(groups.max()) + 1 if groups.numel() else 0).index_add(0, groups, ratio)
     return Flags(mislabelled_, leaked, ratio + _odds(HOLDERS))
+
+
+def together(holders: Tensor, groups: Tensor, count: int) -> Tensor:
+    """(G,) log odds that a group shares a key, from those of its members; the prior's, of a group without any.
+
+    Args:
+        holders: (J,) log odds of each annotator, as :func:`flag` finds them.
+        groups: (J,) codes from 0 to `count` - 1, -1 for who is in none.
+    """
+    inside = groups >= 0
+    ratio = holders[inside] - _odds(HOLDERS)
+    return ratio.new_zeros(count).index_add(0, groups[inside], ratio) + _odds(HOLDERS)
 
 
 def mislabelled(gold: Gold) -> Tensor:

@@ -7,7 +7,7 @@ from consensus.answers import Answers
 from consensus.gold import Gold
 from db import answers as answer_rows
 from db import gold as gold_rows
-from db import gold_holders, projects
+from db import gold_holders, groups, projects
 from db import statistics as statistics_rows
 from telemetry import crashpoints, logging
 from workers import scheme
@@ -32,6 +32,7 @@ def flag(runtime: Runtime, project_id: int) -> None:
         answered, item = np.unique(stored.challenge_id[told], return_inverse=True)
         respondents, annotator = np.unique(stored.respondent_id[told], return_inverse=True)
         held = statistics_rows.read(connection, respondents)
+        group_ids, members, group = groups.members(connection, project_id)
     if not len(answered):
         with runtime.engine.begin() as connection:
             gold_holders.replace(connection, project_id, [], [])
@@ -48,12 +49,18 @@ def flag(runtime: Runtime, project_id: int) -> None:
     )
     statistics = tensor(plan.statistics(held.packed), runtime.device)
     found = flags.flag(Gold(plan.model, answers, statistics, plan.prior, plan.form))
-    bad, leaked, holding = (
-        column.clamp(-_HIGHEST, _HIGHEST).exp().cpu() for column in (found.mislabelled, found.leaked, found.holders)
+    of_group = np.full(len(respondents), -1)
+    here = np.isin(members, respondents)
+    of_group[np.searchsorted(respondents, members[here])] = group[here]
+    sharing = flags.together(found.holders, tensor(of_group, runtime.device), len(group_ids))
+    bad, leaked, holding, shared = (
+        column.clamp(-_HIGHEST, _HIGHEST).exp().cpu()
+        for column in (found.mislabelled, found.leaked, found.holders, sharing)
     )
     holders = (holding >= _LEAST).numpy()
     with runtime.engine.begin() as connection:
         gold_rows.flag(connection, answered.tolist(), bad.tolist(), leaked.tolist())
         gold_holders.replace(connection, project_id, respondents[holders].tolist(), holding.numpy()[holders].tolist())
+        groups.suspect(connection, group_ids, shared.tolist())
         crashpoints.reach("flags-before-commit")
     log.info("gold flagged", project=project_id, challenges=len(answered), holders=int(holders.sum()))

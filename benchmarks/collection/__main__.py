@@ -25,7 +25,7 @@ UNDECIDED = ("hitspam_cf",)  # every method ends at the same 66 % there, whateve
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.collection", description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder with datasets.json")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with datasets.json")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON on the last line")
     parser.add_argument("--quick", action="store_true", help="small sets, one order, few settings and crowds")
     parser.add_argument("--model", default="touchstone", choices=sorted(registry.MODELS))

@@ -4,7 +4,7 @@ from db.base import Base
 from db.models.answer import Answer
 from db.models.batch import Batch, Failure, Payload, Score
 from db.models.challenge import Challenge, Consensus
-from db.models.gold import Gold, GoldHolder
+from db.models.gold import Gold, GoldHolder, Group, GroupMember
 from db.models.population import Population
 from db.models.project import Configuration, Project, ProjectClass
 from db.models.respondent import Respondent, RespondentStatistics
@@ -24,6 +24,8 @@ __all__ = [
     "Failure",
     "Gold",
     "GoldHolder",
+    "Group",
+    "GroupMember",
     "ModelRun",
     "Outbox",
     "Payload",

@@ -1,9 +1,19 @@
-"""Challenges whose right answer is known, and respondents who seem to know it from elsewhere."""
+"""Challenges whose right answer is known, and respondents who seem to know it from elsewhere, alone or in groups."""
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Double, ForeignKey, Index, SmallInteger, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
-from db.base import Base, Now
+from db.base import Base, Id, Key, Now
 
 
 class Gold(Base):
@@ -42,3 +52,26 @@ class GoldHolder(Base):
     respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     project_id: Mapped[int] = mapped_column(BigInteger)
     odds: Mapped[float] = mapped_column(Double)
+
+
+class Group(Base):
+    """Respondents who may share what they know: behind one address, of one farm, paid by one account."""
+
+    __tablename__ = "groups"
+    __table_args__ = (UniqueConstraint("project_id", "name"),)
+
+    id: Mapped[Id]
+    project_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("projects.id"))
+    name: Mapped[Key]
+    odds: Mapped[float | None] = mapped_column(Double)
+    """That its members know gold's answers from elsewhere, as the last refit found them."""
+
+
+class GroupMember(Base):
+    """A respondent's group; nobody is in two."""
+
+    __tablename__ = "group_members"
+    __table_args__ = (Index("ix_group_members_group_id", "group_id"),)
+
+    respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    group_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("groups.id", ondelete="CASCADE"))

@@ -1,8 +1,9 @@
-from factory.declarations import SelfAttribute, SubFactory
+from factory.declarations import SelfAttribute, Sequence, SubFactory
 
-from db.models import Gold, GoldHolder
+from db.models import Gold, GoldHolder, Group, GroupMember
 from tests.factories.base import Factory
 from tests.factories.challenge import ChallengeFactory
+from tests.factories.project import ProjectFactory
 from tests.factories.respondent import RespondentFactory
 
 
@@ -33,3 +34,30 @@ class GoldHolderFactory(Factory):
     respondent_id = SelfAttribute("respondent.id")
     project_id = SelfAttribute("respondent.project_id")
     odds = 10.0
+
+
+class GroupFactory(Factory):
+    """A group of which nothing is known yet."""
+
+    class Meta:
+        model = Group
+        exclude = ("project",)
+
+    project = SubFactory(ProjectFactory)
+
+    project_id = SelfAttribute("project.id")
+    name = Sequence("group-{}".format)
+
+
+class GroupMemberFactory(Factory):
+    """A respondent in a group of the same project."""
+
+    class Meta:
+        model = GroupMember
+        exclude = ("respondent", "group")
+
+    respondent = SubFactory(RespondentFactory)
+    group = SubFactory(GroupFactory, project=SelfAttribute("..respondent.project"))
+
+    respondent_id = SelfAttribute("respondent.id")
+    group_id = SelfAttribute("group.id")

@@ -54,4 +54,8 @@ ROWS: dict[str, str] = {
     "0004": """
         INSERT INTO gold_holders (respondent_id, project_id, odds) SELECT id, project_id, 12.5 FROM respondents;
     """,
+    "0005": """
+        INSERT INTO groups (project_id, name, odds) SELECT id, 'farm', 3.5 FROM projects;
+        INSERT INTO group_members (respondent_id, group_id) SELECT r.id, g.id FROM respondents r, groups g;
+    """,
 }

@@ -41,6 +41,9 @@ SCOPES: dict[tuple[str, str], set[str]] = {
     ("get", "/v1/projects/{project}/model-runs/{run}"): {"read"},
     ("get", "/v1/projects/{project}/gold"): {"gold"},
     ("get", "/v1/projects/{project}/gold-holders"): {"gold"},
+    ("get", "/v1/projects/{project}/groups"): {"gold"},
+    ("put", "/v1/projects/{project}/groups/{group}"): {"gold"},
+    ("delete", "/v1/projects/{project}/groups/{group}"): {"gold"},
     ("post", "/v1/projects/{project}/gold"): {"gold"},
     ("get", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
     ("put", "/v1/projects/{project}/gold/{challenge}"): {"gold"},
@@ -53,6 +56,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("post", "/v1/projects/{project}/batches"): batch(1),
     ("post", "/v1/projects/{project}/gold"): [{"challenge": "c0", "answer": "a"}],
     ("put", "/v1/projects/{project}/gold/{challenge}"): {"answer": "a"},
+    ("put", "/v1/projects/{project}/groups/{group}"): {"respondents": ["r0"]},
     ("patch", "/v1/projects/{project}/gold/{challenge}"): {"state": "retired"},
 }
 
@@ -73,7 +77,15 @@ def names(client: httpx.Client, project: str) -> dict[str, str]:
     """What the path parameters are called in the tenant acme."""
     run = client.post(f"{project}/model-runs").json()["id"]
     posted = client.post(f"{project}/batches", json=batch(1)).json()["id"]
-    return {"project": "cats", "batch": posted, "run": run, "challenge": "c0", "version": "1", "respondent": "r"}
+    return {
+        "project": "cats",
+        "batch": posted,
+        "run": run,
+        "challenge": "c0",
+        "version": "1",
+        "respondent": "r",
+        "group": "g",
+    }
 
 
 def test_every_operation_has_its_scopes_here(url: str) -> None:

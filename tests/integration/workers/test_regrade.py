@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, text
 
-from db import gold, gold_holders, identities, projects, runs
+from db import gold, gold_holders, groups, identities, projects, runs
 from tests.integration.workers.crowd import accept, answer, books, crowd, drain, make_project, scalar, verdicts
 from workers import refit, regrade, sweep
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
@@ -181,6 +181,39 @@ def test_a_refit_finds_who_knows_gold_from_elsewhere(engine: Engine, runtime: Ru
     regrade.run(runtime, project)
     refit.run(runtime, project)
     assert holders(engine, project) == []
+
+
+def test_a_group_that_shares_the_key_is_surer_than_its_members(engine: Engine, runtime: Runtime) -> None:
+    """Two are right on gold alone and answer less than it takes to be sure of one of them."""
+    project = make_project(engine)
+    known = {f"c{number}": "abc"[number % 3] for number in range(0, 80, 2)}
+    answers = [
+        answer(f"c{number}", f"r{who}", "abc"[(number + (number // 2 % 5 == who % 5)) % 3])
+        for number in range(80)
+        for who in range(8)
+    ]
+    answers += [
+        answer(f"c{number}", cheat, "abc"[(number + (number % 2 and number % 4 == 1)) % 3])
+        for start, cheat in enumerate(("cheat-0", "cheat-1"))
+        for number in range(40 * start, 40 * start + 40)
+    ]
+    accept(engine, project, answers)
+    drain(runtime, project)
+    with engine.begin() as connection:
+        ids = identities.respondents(connection, project, ["cheat-0", "cheat-1", "r0", "r1", "never met"])
+    with engine.begin() as connection:
+        groups.put(connection, project, "ring", [ids["cheat-0"], ids["cheat-1"]])
+        groups.put(connection, project, "friends", [ids["r0"], ids["r1"], ids["never met"]])
+    put(engine, project, known)
+    regrade.run(runtime, project)
+    refit.run(runtime, project)
+    with engine.connect() as connection:
+        found = {row.name: row.odds for row in groups.page(connection, project, odds=0, after="", limit=10)}
+        alone = [row.odds for row in gold_holders.page(connection, project, odds=0.0, after=None, limit=10)]
+    assert found["ring"] is not None
+    assert found["ring"] > max(1.0, *alone)
+    assert found["friends"] is not None
+    assert found["friends"] < 1
 
 
 def holders(engine: Engine, project: int) -> list[gold_holders.GoldHolderRow]:

@@ -8,7 +8,7 @@ from torch import Generator, Tensor
 
 from consensus.answers import Answers
 from consensus.form import Form
-from consensus.gold import Flags, Gold, flag
+from consensus.gold import Flags, Gold, flag, together
 from consensus.registry import MODELS
 from consensus.simulation import simulate
 from tests.unit.consensus.crowds import answers_of
@@ -22,13 +22,13 @@ def chosen(truth: Tensor, seed: int) -> Tensor:
     return torch.where(torch.rand(len(truth), generator=Generator().manual_seed(seed)) < SHARE, truth, -1)
 
 
-def judged(answers: Answers, gold: Tensor, form: Form = Form.FULL, groups: Tensor | None = None) -> Flags:
+def judged(answers: Answers, gold: Tensor, form: Form = Form.FULL) -> Flags:
     fit = MODEL.fit(replace(answers, gold=gold), form=form)
     here = (gold >= 0)[answers.item]
     mine = Answers(
         answers.item[here], answers.annotator[here], answers.label[here], answers.I, answers.J, answers.K, gold
     )
-    return flag(Gold(MODEL, mine, fit.statistics, fit.prior, form), groups)
+    return flag(Gold(MODEL, mine, fit.statistics, fit.prior, form))
 
 
 @pytest.mark.parametrize("form", Form)
@@ -64,14 +64,15 @@ def test_who_holds_the_key_is_flagged_and_as_a_group_sooner() -> None:
     holders = crowd.skill.argsort()[:12]
     knows = torch.isin(answers.annotator, holders) & (gold >= 0)[answers.item]
     label = torch.where(knows, crowd.truth[answers.item], answers.label)
-    groups = torch.arange(answers.J)
-    groups[holders] = holders[0]
+    groups = torch.full((answers.J,), -1)
+    groups[holders] = 1
 
     alone = judged(replace(answers, label=label), gold).holders
-    together = judged(replace(answers, label=label), gold, groups=groups).holders
+    nobody, ring = together(alone, groups, 2)
 
     assert float((alone[holders] > 0).double().mean()) > 0.75
-    assert float(together[holders[0]]) > float(alone[holders].max())
+    assert float(ring) > float(alone[holders].max())
+    assert float(nobody.exp()) == pytest.approx(0.01 / 0.99)
     others = torch.ones(answers.J, dtype=torch.bool)
     others[holders] = False
     assert int((alone[others] > 0).sum()) <= 2
