@@ -57,9 +57,10 @@ def create_app(settings: Settings) -> Edge:
     """
     url = settings.require_database_url()
     exporting = max(1, settings.pool_size // 4)
-    engine = make_engine(url, pool_size=max(1, settings.pool_size - exporting - 1), name="touchstone-api")
-    exports = make_engine(url, pool_size=exporting, name="touchstone-export")
-    writing = make_writing_engine(url, name="touchstone-ingest")
+    pooled, prepared = max(1, settings.pool_size - exporting - 1), settings.prepared_statements
+    engine = make_engine(url, pool_size=pooled, name="touchstone-api", prepared=prepared)
+    exports = make_engine(url, pool_size=exporting, name="touchstone-export", prepared=prepared)
+    writing = make_writing_engine(url, name="touchstone-ingest", prepared=prepared)
     probe = Probe(engine, Publisher(settings))
 
     @asynccontextmanager

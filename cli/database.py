@@ -20,7 +20,9 @@ def transaction() -> Iterator[Connection]:
     Raises:
         CliError: the database is away, has no tables, or refuses.
     """
-    engine = make_engine(load().require_database_url(), pool_size=1, name="touchstone-cli")
+    settings = load()
+    prepared = settings.prepared_statements
+    engine = make_engine(settings.require_database_url(), pool_size=1, name="touchstone-cli", prepared=prepared)
     try:
         with translated(), engine.begin() as connection:
             yield connection

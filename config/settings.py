@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     # Postgres
     pool_size: Count = Field(8, description="Postgres connections of one API process, at most.")
 
+    prepared_statements: bool = Field(
+        True, description="Whether Postgres may keep statements prepared; not behind a pooler that does not track them."
+    )
+
     # The fleet
     lease: Seconds = Field(5.0, description="How long a claim holds after its worker's last sign of life.")
     stall: Seconds = Field(

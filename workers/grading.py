@@ -14,7 +14,7 @@ from db import answers as answer_rows
 from db import claims, failures, projects, transactions
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
-from workers import faults, feed, intake, lease, repeats, revision, scheme, scores, standing
+from workers import faults, feed, intake, lease, repeats, revision, scheme, scores, standing, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -22,9 +22,6 @@ log = logging.get(__name__)
 
 LOCK_TIMEOUT = 5.0
 """Seconds to wait for a row that another worker holds before giving the claim back."""
-TURN = 0.25
-"""Seconds to wait for the worker that is storing answers of the project, at most. Two that store at once wait for each
-other's rows and read the same respondents; one after the other, each takes more at once and pays less for an answer."""
 INERTIA = 0.02
 """Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
 known of it. Revisits and refits make it good (docs/decisions/0007)."""
@@ -69,9 +66,8 @@ def grade(
 ) -> None:
     """Grade batches of a claim in one transaction, or in two when others hold some of their challenges.
 
-    Workers at the same project take turns at storing; decoding and naming run beside it. Revisits and refits hold
-    challenges, too, and so does a worker whose turn was too long for us: what nobody holds is graded at once, the rest
-    is waited for with nothing held.
+    Those who work at the same project take turns at storing; decoding and naming run beside it. Whoever got none in
+    time stores all the same: what nobody holds is graded at once, the rest is waited for with nothing held.
 
     Args:
         dead: by batch id, position and reason of answers to leave out and note as dead.
@@ -89,7 +85,7 @@ def grade(
     wait = rehearse
     while True:
         with runtime.engine.connect() as connection, connection.begin() as transaction:
-            transactions.take_turn(connection, "grade", project_id, patience=TURN)
+            turns.take(connection, project_id)
             transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
             transactions.look_up(connection)
             done = _persist(runtime, connection, left, wait=wait)

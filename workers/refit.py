@@ -23,7 +23,7 @@ from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
-from workers import devices, feed, gold_flags, lease, retries, revision, scheme, standing
+from workers import devices, feed, gold_flags, lease, retries, revision, scheme, standing, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -189,6 +189,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
     for start in range(0, len(by_id), CHUNK):
         chunk = by_id[start : start + CHUNK]
         with runtime.engine.begin() as connection:
+            turns.take(connection, after.grading.project_id)
             transactions.limit(connection, idle=runtime.settings.lease)
             transactions.look_up(connection)
             runs.renew(connection, claim, runtime.settings.stall)

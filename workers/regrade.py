@@ -12,7 +12,7 @@ import numpy as np
 
 from db import gold, projects, runs, transactions
 from telemetry import crashpoints, logging
-from workers import retries, revision, scheme
+from workers import retries, revision, scheme, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -45,6 +45,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
 def _follow(runtime: Runtime, project_id: int) -> int:
     """Follow one chunk; returns how many challenges it was."""
     with runtime.engine.begin() as connection:
+        turns.take(connection, project_id)
         transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
         transactions.look_up(connection)
         ids = gold.pending(connection, project_id, CHUNK)

@@ -30,7 +30,8 @@ class Runtime:
             SettingsError: no Postgres is configured.
         """
         # Two connections: the work's own, and that of whoever keeps its lease alive.
-        engine = make_engine(settings.require_database_url(), pool_size=2, name=name)
+        url, prepared = settings.require_database_url(), settings.prepared_statements
+        engine = make_engine(url, pool_size=2, name=name, prepared=prepared)
         return cls(settings, engine, devices.choose(settings.device), Keys(engine))
 
     def close(self) -> None:

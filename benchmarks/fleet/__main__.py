@@ -16,18 +16,20 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.fleet import ingest, naive, soak, storage, sustained
+from benchmarks.fleet import fairness, ingest, naive, soak, storage, sustained
 from benchmarks.fleet.crowd import Crowd
 from benchmarks.fleet.run import Run
 from benchmarks.fleet.stack import Stack, running
 
-PARTS = ("throughput", "latency", "ingest", "soak", "preload")
+PARTS = ("throughput", "latency", "fairness", "ingest", "soak", "preload")
 SEED = 20241105
 LEAST = 25_000.0
 """Answers a second at which latency is measured, or half of what is sustained, whichever is more."""
 NAIVE = Path("../shared/baselines/naive_fleet.py")
 SOAK = 10
 """Times as long as the other runs."""
+FLOOD = 20.0
+"""Seconds that a flood lasts, at most: what it leaves must run off."""
 FILL = 30.0
 """Seconds of a run that fills the database."""
 WARM_UP = 10.0
@@ -87,7 +89,7 @@ def main() -> None:
     report.add(cores=os.cpu_count(), settings=chosen.settings)
     rate = chosen.rate
     with TemporaryDirectory(prefix="touchstone-") as directory:
-        if {"throughput", "latency", "soak", "preload"} & set(chosen.parts):
+        if {"throughput", "latency", "fairness", "soak", "preload"} & set(chosen.parts):
             with running(Path(directory) / "fleet", _crowd(chosen), **chosen.settings) as stack:
                 rate = _graded(chosen, report, stack)
         if "ingest" in chosen.parts:
@@ -116,6 +118,9 @@ def _graded(chosen: argparse.Namespace, report: Report, stack: Stack) -> float:
     if "latency" in chosen.parts:
         run = sustained.hold(stack, names, half, chosen.seconds, report.run)
         report.add(p50_ms=run.p50_ms, p99_ms=run.p99_ms, latency_at=run.offered)
+    if "fairness" in chosen.parts:
+        shared = fairness.measure(stack, names, rate.graded, min(chosen.seconds, FLOOD), report.run)
+        report.add(fairness=asdict(shared))
     if "soak" in chosen.parts:
         run = sustained.hold(stack, names, rate.graded / 2, SOAK * chosen.seconds, report.run)
         grown = soak.growth(run)

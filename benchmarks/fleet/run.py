@@ -37,7 +37,10 @@ FROM batches
 WHERE project_id = (SELECT id FROM projects WHERE name = :project) AND idempotency_key LIKE :run
   AND state = 'graded'
 """)
-_WAITING = "SELECT count(*) FROM batches WHERE state IN ('waiting', 'claimed')"
+_WAITING = """
+SELECT count(*) FROM batches b JOIN projects p ON p.id = b.project_id
+WHERE b.state IN ('waiting', 'claimed') AND p.name LIKE :projects
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +95,14 @@ def offer(stack: Stack, run: str, rate: float, seconds: float) -> Run:
     return _figures(stack, run, sent, processor, seconds, looked)
 
 
-def settle(stack: Stack) -> None:
-    """Wait until nothing waits for a worker.
+def settle(stack: Stack, projects: str = PROJECT) -> None:
+    """Wait until nothing of projects with such names (a pattern of LIKE) waits for a worker.
 
     Raises:
         RuntimeError: grading takes far too long.
     """
     deadline = time.monotonic() + _DRAIN_LIMIT
-    while stack.scalar(_WAITING):
+    while stack.scalar(_WAITING, projects=projects):
         if time.monotonic() > deadline:
             raise RuntimeError(f"batches still wait after {_DRAIN_LIMIT:.0f} s")
         time.sleep(0.1)

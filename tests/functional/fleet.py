@@ -74,7 +74,7 @@ class Fleet:
         self._processes: list[Process] = []
         self._environment = {
             **os.environ,
-            "DATABASE_URL": settings.require_database_url(),
+            "DATABASE_URL": str(overrides.pop("database_url", settings.require_database_url())),
             "REDIS_URL": settings.require_redis_url(),
             "TOUCHSTONE_HOME": str(settings.home),
             "TOUCHSTONE_LOG_FORMAT": "json",

@@ -10,7 +10,7 @@ KEYS = {"answers_per_second", "p50_ms", "p99_ms", "ingest_per_second", "bytes_pe
 
 
 def test_every_figure_is_there() -> None:
-    words = ["--json", "--parts=throughput,latency,ingest", "--seconds=2", "--rate=1000", "--pool=500"]
+    words = ["--json", "--parts=throughput,latency,fairness,ingest", "--seconds=2", "--rate=1000", "--pool=500"]
 
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.fleet", *words],
@@ -26,4 +26,6 @@ def test_every_figure_is_there() -> None:
     assert found.keys() >= KEYS
     assert all(found[key] > 0 for key in KEYS)
     assert found["accuracy"] > 0.5
-    assert all(run["refused"] == 0 and run["claims"] for run in found["runs"])
+    assert found["fairness"]["batches"] == found["fairness"]["sent"] > 0
+    assert all(run["refused"] == 0 for run in found["runs"])
+    assert found["runs"][0]["claims"] > 0

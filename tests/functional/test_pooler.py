@@ -1,0 +1,88 @@
+"""The fleet behind PgBouncer in transaction mode."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.engine import make_url
+
+from cli.stack.ports import free_port
+from config.settings import Settings
+from tests.functional import books
+from tests.functional.conftest import Answer
+from tests.functional.fleet import Fleet, client
+from tests.functional.test_grading import post
+from tests.waiting import until
+
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+CONNECTIONS = 4
+
+pytestmark = pytest.mark.skipif(PGBOUNCER is None, reason="pgbouncer is not installed")
+
+
+@pytest.fixture
+def pooled(settings: Settings, tmp_path: Path) -> Iterator[str]:
+    """The URL of a pooler before the test database, with fewer connections to it than its clients have."""
+    behind = make_url(settings.require_database_url())
+    port = free_port()
+    configuration = tmp_path / "pgbouncer.ini"
+    configuration.write_text(
+        f"""
+        [databases]
+        {behind.database} = host={behind.host} port={behind.port} user={behind.username} password={behind.password}
+        [pgbouncer]
+        listen_addr = 127.0.0.1
+        listen_port = {port}
+        unix_socket_dir =
+        auth_type = any
+        pool_mode = transaction
+        default_pool_size = {CONNECTIONS}
+        max_client_conn = 200
+        """.replace("        ", "")
+    )
+    words = [str(PGBOUNCER), *(["-u", "nobody"] if os.geteuid() == 0 else []), str(configuration)]
+    with (tmp_path / "pgbouncer.log").open("wb") as log:
+        pooler = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        until(lambda: _listens(port) or pooler.poll() is not None, "a pooler")
+        assert pooler.poll() is None, (tmp_path / "pgbouncer.log").read_text()
+        url = behind.set(drivername="postgresql", host="127.0.0.1", port=port)
+        yield url.render_as_string(hide_password=False)
+    finally:
+        pooler.terminate()
+        pooler.wait(20)
+
+
+def test_answers_are_graded_and_refitted(
+    make_fleet: Callable[..., Fleet], pooled: str, key: str, engine: Engine, crowd: list[list[Answer]]
+) -> None:
+    fleet = make_fleet(database_url=pooled, prepared_statements=False, lease=3, sweep_interval=0.5)
+    with client(fleet.api(), key) as api:
+        api.post("/projects", json={"name": "quiz", "classes": ["no", "yes"]}).raise_for_status()
+        fleet.worker()
+        fleet.worker("refit")
+        fleet.worker("maintenance")
+        for batch in crowd:
+            post(api, batch).raise_for_status()
+        until(lambda: books.everything_graded(engine, "quiz"), "graded answers")
+        api.post("/projects/quiz/model-runs").raise_for_status()
+        until(lambda: api.get("/projects/quiz/challenges/c4").json()["final"], "a final verdict")
+        assert len(api.get("/projects/quiz/events").json()["items"]) >= 20
+    assert books.balance(engine, "quiz").lost == 0
+    assert books.deviation(engine, 2) < 1e-6
+    with engine.connect() as connection:
+        ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'touchstone%'"
+        assert 1 <= connection.execute(text(ours)).scalar_one() <= CONNECTIONS
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
