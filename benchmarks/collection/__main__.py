@@ -6,12 +6,15 @@ python -m benchmarks.collection --data DIR [--json] [--quick] [--plot FILE]
 import argparse
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.collection import crowds, plot, sets
@@ -38,18 +41,23 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     chosen = options()
-    torch.set_num_threads(1)
-    console, model = Console(stderr=True), registry.get(chosen.model)
+    console = Console(stderr=True)
     arrays = [each for each in sets.suitable(read(chosen.data)) if each.name not in chosen.without]
     orders = 1 if chosen.quick else chosen.orders
     found: dict[str, Any] = {}
     curves: dict[str, sets.Curves] = {}
-    with console.status("starting") as status:
-        for each in arrays:
-            if not chosen.quick or len(each.item) <= QUICK_LARGEST:
-                found[each.name], curves[each.name] = sets.run(each, model, orders, chosen.quick, status.update)
-                console.print(each.name, found[each.name])
-        simulated = crowds.run(model, QUICK_CROWDS if chosen.quick else chosen.crowds, status.update)
+    with _processes() as pool, Progress(console=console) as progress:
+        wanted = [each for each in arrays if not chosen.quick or len(each.item) <= QUICK_LARGEST]
+        wanted.sort(key=lambda each: -len(each.item))  # the longest first: the last to end is short
+        bar = progress.add_task("sets", total=len(wanted))
+        replayed = {each.name: pool.submit(sets.run, each, chosen.model, orders, chosen.quick) for each in wanted}
+        crowd_figures = crowds.run(pool, chosen.model, QUICK_CROWDS if chosen.quick else chosen.crowds)
+        for name in sorted(replayed):
+            found[name], curves[name] = replayed[name].result()
+            console.print(name, found[name])
+            progress.advance(bar)
+        progress.add_task("crowds", total=None)
+        simulated = crowd_figures()
         console.print(_crowds(simulated))
     console.print(_saved(found))
     console.print(_bound(found))
@@ -67,6 +75,11 @@ def main() -> None:
         print(json.dumps(result))
     else:
         console.print_json(json.dumps(result))
+
+
+def _processes() -> ProcessPoolExecutor:
+    """One process for each core, with one thread each."""
+    return ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _mean(name: str, found: dict[str, Any]) -> float | None:

@@ -6,6 +6,7 @@ standard errors over the crowds, is at most 0. Challenges of one crowd, which sh
 """
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
@@ -15,8 +16,8 @@ import torch
 
 from benchmarks.collection.buying import Buyer
 from benchmarks.collection.rivals import Arrivals
+from consensus import registry
 from consensus.form import form_for
-from consensus.model import Model
 from consensus.simulation import Kind, simulate
 from consensus.stopping import Rule, Status
 
@@ -37,19 +38,15 @@ class _End:
     accuracy: float  # of all verdicts, settled or not
 
 
-def run(model: Model, number: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """The figures of clean crowds, and of crowds of which a tenth collude."""
-    found = {}
-    for name, mix in (("clean", CLEAN), ("colluding", COLLUDING)):
-        ends = []
-        for seed in range(number):
-            say(f"{name} crowd {seed + 1} of {number}")
-            ends.append(_collect(model, seed, mix))
-        found[name] = _figures(ends)
-    return found
+def run(pool: Executor, model: str, number: int) -> Callable[[], dict[str, Any]]:
+    """Begin with clean crowds, and with crowds of which a tenth collude; returns what waits for their figures."""
+    mixes = {"clean": CLEAN, "colluding": COLLUDING}
+    ends = {name: [pool.submit(_collect, model, seed, mix) for seed in range(number)] for name, mix in mixes.items()}
+    return lambda: {name: _figures([end.result() for end in some]) for name, some in ends.items()}
 
 
-def _collect(model: Model, seed: int, mix: dict[Kind, float]) -> _End:
+def _collect(name: str, seed: int, mix: dict[Kind, float]) -> _End:
+    model = registry.get(name)
     crowd = simulate(seed, CHALLENGES, CLASSES, CHALLENGES * EACH, RESPONDENTS, mix)
     arrivals = Arrivals.of(crowd.answers, torch.arange(crowd.answers.N))
     buyer = Buyer(model, arrivals.answers, form_for(CLASSES), arrivals.place)

@@ -1,6 +1,6 @@
 """Replays of public data sets."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
@@ -15,6 +15,7 @@ from benchmarks.collection.curves import Point, saved
 from benchmarks.collection.rivals import Arrivals
 from benchmarks.consensus.contender import answers_of
 from benchmarks.consensus.datasets import Arrays
+from consensus import registry
 from consensus.answers import Answers
 from consensus.form import Form, form_for
 from consensus.model import Model
@@ -108,10 +109,9 @@ def suitable(sets: Iterable[Arrays]) -> list[Arrays]:
     ]
 
 
-def run(
-    arrays: Arrays, model: Model, orders: int, quick: bool, say: Callable[[str], None]
-) -> tuple[dict[str, Any], Curves]:
-    """The figures of one set, and the curve of each method, averaged over the orders."""
+def run(arrays: Arrays, name: str, orders: int, quick: bool) -> tuple[dict[str, Any], Curves]:
+    """The figures of one set under the model of this name, and the curve of each method, averaged over the orders."""
+    model = registry.get(name)
     targets = QUICK_TARGETS if quick else TARGETS
     found: list[Curves] = []
     bounds: dict[str, list[dict[str, float]]] = {name: [] for name in KNOWLEDGE}
@@ -122,7 +122,6 @@ def run(
         crowd = model.fit(replay.answers, form=replay.form).answer
         buyer = replay.buyer(model, gold=True)
         for target in targets:
-            say(f"{arrays.name}, order {seed + 1}, target {target:.1%}")
             bought = buyer.run(Rule(target=target))
             curves["touchstone"].append(replay.point(target, (bought.answers, bought.posterior)))
             if target == STATED:
