@@ -37,6 +37,7 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
     deadline = time.monotonic() + settings.slice_ms / 1000
     failed: list[str] = []
     graded: list[uuid.UUID] = []
+    more = False
     while time.monotonic() < deadline:
         with metrics.SLICE_SECONDS.labels(lane).time():
             claim = _claim(runtime, project_id, lane)
@@ -50,9 +51,12 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
             graded += [batch.uid for batch in claim.batches]
     else:
         with runtime.engine.connect() as connection:
-            if claims.due(connection, project_id, lane):
-                return _end(WorkLeft(doors=((project_id, lane),), graded=tuple(graded)), failed)
-    return _end(WorkLeft(revisits=(project_id,), graded=tuple(graded)) if graded else NOTHING_LEFT, failed)
+            more = claims.due(connection, project_id, lane)
+    if graded:
+        feed.number(runtime, project_id)  # once for all claims: readers of the feed wait a slice at most
+    if failed:
+        raise faults.GradingFailedError(failed, _left(project_id, lane, graded, more=more))
+    return _left(project_id, lane, graded, more=more)
 
 
 def grade(
@@ -78,8 +82,8 @@ def grade(
     """
     with runtime.engine.connect() as connection:
         grading = projects.grading(connection, project_id)
-    left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
-    waiting = intake.decode(runtime.engine, batches).without(left_out)
+        waiting = intake.decode(connection, batches)
+    waiting = waiting.without({(batch, position) for batch, positions in dead.items() for position in positions})
     new = left = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
     crashpoints.reach("grade-resolved")
     wait = rehearse
@@ -101,7 +105,6 @@ def grade(
         crashpoints.reach("grade-part-committed")
         left, wait = left.select(~done), True
     crashpoints.reach("grade-committed")
-    feed.number(runtime, project_id)
     metrics.CLAIMS.labels("committed").inc()
     metrics.ANSWERS_GRADED.inc(len(new.columns.position))
     log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))
@@ -175,7 +178,7 @@ def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:
         )
 
 
-def _end(left: WorkLeft, failed: list[str]) -> WorkLeft:
-    if failed:
-        raise faults.GradingFailedError(failed, left)
-    return left
+def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, more: bool) -> WorkLeft:
+    if more:
+        return WorkLeft(doors=((project_id, lane),), graded=tuple(graded))
+    return WorkLeft(revisits=(project_id,), graded=tuple(graded)) if graded else NOTHING_LEFT

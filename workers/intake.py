@@ -6,7 +6,7 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from db import answers as answer_rows
 from db import bodies, projects
@@ -70,7 +70,7 @@ class Intake:
         return replace(self, columns=self.columns.select(rows), duration_ms=self.duration_ms[rows], sessions=sessions)
 
 
-def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
+def decode(connection: Connection, batches: Sequence[ClaimedBatch]) -> Waiting:
     """Every answer of these batches that is neither graded nor rejected yet.
 
     Raises:
@@ -91,8 +91,8 @@ def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
         np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts),
         np.repeat(_ints([_microseconds(batch.accepted_at) for batch in batches]), counts),
     )
-    with engine.connect() as connection:  # the claim may have been graded in part by an earlier try
-        return waiting.without(answer_rows.settled_positions(connection, [batch.id for batch in batches]))
+    # The claim may have been graded in part by an earlier try.
+    return waiting.without(answer_rows.settled_positions(connection, [batch.id for batch in batches]))
 
 
 def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:

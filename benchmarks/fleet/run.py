@@ -70,10 +70,14 @@ class Run:
     resident_mb: dict[str, list[float]] = field(default_factory=dict, repr=False)
 
     @property
+    def flat(self) -> bool:
+        """Whether nothing was refused and the backlog did not grow: all that a short run can say."""
+        return not self.refused and self.backlog_last <= self.backlog_first + NOISE * self.offered
+
+    @property
     def steady(self) -> bool:
-        """Whether as much was graded as offered, nothing refused, and the backlog flat."""
-        flat = self.backlog_last <= self.backlog_first + NOISE * self.offered
-        return not self.refused and self.graded >= KEEPS_UP * self.offered and flat
+        """Whether as much was graded as offered, too."""
+        return self.flat and self.graded >= KEEPS_UP * self.offered
 
     def report(self) -> dict[str, Any]:
         """For JSON."""

@@ -43,7 +43,7 @@ def _search(stack: Stack, names: Iterator[str], seconds: float, rate: float, say
     """An overloaded fleet may grade less than it could: what was graded then bounds nothing."""
     high = low = 0.0
     while not high or (low and high / low > CLOSE) or not low:
-        if hold(stack, names, rate, seconds, say).steady:
+        if hold(stack, names, rate, seconds, say).flat:
             low = rate
             rate = (low * high) ** 0.5 if high else 2 * rate
         else:
