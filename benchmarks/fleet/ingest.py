@@ -20,7 +20,7 @@ _PROBE = 3.0
 _SPARE = 1.3
 _MOST = 4000
 """POSTs encoded for each second of the first run: more than two cores take."""
-_OFF = {"lease": 3600, "backlog_age": 0}
+_OFF = {"lease": 3600, "backlog_age": 0, "stall": 3600}
 """No process that stands still is taken for dead; no POST is refused because of what waits."""
 
 
