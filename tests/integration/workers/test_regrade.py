@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Engine, text
 
 from db import gold, gold_holders, groups, identities, projects, runs
-from tests.integration.workers.crowd import accept, answer, books, crowd, drain, make_project, scalar, verdicts
+from tests.integration.workers.crowd import Answer, accept, answer, books, crowd, drain, make_project, scalar, verdicts
 from workers import refit, regrade, sweep
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -161,11 +161,7 @@ def test_a_refit_finds_who_knows_gold_from_elsewhere(engine: Engine, runtime: Ru
     """`cheat` is right on gold alone, and half the time elsewhere; the others err alike on both."""
     project = make_project(engine)
     known = {f"c{number}": "abc"[number % 3] for number in range(0, 80, 2)}
-    answers = [
-        answer(f"c{number}", f"r{who}", "abc"[(number + (number // 2 % 5 == who % 5)) % 3])
-        for number in range(80)
-        for who in range(8)
-    ]
+    answers = honest()
     answers += [
         answer(f"c{number}", "cheat", "abc"[(number + (number % 2 and number % 4 == 1)) % 3]) for number in range(80)
     ]
@@ -187,11 +183,7 @@ def test_a_group_that_shares_the_key_is_surer_than_its_members(engine: Engine, r
     """Two are right on gold alone and answer less than it takes to be sure of one of them."""
     project = make_project(engine)
     known = {f"c{number}": "abc"[number % 3] for number in range(0, 80, 2)}
-    answers = [
-        answer(f"c{number}", f"r{who}", "abc"[(number + (number // 2 % 5 == who % 5)) % 3])
-        for number in range(80)
-        for who in range(8)
-    ]
+    answers = honest()
     answers += [
         answer(f"c{number}", cheat, "abc"[(number + (number % 2 and number % 4 == 1)) % 3])
         for start, cheat in enumerate(("cheat-0", "cheat-1"))
@@ -214,6 +206,15 @@ def test_a_group_that_shares_the_key_is_surer_than_its_members(engine: Engine, r
     assert found["ring"] > max(1.0, *alone)
     assert found["friends"] is not None
     assert found["friends"] < 1
+
+
+def honest() -> list[Answer]:
+    """Eight respondents to 80 challenges, who err alike on gold and elsewhere."""
+    return [
+        answer(f"c{number}", f"r{who}", "abc"[(number + (number // 2 % 5 == who % 5)) % 3])
+        for number in range(80)
+        for who in range(8)
+    ]
 
 
 def holders(engine: Engine, project: int) -> list[gold_holders.GoldHolderRow]:
