@@ -113,8 +113,9 @@ def test_status(touchstone: Touchstone, engine: Engine) -> None:
     assert (project["tenant"], project["project"]) == ("acme", "birds")
     assert (project["accepted"], project["waiting"], project["lost"]) == (10, 10, 0)
     (lane,) = status.json["lanes"]
-    assert (lane["lane"], lane["waiting"], lane["claimed"]) == ("bulk", 1, 0)
-    assert 60 <= lane["oldest"] < 120
+    # Workers of other tests' fleet may be trying the batch, whose body is nowhere, at this very moment.
+    assert (lane["lane"], lane["waiting"] + lane["claimed"]) == ("bulk", 1)
+    assert lane["claimed"] or 60 <= lane["oldest"] < 120
     assert "birds" in touchstone("status").out
 
 
