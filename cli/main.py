@@ -21,7 +21,7 @@ NOUNS = {
     "tenant": "Tenants: create, list.",
     "key": "API keys: create, list, revoke.",
     "project": "Projects: create, list, show, set.",
-    "gold": "Gold: import, add, dispute, reinstate, retire, list.",
+    "gold": "Gold: import, add, dispute, reinstate, retire, list, holders.",
     "group": "Groups of respondents who may share what they know: put, list, remove.",
     "submit": "Send a file of answers to a project.",
     "refit": "Fit a project's model on all its answers.",

@@ -11,14 +11,13 @@ from api import gold_body
 from api.access import Gilder
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project, listed
-from api.path_keys import PathKey
-from api.problems import Fault, ProblemError
+from api.path_keys import PathKey, require_usable
+from api.problems import Fault
 from api.schemas.gold import Gold, GoldAnswer, GoldChange, GoldItem, GoldReply, State
 from api.schemas.page import Page
 from api.schemas.problem import problems
 from api.services import Here, Services
 from db import gold, identities, projects
-from db.bodies import MAX_KEY
 from db.projects import ProjectRow
 
 router = APIRouter(prefix="/v1/projects/{project}/gold", tags=["gold"])
@@ -76,9 +75,7 @@ def show_gold(services: Here, caller: Gilder, project: str, challenge: PathKey) 
 @router.put("/{challenge:path}", responses=problems(404, 413))
 def put_one_gold(services: Here, caller: Gilder, project: str, challenge: str, answer: GoldAnswer) -> Gold:
     """Make one challenge gold, or give it another answer; it is active then."""
-    if not challenge or len(challenge) > MAX_KEY or "\0" in challenge:
-        detail = f"must have 1 to {MAX_KEY} characters, none of them NUL"
-        raise ProblemError(422, "The request is not valid.", [Fault("/path/challenge", detail)])
+    require_usable(challenge, "challenge")
     _put(services, caller.tenant_id, project, {"": GoldItem(challenge=challenge, **answer.model_dump())})
     return show_gold(services, caller, project, challenge)
 

@@ -7,14 +7,12 @@ from fastapi import APIRouter, Query
 from api.access import Gilder
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project
-from api.path_keys import PathKey
-from api.problems import Fault, ProblemError
+from api.path_keys import PathKey, require_usable
 from api.schemas.group import Group, GroupMembers
 from api.schemas.page import Page
 from api.schemas.problem import problems
 from api.services import Here
 from db import groups, identities
-from db.bodies import MAX_KEY
 from db.groups import GroupRow
 
 router = APIRouter(prefix="/v1/projects/{project}/groups", tags=["gold"])
@@ -40,9 +38,7 @@ def list_groups(
 @router.put("/{group:path}", responses=problems(404, 413))
 def put_group(services: Here, caller: Gilder, project: str, group: str, members: GroupMembers) -> Group:
     """Let a group, known or not yet, be these respondents and no others, met or not; each leaves its group before."""
-    if not group or len(group) > MAX_KEY or "\0" in group:
-        detail = f"must have 1 to {MAX_KEY} characters, none of them NUL"
-        raise ProblemError(422, "The request is not valid.", [Fault("/path/group", detail)])
+    require_usable(group, "group")
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
     with services.engine.begin() as connection:
