@@ -178,7 +178,7 @@ def _read_packed(connection: Connection, touched: Ints) -> object:
 @contextmanager
 def _transaction(connection: Connection) -> Iterator[None]:
     with connection.begin():
-        transactions.look_up(connection)
+        transactions.adopt(connection, transactions.BY_INDEX)
         yield
 
 

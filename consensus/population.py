@@ -14,7 +14,7 @@ from consensus.prior import Prior
 GROWTH = 1.5
 """While answers come: so many times as many make a new lesson, O(log N) in all."""
 IDLE_GROWTH = 1.05
-"""When nothing waits to be graded."""
+"""When nothing waits to be graded, in any project."""
 LEAST = 50
 SAMPLE = 20_000
 """Answers. Half as many left one public set of 90,000, with 333 truths, 1.5 points behind its fit; so many did not."""

@@ -235,6 +235,15 @@ def fed(connection: Connection, project_id: int, *, seconds: float) -> bool:
     return bool(connection.execute(query, {"project": project_id, "seconds": seconds}).scalar_one())
 
 
+def busy(connection: Connection) -> bool:
+    """Whether any project's batch waits and is due, or is claimed."""
+    query = text(
+        "SELECT EXISTS (SELECT 1 FROM batches WHERE state = 'waiting' AND due_at <= now())"
+        " OR EXISTS (SELECT 1 FROM batches WHERE state = 'claimed')"
+    )
+    return bool(connection.execute(query).scalar_one())
+
+
 def _expect(found: int, wanted: int) -> None:
     if found != wanted:
         raise StaleClaimError(f"the claim holds {found} of {wanted} batches")

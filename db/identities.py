@@ -40,7 +40,7 @@ class Keys:
         unknown = [_unknown(keys, found) for (_, _, keys), found in zip(asked, ids, strict=True)]
         if any(unknown):
             with self._engine.begin() as connection:
-                transactions.look_up(connection)
+                transactions.adopt(connection, transactions.BY_INDEX)
                 made = [find(connection, project_id, keys) for (_, find, _), keys in zip(asked, unknown, strict=True)]
             for (recent, _, keys), found, new in zip(asked, ids, made, strict=True):
                 recent.keep(project_id, new)

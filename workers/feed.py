@@ -25,8 +25,8 @@ def number(runtime: Runtime, project_id: int) -> int:
     """
     try:
         with runtime.engine.begin() as connection:
-            transactions.limit(connection, idle=runtime.settings.lease, lock=PATIENCE)
-            transactions.look_up(connection)
+            bounds = transactions.bounds(idle=runtime.settings.lease, lock=PATIENCE)
+            transactions.adopt(connection, bounds, transactions.BY_INDEX)
             numbered = events.sequence(connection, project_id)
             crashpoints.reach("feed-before-commit")
     except DBAPIError as error:

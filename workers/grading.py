@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from db import answers as answer_rows
-from db import claims, failures, projects, transactions
+from db import claims, failures, projects
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
 from workers import faults, feed, intake, lease, repeats, revision, scheme, scores, standing, turns
@@ -89,9 +89,7 @@ def grade(
     wait = rehearse
     while True:
         with runtime.engine.connect() as connection, connection.begin() as transaction:
-            turns.take(connection, project_id)
-            transactions.limit(connection, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
-            transactions.look_up(connection)
+            turns.take(connection, project_id, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
             done = _persist(runtime, connection, left, wait=wait)
             if done.all():
                 _finish(connection, claim, batches, new.rejected, dead)

@@ -20,7 +20,7 @@ log = logging.get(__name__)
 ADVISORY_LOCK = 0x6C65 << 48
 """Plus the project's id."""
 QUIET = 1.0
-"""Seconds without an answer after which a project counts as idle: then lessons may come often."""
+"""Seconds without an answer after which a project counts as idle: lessons may come often then."""
 
 
 def due(runtime: Runtime, project_id: int) -> bool:
@@ -38,12 +38,12 @@ def learn(runtime: Runtime, project_id: int) -> bool:
         runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
         connection.begin(),
     ):
-        transactions.limit(connection, idle=runtime.settings.refit_limit)
+        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.refit_limit))
         return transactions.alone(connection, ADVISORY_LOCK + project_id) and _learn(runtime, connection, project_id)
 
 
 def _due(connection: Connection, project_id: int, progress: Progress) -> bool:
-    idle = not claims.fed(connection, project_id, seconds=QUIET)
+    idle = not claims.fed(connection, project_id, seconds=QUIET) and not claims.busy(connection)
     return population.due(progress.answers, progress.known, idle=idle)
 
 

@@ -18,7 +18,7 @@ from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
 from db import consensus as consensus_rows
-from db import projects, runs, transactions
+from db import projects, runs
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
@@ -189,9 +189,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
     for start in range(0, len(by_id), CHUNK):
         chunk = by_id[start : start + CHUNK]
         with runtime.engine.begin() as connection:
-            turns.take(connection, after.grading.project_id)
-            transactions.limit(connection, idle=runtime.settings.lease)
-            transactions.look_up(connection)
+            turns.take(connection, after.grading.project_id, idle=runtime.settings.lease)
             runs.renew(connection, claim, runtime.settings.stall)
             locked = lock(connection, after, snapshot.challenge_ids[chunk])
             known = locked.revisions == snapshot.revisions[chunk]

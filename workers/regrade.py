@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from db import gold, projects, runs, transactions
+from db import gold, projects, runs
 from telemetry import crashpoints, logging
 from workers import retries, revision, scheme, turns
 from workers.locked import lock
@@ -45,9 +45,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
 def _follow(runtime: Runtime, project_id: int) -> int:
     """Follow one chunk; returns how many challenges it was."""
     with runtime.engine.begin() as connection:
-        turns.take(connection, project_id)
-        transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
-        transactions.look_up(connection)
+        turns.take(connection, project_id, idle=runtime.settings.lease, lock=1.0)
         ids = gold.pending(connection, project_id, CHUNK)
         if not ids:
             return 0

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from db import claims, consensus, projects, transactions
+from db import claims, consensus, projects
 from telemetry import crashpoints, logging
 from workers import feed, retries, revision, scheme, standing, turns
 from workers.locked import lock
@@ -70,9 +70,7 @@ def fed(runtime: Runtime, project_id: int) -> bool:
 def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:
     """Revise one chunk: how many challenges were looked at, how many moved, and the last one's id."""
     with runtime.engine.begin() as connection:
-        turns.take(connection, project_id)
-        transactions.limit(connection, idle=runtime.settings.lease, lock=1.0)
-        transactions.look_up(connection)
+        turns.take(connection, project_id, idle=runtime.settings.lease, lock=1.0)
         ids = consensus.stale(connection, project_id, after=after, limit=CHUNK)
         if not ids:
             return 0, 0, after

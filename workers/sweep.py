@@ -20,7 +20,7 @@ def run(runtime: Runtime) -> WorkLeft:
     with runtime.engine.begin() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return NOTHING_LEFT
-        transactions.limit(connection, idle=settings.lease)
+        transactions.adopt(connection, transactions.bounds(idle=settings.lease))
         revived, dead = claims.expire(connection, settings.max_attempts)
         runs.expire(connection, settings.max_attempts)
         for project_id, cause in runs.outgrown(
@@ -57,7 +57,7 @@ def _keep_payloads(runtime: Runtime) -> None:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
         # Partitions come and go under the strongest lock: never queue the edge behind a wait for it.
-        transactions.limit(connection, idle=runtime.settings.lease, lock=0.5)
+        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease, lock=0.5))
         payloads.make_partitions(connection)
         payloads.clear_default(connection, runtime.settings.payload_days)
         dropped = payloads.drop_partitions(connection, runtime.settings.payload_days)
@@ -73,7 +73,7 @@ def _keep_history(runtime: Runtime, days: int) -> None:
         with runtime.engine.begin() as connection:
             if not transactions.alone(connection, ADVISORY_LOCK):
                 return
-            transactions.limit(connection, idle=runtime.settings.lease)
+            transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
             dropped = history.drop(connection, project_id, days)
         if dropped:
             log.info("history dropped", project=project_id, events=dropped)

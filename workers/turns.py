@@ -13,6 +13,11 @@ PATIENCE = 0.25
 """Seconds to wait for the one before, at most."""
 
 
-def take(connection: Connection, project_id: int) -> None:
-    """Wait for the project's turn; it ends with this transaction, which must not have locked anything yet."""
-    transactions.take_turn(connection, "project", project_id, patience=PATIENCE)
+def take(connection: Connection, project_id: int, *, idle: float, lock: float = 0.0) -> None:
+    """Wait for the project's turn; it ends with this transaction, which must not have done anything yet.
+
+    Args:
+        idle: bounds the transaction as in `transactions.bounds`, and so does `lock`; it finds its rows by index.
+    """
+    bounds = transactions.bounds(idle=idle, lock=lock)
+    transactions.take_turn(connection, "project", project_id, bounds, transactions.BY_INDEX, patience=PATIENCE)

@@ -87,7 +87,7 @@ def test_two_do_not_number_one_project_at_once(engine: Engine, session: Rows) ->
     with engine.begin() as holder:
         assert events.sequence(holder, project.id) == 1
         with engine.connect() as connection:
-            transactions.limit(connection, idle=5, lock=0.01)
+            transactions.adopt(connection, transactions.bounds(idle=5, lock=0.01))
             with pytest.raises(OperationalError):
                 events.sequence(connection, project.id)
         assert sequenced(engine, other.project_id) == 1
@@ -140,7 +140,7 @@ def test_no_gap_under_writers_that_commit_in_any_order(
                 connection = rng.choice(open_)
                 if connection.in_transaction():
                     connection.rollback() if rng.random() < 0.1 else connection.commit()
-                transactions.limit(connection, idle=60, lock=0.02)
+                transactions.adopt(connection, transactions.bounds(idle=60, lock=0.02))
                 try:
                     write(connection, project.id, rng.sample(ids, rng.randint(1, 8)))
                 except OperationalError:  # another holds one of these, who may be waiting for us

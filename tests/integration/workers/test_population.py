@@ -105,6 +105,27 @@ def test_one_lesson_of_a_project_at_a_time(engine: Engine, runtime: Runtime) -> 
     assert not population.due(runtime, project)
 
 
+def test_while_another_project_waits_only_much_growth_makes_a_lesson(engine: Engine, runtime: Runtime) -> None:
+    project, other = make_project(engine, name="one"), make_project(engine, name="two")
+    answers = crowd(7, challenges=60)
+    known = len(answers) * 9 // 10
+    accept(engine, project, answers[:known])
+    drain(runtime, project)
+    assert population.learn(runtime, project)
+    execute(engine, "UPDATE populations SET made_at = now() - interval '1 hour'")
+    execute(engine, "UPDATE batches SET finished_at = now() - interval '2 hours'")
+    accept(engine, project, answers[known:])
+    drain(runtime, project)
+    quiet = "UPDATE batches SET finished_at = now() - interval '1 minute' WHERE finished_at > now() - interval '1 hour'"
+    execute(engine, quiet)
+    assert population.due(runtime, project)
+
+    accept(engine, other, crowd(8))
+    assert not population.due(runtime, project)
+    drain(runtime, other)
+    assert population.due(runtime, project)
+
+
 def test_another_model_learns_for_itself(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine)
     accept(engine, project, crowd(3))

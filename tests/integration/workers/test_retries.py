@@ -55,7 +55,7 @@ def test_bounds_end_with_their_transaction(engine: Engine) -> None:
     show = "SELECT current_setting('idle_in_transaction_session_timeout') || ' ' || current_setting('lock_timeout')"
     with engine.connect() as connection:
         with connection.begin():
-            transactions.limit(connection, idle=30, lock=0.5)
+            transactions.adopt(connection, transactions.bounds(idle=30, lock=0.5))
             assert scalar(connection, show) == "30s 500ms"
         assert scalar(connection, show) == "0 0"
 
@@ -68,7 +68,7 @@ def test_an_idle_transaction_is_ended_and_counts_as_a_lost_connection(engine: En
         nonlocal tries
         tries += 1
         with engine.begin() as connection:
-            transactions.limit(connection, idle=0.05)
+            transactions.adopt(connection, transactions.bounds(idle=0.05))
             pid = scalar(connection, "SELECT pg_backend_pid()")
             if tries == 1:
                 until(lambda: not alive(engine, pid), "Postgres to end the idle transaction")
