@@ -4,7 +4,7 @@ The invariant at every commit: S_j is the sum, over j's counted answers, of what
 raw posterior, or for gold the class that it is known to be. `add` is the one place that could break it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from consensus.concealment import Veiled
 from db import statistics as statistics_rows
+from db.errors import NotFoundError
 from db.statistics import Counts
 from workers.scheme import Scheme, tensor
 
@@ -26,6 +27,22 @@ class Standing:
 
     ids: Ints
     veiled: Veiled
+    answers: Ints
+    """(J,) counted answers when it was read."""
+    versions: Ints
+    """(J,) of the rows it was read from."""
+
+    def select(self, places: Ints) -> "Standing":
+        """Of some of them."""
+        where, veiled = torch.from_numpy(places).to(self.veiled.many.device), self.veiled
+        some = Veiled(veiled.clamped[where], veiled.open[where], veiled.many[where])
+        return Standing(self.ids[places], some, self.answers[places], self.versions[places])
+
+    def put(self, places: Ints, others: Veiled) -> "Standing":
+        """With these statistics of those at `places`."""
+        where, veiled = torch.from_numpy(places).to(self.veiled.many.device), self.veiled
+        pairs = (veiled.clamped, others.clamped), (veiled.open, others.open), (veiled.many, others.many)
+        return replace(self, veiled=Veiled(*(table.index_copy(0, where, rows) for table, rows in pairs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +65,17 @@ class Move:
         told: npt.NDArray[np.bool_] = ((self.clamped != 0) | (self.open != 0)).any(1).cpu().numpy()
         return self.seen | told | (self.answers != 0) | (self.skips != 0)
 
+    def select(self, places: Ints) -> "Move":
+        """Of some of them."""
+        where = torch.from_numpy(places).to(self.clamped.device)
+        mine = self.answers[places], self.skips[places], self.seen[places]
+        return Move(self.clamped[where], self.open[where], *mine)
 
-def read(connection: Connection, scheme: Scheme, ids: Ints, device: torch.device) -> Standing:
-    """The standing of respondents, which others may change meanwhile."""
-    held = statistics_rows.read(connection, ids)
-    return Standing(held.ids, veiled(scheme, held, device))
+
+def read(connection: Connection, scheme: Scheme, ids: Ints, device: torch.device, *, lock: bool = False) -> Standing:
+    """The standing of respondents, which others may change meanwhile; with `lock` they cannot."""
+    held = statistics_rows.read(connection, ids, lock=lock)
+    return Standing(held.ids, veiled(scheme, held, device), held.answers, held.versions)
 
 
 def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
@@ -65,35 +88,43 @@ def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
 
 
 def add(connection: Connection, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Standing:
-    """Add to statistics under their locks, others having moved them perhaps since they were read; the standing after.
+    """Add to statistics; the standing after. Those that others have moved since they were read are read again, locked.
 
     To be called late: whoever shares a respondent waits from here until the end of the transaction.
+
+    Raises:
+        NotFoundError: some of the respondents do not exist.
     """
-    reached = move.reached
-    places = tensor(np.flatnonzero(reached), device)
-    held = statistics_rows.read(connection, standing.ids[reached], lock=True)
-    statistics = tensor(scheme.statistics(held.packed), device) + move.clamped[places]
-    gold = tensor(scheme.statistics(held.gold), device) + (move.clamped - move.open)[places]
-    answers, skips = move.answers[reached], move.skips[reached]
-    reliability = scheme.model.reliability(statistics, scheme.prior, form=scheme.form)
-    statistics_rows.write(
+    places = np.flatnonzero(move.reached)
+    before = standing.select(places)
+    after, late = _write(connection, scheme, before, move.select(places), device)
+    standing = standing.put(places, after)
+    if late.any():
+        again = read(connection, scheme, before.ids[late], device, lock=True)
+        if len(again.ids) < late.sum():
+            raise NotFoundError(f"{late.sum() - len(again.ids)} of {len(places)} respondents are not there")
+        after, _ = _write(connection, scheme, again, move.select(places[late]), device)
+        standing = standing.put(places[late], after)
+    return standing
+
+
+def _write(
+    connection: Connection, scheme: Scheme, before: Standing, move: Move, device: torch.device
+) -> tuple[Veiled, npt.NDArray[np.bool_]]:
+    """What comes of adding `move` to all of these, and which of them others have moved so that it was not written."""
+    clamped, open_ = before.veiled.clamped + move.clamped, before.veiled.open + move.open
+    reliability = scheme.model.reliability(clamped, scheme.prior, form=scheme.form)
+    late = statistics_rows.write(
         connection,
-        held.ids,
-        scheme.coded_statistics(statistics.cpu().numpy()),
-        scheme.coded_statistics(gold.cpu().numpy()),
-        change=answers,
-        skips=skips,
+        before.ids,
+        before.versions,
+        scheme.coded_statistics(clamped.cpu().numpy()),
+        scheme.coded_statistics((clamped - open_).cpu().numpy()),  # exact: all are sums on a grid
+        change=move.answers,
+        skips=move.skips,
         accuracy=reliability.accuracy.cpu().numpy(),
         low=reliability.low.cpu().numpy(),
         high=reliability.high.cpu().numpy(),
     )
-    before = standing.veiled
-    many = tensor(held.answers + answers >= scheme.rules.score_answers, device)
-    return Standing(
-        standing.ids,
-        Veiled(
-            before.clamped.index_copy(0, places, statistics),
-            before.open.index_copy(0, places, statistics - gold),
-            before.many.index_copy(0, places, many),
-        ),
-    )
+    many = tensor(before.answers + move.answers >= scheme.rules.score_answers, device)
+    return Veiled(clamped, open_, many), late

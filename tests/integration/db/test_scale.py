@@ -103,9 +103,12 @@ def write_consensus(connection: Connection, project: int) -> None:
 
 def write_statistics(connection: Connection, project: int) -> None:
     found = ids(connection, "respondents", project)
-    statistics.read(connection, found, lock=True)
+    versions = statistics.read(connection, found, lock=True).versions
     none, table = ONES * 0, np.zeros((MANY, 9))
-    statistics.write(connection, found, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
+    late = statistics.write(
+        connection, found, versions, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT
+    )
+    assert not late.any()
 
 
 def look_at_batches(connection: Connection, project: int) -> None:
