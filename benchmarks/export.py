@@ -53,10 +53,10 @@ INSERT INTO batches (uid, project_id, answers, lane, state, idempotency_key, dig
 SELECT gen_random_uuid(), :project, 100, 'live', 'graded', n, '', '' FROM generate_series(1, :rows / 100) n
 """,
     """
-INSERT INTO answers (batch_id, position, challenge_id, respondent_id, answered_at, grade, choice, counted)
-SELECT b.id, n, 1 + (b.id * 7919 + n * 104729) % :rows, 1 + (b.id + n * 101) % 10000, now(), random(), n % :classes,
-       true
-FROM batches b, generate_series(0, 99) n
+INSERT INTO sheets (batch_id, accepted_at, first, challenge_ids, respondent_ids, choices, grades)
+SELECT b.id, now(), 0, array_agg(1 + (b.id * 7919 + n * 104729) % :rows), array_agg(1 + (b.id + n * 101) % 10000),
+       array_agg((n % :classes)::smallint), array_agg(random()::real)
+FROM batches b, generate_series(0, 99) n GROUP BY b.id
 """,
 )
 """Batches of 100 answers, to challenges and by respondents from all over."""

@@ -1,20 +1,37 @@
-"""Graded answers as columns: read whole challenges at a time, appended by COPY."""
+"""Graded answers as columns: appended batch by batch, and read challenge by challenge from the consensus' rows.
+
+They are stored twice. `sheets` has the answers of each batch in columns, for those who read batches, and for SQL the
+view `answers`. The row of each challenge in `consensus` has its answers packed, for those who infer: they read, and
+write, that row in any case. Both are written by the same transactions.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from db import binary, columns
-from db.models.answer import SKIP
+from db.models.answer import SKIP, UNTIMED
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_EPOCH_2000 = 946_684_800_000_000
-"""Microseconds between 1970 and 2000, where Postgres counts from."""
+RECORD = np.dtype(
+    [
+        ("respondent_id", "<i8"),
+        ("batch_id", "<i8"),
+        ("answered_at", "<i8"),
+        ("position", "<i4"),
+        ("choice", "<i2"),
+        ("counted", "|b1"),
+        ("spare", "|u1"),
+    ]
+)
+"""One answer as it is packed into its challenge's row."""
+_ROWS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +51,40 @@ class AnswerColumns:
         return AnswerColumns(*(getattr(self, name)[rows] for name in AnswerColumns.__slots__))
 
 
+def pack(answers: AnswerColumns, order: Ints) -> bytes:
+    """Answers in this order, packed one behind the other."""
+    records = np.zeros(len(order), RECORD)
+    for name in AnswerColumns.__slots__:
+        if name != "challenge_id":
+            records[name] = getattr(answers, name)[order]
+    return records.tobytes()
+
+
+def unpack(challenge_ids: Ints, sizes: Ints, packed: bytes) -> AnswerColumns:
+    """The answers to challenges of whose packed answers the sizes (I,) in bytes are given."""
+    records = np.frombuffer(packed, RECORD)
+    return AnswerColumns(
+        batch_id=records["batch_id"].astype(np.int64),
+        position=records["position"].astype(np.int64),
+        challenge_id=challenge_ids.repeat(sizes // RECORD.itemsize),
+        respondent_id=records["respondent_id"].astype(np.int64),
+        choice=records["choice"].astype(np.int64),
+        answered_at=records["answered_at"].astype(np.int64),
+        counted=records["counted"].copy(),
+    )
+
+
 _OF_CHALLENGES = """
-SELECT batch_id, position, challenge_id, respondent_id, choice,
-       (extract(epoch FROM answered_at) * 1000000)::bigint AS answered_at, counted
-FROM answers WHERE challenge_id = ANY(%(ids)s)
+SELECT challenge_id, octet_length(packed) AS size, packed FROM consensus WHERE challenge_id = ANY(%(ids)s)
 """
 
 
 def of_challenges(connection: Connection, challenge_ids: Ints) -> AnswerColumns:
-    """All stored answers to these challenges, superseded ones included, in no particular order."""
-    found, _ = columns.select(
-        connection, _OF_CHALLENGES, {"ids": challenge_ids}, numbers=" ".join(AnswerColumns.__slots__)
+    """All stored answers to these challenges, superseded ones included; those to one challenge stand together."""
+    found = columns.select(
+        connection, _OF_CHALLENGES, {"ids": challenge_ids}, numbers="challenge_id size", blobs="packed"
     )
-    return AnswerColumns(
-        **{name: column.astype(bool if name == "counted" else np.int64) for name, column in found.items()}
-    )
+    return unpack(found.numbers["challenge_id"], found.numbers["size"].astype(np.int64), found.blobs["packed"])
 
 
 def join(some: AnswerColumns, others: AnswerColumns) -> AnswerColumns:
@@ -58,65 +94,100 @@ def join(some: AnswerColumns, others: AnswerColumns) -> AnswerColumns:
     )
 
 
+_APPEND = text("""
+INSERT INTO sheets (batch_id, accepted_at, first, challenge_ids, respondent_ids, choices, grades, positions,
+                    answered_at, durations, counted, sessions)
+SELECT batch, timestamptz 'epoch' + accepted_at * interval '1 microsecond', first,
+       (CAST(:challenges AS bigint[]))[a:b], (CAST(:respondents AS bigint[]))[a:b],
+       (CAST(:choices AS smallint[]))[a:b], (CAST(:grades AS real[]))[a:b],
+       CASE WHEN gaps THEN (CAST(:positions AS int[]))[a:b] END,
+       CASE WHEN timed THEN (CAST(:answered_at AS bigint[]))[a:b] END,
+       CASE WHEN lasted THEN (CAST(:durations AS int[]))[a:b] END,
+       CASE WHEN repeats THEN (CAST(:counted AS boolean[]))[a:b] END,
+       CASE WHEN named THEN (CAST(:sessions AS text[]))[a:b] END
+FROM unnest(
+    CAST(:batches AS bigint[]), CAST(:accepted AS bigint[]), CAST(:firsts AS int[]), CAST(:starts AS int[]),
+    CAST(:ends AS int[]), CAST(:gaps AS boolean[]), CAST(:timed AS boolean[]), CAST(:lasted AS boolean[]),
+    CAST(:repeats AS boolean[]), CAST(:named AS boolean[])
+) AS u(batch, accepted_at, first, a, b, gaps, timed, lasted, repeats, named)
+""")
+
+
 def append(
     connection: Connection,
     answers: AnswerColumns,
     *,
+    accepted_at: Ints,
     grade: npt.NDArray[np.float64],
     duration_ms: Ints,
     sessions: Mapping[int, str],
 ) -> None:
-    """Store new answers.
+    """Store new answers batch by batch; in the challenges' rows the caller has them packed.
 
     Args:
+        answers: those of a batch stand together, by position.
+        accepted_at: (N,) when their batches were accepted, in microseconds since 1970.
         grade: (N,) probability that the answer is right, as given now; of skips it is not stored.
         duration_ms: (N,), UNTIMED where the client did not say.
         sessions: by index of the answer, where the client named one.
     """
-    data = binary.dump(
-        [
-            (binary.BIGINT, answers.batch_id),
-            (binary.INTEGER, answers.position),
-            (binary.BIGINT, answers.challenge_id),
-            (binary.BIGINT, answers.respondent_id),
-            (binary.SMALLINT, answers.choice),
-            (binary.BIGINT, answers.answered_at - _EPOCH_2000),
-            (binary.BOOLEAN, answers.counted),
-            (binary.INTEGER, duration_ms),
-        ],
-        [(binary.REAL, grade, answers.choice != SKIP)],
+    n = len(answers.batch_id)
+    if not n:
+        return
+    starts = np.flatnonzero(np.diff(answers.batch_id, prepend=answers.batch_id[0] - 1))
+    ends = np.append(starts[1:], n)
+    names = [""] * n if sessions else []
+    for index, name in sessions.items():
+        names[index] = name
+
+    def any_of(mask: Bools) -> Bools:
+        return np.logical_or.reduceat(mask, starts)
+
+    connection.execute(
+        _APPEND,
+        {
+            "challenges": answers.challenge_id,
+            "respondents": answers.respondent_id,
+            "choices": answers.choice.astype(np.int16),
+            "grades": np.where(answers.choice == SKIP, np.nan, grade).astype(np.float32),
+            "positions": answers.position.astype(np.int32),
+            "answered_at": answers.answered_at,
+            "durations": duration_ms.astype(np.int32),
+            "counted": answers.counted,
+            "sessions": names,
+            "batches": answers.batch_id[starts],
+            "accepted": accepted_at[starts],
+            "firsts": answers.position[starts].astype(np.int32),
+            "starts": (starts + 1).astype(np.int32),
+            "ends": ends.astype(np.int32),
+            "gaps": answers.position[ends - 1] - answers.position[starts] != ends - 1 - starts,
+            "timed": any_of(answers.answered_at != accepted_at),
+            "lasted": any_of(duration_ms != UNTIMED),
+            "repeats": any_of(~answers.counted),
+            "named": any_of(np.isin(np.arange(n), list(sessions))),
+        },
     )
-    binary.copy_in(
-        connection,
-        "answers (batch_id, position, challenge_id, respondent_id, choice, answered_at, counted, duration_ms, grade)",
-        data,
-    )
-    if sessions:
-        places = list(sessions)
-        connection.execute(
-            text(
-                "UPDATE answers a SET session = t.session"
-                " FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:sessions AS text[]))"
-                " AS t(batch_id, position, session) WHERE a.batch_id = t.batch_id AND a.position = t.position"
-            ),
-            {
-                "batches": answers.batch_id[places],
-                "positions": answers.position[places].astype(np.int32),
-                "sessions": list(sessions.values()),
-            },
-        )
+
+
+_RECOUNT = text("""
+UPDATE sheets s SET counted = t.counted
+FROM (
+    SELECT o.batch_id, o.first,
+           array_agg(coalesce(n.counted, u.counted, true) ORDER BY u.place) AS counted
+    FROM sheets o
+    CROSS JOIN LATERAL unnest(o.challenge_ids, o.positions, o.counted) WITH ORDINALITY
+        AS u(challenge_id, position, counted, place)
+    LEFT JOIN unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:counted AS boolean[]))
+        AS n(batch_id, position, counted)
+        ON n.batch_id = o.batch_id AND n.position = coalesce(u.position, o.first + u.place::int - 1)
+    WHERE o.batch_id = ANY(CAST(:batches AS bigint[])) GROUP BY o.batch_id, o.first
+) t WHERE s.batch_id = t.batch_id AND s.first = t.first
+""")
 
 
 def recount(connection: Connection, batch_ids: Ints, positions: Ints, counted: Bools) -> None:
-    """Change which of the stored answers count; their challenges must be locked."""
-    connection.execute(
-        text(
-            "UPDATE answers a SET counted = t.counted"
-            " FROM unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:counted AS boolean[]))"
-            " AS t(batch_id, position, counted) WHERE a.batch_id = t.batch_id AND a.position = t.position"
-        ),
-        {"batches": batch_ids, "positions": positions.astype(np.int32), "counted": counted},
-    )
+    """Change in the sheets which of the stored answers count; this must be their project's turn."""
+    connection.execute(_RECOUNT, {"batches": batch_ids, "positions": positions.astype(np.int32), "counted": counted})
 
 
 def settled_positions(connection: Connection, batch_ids: Sequence[int]) -> set[tuple[int, int]]:
@@ -128,15 +199,22 @@ def settled_positions(connection: Connection, batch_ids: Sequence[int]) -> set[t
     return {(row.batch_id, row.position) for row in connection.execute(query, {"ids": list(batch_ids)})}
 
 
-_SNAPSHOT = {"challenge_id": binary.BIGINT, "respondent_id": binary.BIGINT, "choice": binary.SMALLINT}
-
-
 def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
     """Challenge, respondent and class code of every answer of a project that counts, skips left out; each (N,)."""
-    found = binary.copy_out(
+    rows = binary.copy_out(
         connection,
-        "SELECT a.challenge_id, a.respondent_id, a.choice FROM challenges c JOIN answers a ON a.challenge_id = c.id"
-        f" WHERE c.project_id = {project_id:d} AND a.counted AND a.choice <> {SKIP}",
-        _SNAPSHOT,
+        "SELECT c.challenge_id, c.packed FROM challenges ch JOIN consensus c ON c.challenge_id = ch.id"
+        f" WHERE ch.project_id = {project_id:d} AND c.packed <> ''",
+        ["int8", "bytea"],
     )
-    return found["challenge_id"], found["respondent_id"], found["choice"].astype(np.int64)
+    empty = np.empty(0, dtype=np.int64)
+    challenge, respondent, choice = [empty], [empty], [empty]
+    while some := list(islice(rows, _ROWS)):
+        challenge_ids, packed = zip(*some, strict=True)
+        records = np.frombuffer(b"".join(packed), RECORD)
+        told = records["counted"] & (records["choice"] != SKIP)
+        sizes = [len(one) // RECORD.itemsize for one in packed]
+        challenge.append(np.repeat(np.array(challenge_ids, dtype=np.int64), sizes)[told])
+        respondent.append(records["respondent_id"][told])
+        choice.append(records["choice"][told].astype(np.int64))
+    return np.concatenate(challenge), np.concatenate(respondent), np.concatenate(choice)

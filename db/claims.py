@@ -9,13 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from db.errors import StaleClaimError
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +94,6 @@ def claim(
 
 
 _MINE = "state = 'claimed' AND claim_id = :claim AND lease_until > clock_timestamp()"
-
-
-def advance(connection: Connection, claim_id: uuid.UUID, batches: Ints, graded: Ints) -> None:
-    """Note that some answers of batches are graded while the rest waits. Belongs into the transaction that writes them.
-
-    Args:
-        batches: (B,) ids.
-        graded: (B,) answers.
-
-    Raises:
-        StaleClaimError: the claim no longer holds all of them; the transaction must be rolled back.
-    """
-    statement = text(f"""
-        UPDATE batches b SET done = b.done + t.graded
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:graded AS bigint[])) AS t(id, graded)
-        WHERE b.id = t.id AND b.{_MINE.replace(" AND ", " AND b.")}
-    """)
-    parameters = {"ids": batches, "graded": graded, "claim": claim_id}
-    _expect(connection.execute(statement, parameters).rowcount, len(batches))
 
 
 def finish(connection: Connection, claim_id: uuid.UUID, batches: Sequence[int], rejected: Sequence[int]) -> None:

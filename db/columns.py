@@ -33,18 +33,36 @@ class Lists:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A result's columns by name."""
+
+    numbers: Mapping[str, arrays.Array]
+    lists: Mapping[str, Lists]
+    blobs: Mapping[str, bytes]
+    """Of columns of bytes: all values one behind the other."""
+
+
 def select(
-    connection: Connection, query: str, parameters: Mapping[str, Any], *, numbers: str, lists: str = ""
-) -> tuple[dict[str, arrays.Array], dict[str, Lists]]:
+    connection: Connection,
+    query: str,
+    parameters: Mapping[str, Any],
+    *,
+    numbers: str,
+    lists: str = "",
+    blobs: str = "",
+) -> Columns:
     """Columns of a query's result, in its order.
 
     Args:
         query: with the driver's placeholders, `%(name)s`, and without NULLs; it may lock what it reads.
         numbers: names of columns of numbers, between spaces.
         lists: names of columns that are arrays of float8, likewise.
+        blobs: names of columns that are bytea, likewise.
     """
-    names, packed = numbers.split(), lists.split()
+    names, packed, raw = numbers.split(), lists.split(), blobs.split()
     fields = [f"array_agg({name})" for name in names]
+    fields += [f"string_agg({name}, ''::bytea)" for name in raw]
     fields += [f"array_agg(cardinality({name})), string_agg(array_send({name}), ''::bytea)" for name in packed]
     command = f"SELECT {', '.join(fields)} FROM ({query}) AS t"
     with binary.cursor(connection, command) as cursor:
@@ -53,18 +71,18 @@ def select(
         found = [result.get_value(0, place) for place in range(result.nfields)]
         kinds = [result.ftype(place) for place in range(result.nfields)]
     if found[0] is None:
-        columns = {name: arrays.nothing(kind) for name, kind in zip(names, kinds, strict=False)}
-        return columns, {name: Lists(0, {}) for name in packed}
-    pairs = iter(found[len(names) :])
-    return dict(zip(names, map(arrays.load, found), strict=False)), {
-        name: _lists(arrays.load(next(pairs)), next(pairs)) for name in packed
-    }
-
-
-def places(words: npt.NDArray[np.str_], vocabulary: Sequence[str]) -> npt.NDArray[np.int16]:
-    """(N,) where in the vocabulary each word stands."""
-    found: npt.NDArray[np.int16] = (words[:, None] == np.array(vocabulary)).argmax(1).astype(np.int16)
-    return found
+        return Columns(
+            {name: arrays.nothing(kind) for name, kind in zip(names, kinds, strict=False)},
+            {name: Lists(0, {}) for name in packed},
+            dict.fromkeys(raw, b""),
+        )
+    rest = iter(found[len(names) :])
+    octets = {name: next(rest) for name in raw}
+    return Columns(
+        dict(zip(names, map(arrays.load, found), strict=False)),
+        {name: _lists(arrays.load(next(rest)), next(rest)) for name in packed},
+        octets,
+    )
 
 
 def _lists(lengths: arrays.Array, data: bytes) -> Lists:

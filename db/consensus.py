@@ -1,6 +1,8 @@
-"""The consensus on challenges: locking, reading and writing whole sets of rows."""
+"""The consensus on challenges: reading and writing whole sets of rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,65 +15,71 @@ from db.models.challenge import STATUSES
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
-class Locked:
-    """Consensus rows whose locks this transaction holds, by challenge id."""
+class Rows:
+    """I rows of consensus, by challenge id."""
 
     ids: Ints
     """(I,) ascending."""
-    revisions: Ints
+    revision: Ints
     raw: Lists
     """What statistics hold of each, by class code; shorter than K before classes were added, empty before the first
     answer."""
-    posteriors: Lists
+    posterior: Lists
     """What is published of each, likewise."""
     gold: Ints
     """Class code that statistics count each as, -1 where it is no gold."""
     answer: Ints
     """Class code, -1 for none."""
-    status: Words
+    status: Ints
+    """Place in `STATUSES`."""
     version: Ints
     reported: Floats
     """Confidence of that version, NaN before the first."""
+    sizes: Ints
+    """Bytes of each one's packed answers."""
+    packed: bytes
+    """All of these, one behind the other (`db.answers.unpack`)."""
 
 
-def lock(connection: Connection, ids: Ints, *, wait: bool = True) -> Locked:
-    """Lock challenges in id order and read their stored posteriors. Their answers must be read after this.
+_READ = """
+SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
+       array_position(%(statuses)s, status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,
+       octet_length(packed) AS size, packed
+FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
+"""
 
-    Args:
-        wait: for those that others hold; else they are left out.
-    """
-    query = f"""
-        SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
-               array_position(%(statuses)s, status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported
-        FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
-        FOR UPDATE {"" if wait else "SKIP LOCKED"}
-    """
-    found, lists = columns.select(
+
+def read(connection: Connection, ids: Ints) -> Rows:
+    """What is stored of challenges and of their answers; those that do not exist are left out."""
+    found = columns.select(
         connection,
-        query,
+        _READ,
         {"ids": ids, "statuses": list(STATUSES)},
-        numbers="challenge_id revision gold answer status version reported",
+        numbers="challenge_id revision gold answer status version reported size",
         lists="raw posterior",
+        blobs="packed",
     )
-    return Locked(
-        found["challenge_id"],
-        found["revision"],
-        lists["raw"],
-        lists["posterior"],
-        found["gold"].astype(np.int64),
-        found["answer"].astype(np.int64),
-        np.array(STATUSES)[found["status"]],
-        found["version"].astype(np.int64),
-        found["reported"],
+    numbers = {name: column.astype(np.int64) for name, column in found.numbers.items() if name != "reported"}
+    return Rows(
+        numbers["challenge_id"],
+        numbers["revision"],
+        found.lists["raw"],
+        found.lists["posterior"],
+        numbers["gold"],
+        numbers["answer"],
+        numbers["status"],
+        numbers["version"],
+        found.numbers["reported"],
+        numbers["size"],
+        found.blobs["packed"],
     )
 
 
 def gold(connection: Connection, ids: Ints) -> dict[int, int]:
-    """Class code of those of the challenges that are gold now. To be read after their locks are taken."""
+    """Class code of those of the challenges that are gold now. To be read in the project's turn."""
     query = text("SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(:ids) AND state = 'active'")
     return {row.challenge_id: row.answer for row in connection.execute(query, {"ids": ids})}
 
@@ -91,10 +99,10 @@ def asked(connection: Connection, project_id: int) -> tuple[Ints, Ints]:
 
 
 def stale(connection: Connection, project_id: int, *, after: int, limit: int) -> list[int]:
-    """Provisional challenges with ids above `after`, in id order; those that somebody holds are passed over."""
+    """Provisional challenges with ids above `after`, in id order."""
     query = text(
         "SELECT challenge_id FROM consensus WHERE project_id = :project AND NOT final AND challenge_id > :after"
-        " AND answers + skips > 0 ORDER BY challenge_id LIMIT :limit FOR UPDATE SKIP LOCKED"
+        " AND answers + skips > 0 ORDER BY challenge_id LIMIT :limit"
     )
     return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
 
@@ -104,17 +112,19 @@ UPDATE consensus c SET
     raw = t.raw, posterior = t.posterior, confidence = t.confidence, answer = nullif(t.answer, -1),
     answers = t.answers, skips = t.skips, status = (CAST(:statuses AS text[]))[t.status + 1], version = t.version,
     reported = nullif(t.reported, 'NaN'), gold = nullif(t.gold, -1),
-    revision = c.revision + t.changed::int, final = t.final, model_run_id = :run, updated_at = now()
+    revision = c.revision + t.changed::int, final = t.final, model_run_id = :run, updated_at = now(),
+    packed = CASE WHEN t.size IS NULL THEN c.packed ELSE substring(CAST(:packed AS bytea) FROM t.start FOR t.size) END
 FROM (
-    SELECT id, confidence, answer, answers, skips, status, version, reported, gold, changed, final,
+    SELECT id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, start, size,
            (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS raw,
            (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS posterior
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:confidences AS float8[]), CAST(:answer AS smallint[]), CAST(:answers AS int[]),
         CAST(:skips AS int[]), CAST(:status AS smallint[]), CAST(:version AS int[]), CAST(:reported AS float8[]),
-        CAST(:gold AS smallint[]), CAST(:changed AS boolean[]), CAST(:final AS boolean[])
+        CAST(:gold AS smallint[]), CAST(:changed AS boolean[]), CAST(:final AS boolean[]),
+        CAST(:starts AS int[]), CAST(:sizes AS int[])
     ) WITH ORDINALITY AS u(
-        id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, place
+        id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, start, size, place
     )
 ) t WHERE c.challenge_id = t.id
 """)
@@ -130,29 +140,31 @@ def write(
     answer: Ints,
     answers: Ints,
     skips: Ints,
-    status: Words,
+    status: Ints,
     version: Ints,
     reported: Floats,
     gold: Ints,
     changed: npt.NDArray[np.bool_],
     final: npt.NDArray[np.bool_],
     run_id: int | None,
+    packed: npt.NDArray[np.object_] | None = None,
 ) -> None:
-    """Put new posteriors in the place of those of locked challenges.
+    """Put new posteriors in the place of those of challenges; this must be their project's turn.
 
     Args:
-        ids: (I,) challenges whose locks are held.
+        ids: (I,) challenges.
         raw: (I, K) what statistics hold of them from now on.
         posterior: (I, K) what is published.
         confidence: (I,).
         answer: (I,) class code, -1 for none.
         answers: (I,) counted answers; `skips` likewise.
-        status: (I,).
+        status: (I,) place in `STATUSES`.
         version: (I,) the latest, with the confidence that it `reported`.
         gold: (I,) class code that statistics count them as from now on, -1 where it is no gold.
         changed: (I,) whether the counted answers are others than before.
         final: (I,) whether the posteriors are a refit's.
         run_id: the model run whose fit or prior made the posteriors.
+        packed: (I,) bytes, each one's answers; None: they are what they were.
     """
     written = connection.execute(
         _WRITE,
@@ -165,7 +177,7 @@ def write(
             "answer": answer.astype(np.int16),
             "answers": answers.astype(np.int32),
             "skips": skips.astype(np.int32),
-            "status": columns.places(status, STATUSES),
+            "status": status.astype(np.int16),
             "statuses": list(STATUSES),
             "version": version.astype(np.int32),
             "reported": reported,
@@ -173,7 +185,25 @@ def write(
             "changed": changed,
             "final": final,
             "run": run_id,
+            **_pieces([] if packed is None else packed.tolist()),
         },
     ).rowcount
     if written != len(ids):
         raise NotFoundError(f"{len(ids) - written} of {len(ids)} challenges are not there")
+
+
+def repack(connection: Connection, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
+    """Store other answers with challenges of which nothing else changes; this must be their project's turn."""
+    statement = text("""
+        UPDATE consensus c SET packed = substring(CAST(:packed AS bytea) FROM t.start FOR t.size)
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:starts AS int[]), CAST(:sizes AS int[])) AS t(id, start, size)
+        WHERE c.challenge_id = t.id
+    """)
+    if len(ids):
+        connection.execute(statement, {"ids": ids, **_pieces(packed.tolist())})
+
+
+def _pieces(pieces: Sequence[bytes]) -> dict[str, Any]:
+    """Parameters from which a statement cuts each of these."""
+    sizes = np.array([len(piece) for piece in pieces], dtype=np.int32)
+    return {"packed": b"".join(pieces), "starts": (np.cumsum(sizes) - sizes + 1).astype(np.int32), "sizes": sizes}

@@ -1,4 +1,4 @@
-"""Respondents' statistics: read without a lock to grade with, then written where nobody else has written since."""
+"""Respondents' statistics: reading and writing whole sets of rows."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from db import columns
 from db.columns import Lists
+from db.errors import NotFoundError
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -25,47 +26,39 @@ class Counts:
     """What of the counts is there because gold is clamped, likewise; empty where nothing is."""
     answers: Ints
     """(J,) counted answers."""
-    versions: Ints
-    """(J,) which transaction wrote the row: PostgreSQL's xmin."""
 
 
-def read(connection: Connection, ids: Ints, *, lock: bool = False) -> Counts:
-    """Read statistics; with `lock` the rows are locked, in id order."""
+def read(connection: Connection, ids: Ints) -> Counts:
+    """Read statistics; of respondents that do not exist nothing."""
     query = (
-        "SELECT respondent_id, counts, gold, answers, xmin::text::bigint AS version FROM respondent_statistics"
-        f" WHERE respondent_id = ANY(%(ids)s) ORDER BY respondent_id {'FOR UPDATE' if lock else ''}"
+        "SELECT respondent_id, counts, gold, answers FROM respondent_statistics"
+        " WHERE respondent_id = ANY(%(ids)s) ORDER BY respondent_id"
     )
-    numbers = "respondent_id answers version"
-    found, lists = columns.select(connection, query, {"ids": ids}, numbers=numbers, lists="counts gold")
-    answers = found["answers"].astype(np.int64)
-    return Counts(found["respondent_id"], lists["counts"], lists["gold"], answers, found["version"])
+    found = columns.select(connection, query, {"ids": ids}, numbers="respondent_id answers", lists="counts gold")
+    answers = found.numbers["answers"].astype(np.int64)
+    return Counts(found.numbers["respondent_id"], found.lists["counts"], found.lists["gold"], answers)
 
 
 _WRITE = text("""
-WITH written AS (
-    UPDATE respondent_statistics s SET
-        counts = t.counts, gold = CASE WHEN t.clamped THEN t.gold ELSE '{}' END,
-        answers = s.answers + t.change, skips = s.skips + t.skips,
-        accuracy = t.accuracy, low = t.low, high = t.high, updated_at = now()
-    FROM (
-        SELECT id, version, change, skips, accuracy, low, high, clamped,
-               (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width] AS counts,
-               (CAST(:gold AS float8[]))[(place - 1) * :width + 1 : place * :width] AS gold
-        FROM unnest(
-            CAST(:ids AS bigint[]), CAST(:versions AS bigint[]), CAST(:change AS int[]), CAST(:skips AS int[]),
-            CAST(:accuracy AS float8[]), CAST(:low AS float8[]), CAST(:high AS float8[]), CAST(:clamped AS boolean[])
-        ) WITH ORDINALITY AS u(id, version, change, skips, accuracy, low, high, clamped, place)
-    ) t WHERE s.respondent_id = t.id AND s.xmin::text::bigint = t.version
-    RETURNING s.respondent_id
-)
-SELECT coalesce(array_agg(respondent_id), '{}') FROM written
+UPDATE respondent_statistics s SET
+    counts = t.counts, gold = CASE WHEN t.clamped THEN t.gold ELSE '{}' END,
+    answers = s.answers + t.change, skips = s.skips + t.skips,
+    accuracy = t.accuracy, low = t.low, high = t.high, updated_at = now()
+FROM (
+    SELECT id, change, skips, accuracy, low, high, clamped,
+           (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width] AS counts,
+           CASE WHEN clamped THEN (CAST(:gold AS float8[]))[(place - 1) * :width + 1 : place * :width] END AS gold
+    FROM unnest(
+        CAST(:ids AS bigint[]), CAST(:change AS int[]), CAST(:skips AS int[]),
+        CAST(:accuracy AS float8[]), CAST(:low AS float8[]), CAST(:high AS float8[]), CAST(:clamped AS boolean[])
+    ) WITH ORDINALITY AS u(id, change, skips, accuracy, low, high, clamped, place)
+) t WHERE s.respondent_id = t.id
 """)
 
 
 def write(
     connection: Connection,
     ids: Ints,
-    versions: Ints,
     packed: Floats,
     gold: Floats,
     *,
@@ -74,24 +67,23 @@ def write(
     accuracy: Floats,
     low: Floats,
     high: Floats,
-) -> npt.NDArray[np.bool_]:
-    """Put new statistics in the place of those that were read, where nobody has written since.
+) -> None:
+    """Put new statistics in the place of those that are stored; this must be their project's turn.
 
     Args:
-        ids: (J,) respondents, with the `versions` of their rows as they were read.
+        ids: (J,) respondents.
         packed: (J, width) new counts.
         gold: (J, width) what of them is there because gold is clamped.
         change: (J,) counted answers more than before; `skips` likewise.
         accuracy: (J,) expected accuracy, with `low` and `high` its 95 % interval.
 
-    Returns:
-        (J,) whose rows others have written meanwhile; these are as they were.
+    Raises:
+        NotFoundError: some do not exist.
     """
     written = connection.execute(
         _WRITE,
         {
             "ids": ids,
-            "versions": versions,
             "counts": packed,
             "gold": gold,
             "clamped": gold.any(axis=1),
@@ -102,6 +94,6 @@ def write(
             "low": low,
             "high": high,
         },
-    ).scalar_one()
-    late: npt.NDArray[np.bool_] = ~np.isin(ids, written)
-    return late
+    ).rowcount
+    if written != len(ids):
+        raise NotFoundError(f"{len(ids) - written} of {len(ids)} respondents are not there")

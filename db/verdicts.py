@@ -6,13 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
-from db import columns
 from db.models.challenge import STATUSES
 from db.models.verdict import CAUSES
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +24,9 @@ class NewVersions:
     posterior: Floats
     """(I, K) by class code."""
     confidence: Floats
-    status: Words
-    cause: Words
+    status: Ints
+    """Places in `STATUSES`, and of the causes in `CAUSES`."""
+    cause: Ints
     answers: Ints
     skips: Ints
     digest: Ints
@@ -69,9 +68,9 @@ def append(
             "posterior": new.posterior.astype(np.float32),
             "classes": new.posterior.shape[1],
             "confidence": new.confidence,
-            "status": columns.places(new.status, STATUSES),
+            "status": new.status.astype(np.int16),
             "statuses": list(STATUSES),
-            "cause": columns.places(new.cause, CAUSES),
+            "cause": new.cause.astype(np.int16),
             "causes": list(CAUSES),
             "answers": new.answers.astype(np.int32),
             "skips": new.skips.astype(np.int32),

@@ -21,8 +21,6 @@ GRADE: Final = (
     "grade-heard",  # the doorbell is down, nothing is claimed
     "grade-claimed",
     "grade-resolved",  # names have their ids
-    "grade-part-before-commit",  # what nobody else holds is written
-    "grade-part-committed",
     "grade-before-commit",
     "grade-committed",  # its versions have no place in the feed
     "feed-before-commit",

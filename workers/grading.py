@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection
 
 from db import answers as answer_rows
@@ -15,13 +14,12 @@ from db import claims, failures, projects
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
 from workers import faults, feed, intake, lease, repeats, revision, scheme, scores, standing, turns
-from workers.locked import lock
+from workers.locked import lock, packed
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
+from workers.turns import Turn
 
 log = logging.get(__name__)
 
-LOCK_TIMEOUT = 5.0
-"""Seconds to wait for a row that another worker holds before giving the claim back."""
 INERTIA = 0.02
 """Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
 known of it. Revisits and refits make it good (docs/decisions/0007)."""
@@ -68,63 +66,39 @@ def grade(
     *,
     rehearse: bool = False,
 ) -> None:
-    """Grade batches of a claim in one transaction, or in two when others hold some of their challenges.
-
-    Those who work at the same project take turns at storing; decoding and naming run beside it. Whoever got none in
-    time stores all the same: what nobody holds is graded at once, the rest is waited for with nothing held.
+    """Grade batches of a claim in one transaction, in the project's turn; decoding and naming run beside others'.
 
     Args:
         dead: by batch id, position and reason of answers to leave out and note as dead.
         rehearse: roll back at the end, to learn whether it would have worked.
 
     Raises:
-        StaleClaimError: the claim ran out; nothing has changed since the last commit.
+        StaleClaimError: the claim ran out; nothing has changed.
     """
     with runtime.engine.connect() as connection:
         grading = projects.grading(connection, project_id)
         waiting = intake.decode(connection, batches)
     waiting = waiting.without({(batch, position) for batch, positions in dead.items() for position in positions})
-    new = left = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
+    new = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
     crashpoints.reach("grade-resolved")
-    wait = rehearse
-    while True:
-        with runtime.engine.connect() as connection, connection.begin() as transaction:
-            turns.take(connection, project_id, idle=runtime.settings.lease, lock=LOCK_TIMEOUT)
-            done = _persist(runtime, connection, left, wait=wait)
-            if done.all():
-                _finish(connection, claim, batches, new.rejected, dead)
-                if rehearse:
-                    transaction.rollback()
-                    return
-                crashpoints.reach("grade-before-commit")
-                break
-            claims.advance(connection, claim.id, *np.unique(left.columns.batch_id[done], return_counts=True))
-            crashpoints.reach("grade-part-before-commit")
-        crashpoints.reach("grade-part-committed")
-        left, wait = left.select(~done), True
+    with (turns.rehearsed if rehearse else turns.taken)(runtime, project_id) as turn:
+        _persist(runtime, turn, new)
+        _finish(turn.connection, claim, batches, new.rejected, dead)
+        crashpoints.reach("grade-before-commit")
+    if rehearse:
+        return
     crashpoints.reach("grade-committed")
     metrics.CLAIMS.labels("committed").inc()
     metrics.ANSWERS_GRADED.inc(len(new.columns.position))
     log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))
 
 
-def _persist(runtime: Runtime, connection: Connection, new: intake.Intake, *, wait: bool) -> npt.NDArray[np.bool_]:
-    """Lock the touched challenges, revise them with the new answers, store the answers with their grades.
-
-    Args:
-        wait: for challenges that others hold; else they are left alone.
-
-    Returns:
-        (N,) which of the new answers are graded now.
-    """
+def _persist(runtime: Runtime, turn: Turn, new: intake.Intake) -> None:
+    """Revise the touched challenges with the new answers, store the answers with their grades."""
     if not len(new.columns.position):
-        return np.ones(0, dtype=bool)
+        return
     plan = scheme.make(new.grading, runtime.device)
-    locked = lock(connection, plan, np.unique(new.columns.challenge_id), new.columns, wait=wait)
-    done = np.isin(new.columns.challenge_id, locked.ids)
-    if not done.any():
-        return done
-    new = new.select(done)
+    locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)
     counted = repeats.counted(
@@ -137,16 +111,26 @@ def _persist(runtime: Runtime, connection: Connection, new: intake.Intake, *, wa
         position=answers.position,
     )
     changed = np.bincount(locked.item, counted != answers.counted, minlength=len(locked.ids)) > 0
-    revised = revision.revise(connection, plan, locked, counted, changed, runtime.device, inertia=INERTIA)
+    pieces = packed(locked, counted)
+    revised = revision.revise(turn, plan, locked, counted, changed, runtime.device, inertia=INERTIA, packed=pieces)
+    revision.repack(turn, locked.ids[~changed], pieces[~changed])  # all that is new to them is superseded
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
     if len(flipped):
-        answer_rows.recount(connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
+        answer_rows.recount(turn.connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
     fresh = replace(new.columns, counted=counted[stored:])
     grades = revised.posterior[locked.item[stored:], plan.places(fresh.choice)]  # of a skip, nobody's: not stored
-    answer_rows.append(connection, fresh, grade=grades, duration_ms=new.duration_ms, sessions=new.sessions)
-    known = standing.add(connection, plan, revised.standing, revised.move, runtime.device)
-    scores.give(connection, plan, locked, counted, slice(stored, None), new.sessions, revised, known, runtime.device)
-    return done
+    answer_rows.append(
+        turn.connection,
+        fresh,
+        accepted_at=new.accepted_at,
+        grade=grades,
+        duration_ms=new.duration_ms,
+        sessions=new.sessions,
+    )
+    known = standing.add(turn, plan, revised.standing, revised.move, runtime.device)
+    scores.give(
+        turn.connection, plan, locked, counted, slice(stored, None), new.sessions, revised, known, runtime.device
+    )
 
 
 def _finish(

@@ -1,7 +1,7 @@
 """From the bodies of claimed batches to columns: decoding, and names to ids."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -55,6 +55,8 @@ class Intake:
     """The new answers of a claim, ready to be graded."""
 
     columns: AnswerColumns
+    accepted_at: Ints
+    """Microseconds since 1970 at which their batches were accepted."""
     duration_ms: Ints
     sessions: dict[int, str]
     """By index of the answer, where the client named one."""
@@ -62,12 +64,6 @@ class Intake:
     """By batch id: position and reason of answers that no class can be found for."""
     grading: Grading
     """The project with the classes that this intake has appended."""
-
-    def select(self, rows: npt.NDArray[np.bool_]) -> "Intake":
-        """Some of the answers; what is rejected stays."""
-        places = (np.cumsum(rows) - 1).tolist()
-        sessions = {places[index]: name for index, name in self.sessions.items() if rows[index]}
-        return replace(self, columns=self.columns.select(rows), duration_ms=self.duration_ms[rows], sessions=sessions)
 
 
 def decode(connection: Connection, batches: Sequence[ClaimedBatch]) -> Waiting:
@@ -91,8 +87,8 @@ def decode(connection: Connection, batches: Sequence[ClaimedBatch]) -> Waiting:
         np.arange(len(found)) - np.repeat(np.cumsum(counts) - counts, counts),
         np.repeat(_ints([_microseconds(batch.accepted_at) for batch in batches]), counts),
     )
-    # The claim may have been graded in part by an earlier try.
-    return waiting.without(answer_rows.settled_positions(connection, [batch.id for batch in batches]))
+    in_part = [batch.id for batch in batches if batch.done or batch.rejected]
+    return waiting.without(answer_rows.settled_positions(connection, in_part)) if in_part else waiting
 
 
 def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
@@ -123,7 +119,7 @@ def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> I
     )
     durations = _ints([UNTIMED if body.duration_ms is None else body.duration_ms for body in good])
     sessions = {index: body.session for index, body in enumerate(good) if body.session is not None}
-    return Intake(columns, durations, sessions, rejected, grading)
+    return Intake(columns, waiting.accepted_at, durations, sessions, rejected, grading)
 
 
 def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:

@@ -1,20 +1,20 @@
-"""Challenges whose locks a transaction holds, with everything that is known of them."""
+"""Challenges of a project, in its turn, with everything that is known of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection
 
 from db import answers as answer_rows
 from db import consensus as consensus_rows
 from db.answers import AnswerColumns
 from db.errors import NotFoundError
 from workers.scheme import Scheme
+from workers.turns import Turn
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
+Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Locked:
 
     ids: Ints
     """(I,) challenges, ascending."""
-    revisions: Ints
+    revision: Ints
     """(I,)"""
     raw: Floats
     """(I, K) what statistics count of them, in canonical order."""
@@ -35,7 +35,8 @@ class Locked:
     """(I,) what they are to count from now on."""
     answer: Ints
     """(I,) canonical place, -1 for none."""
-    status: Words
+    status: Ints
+    """(I,) place in `db.models.challenge.STATUSES`."""
     version: Ints
     reported: Floats
     """(I,) confidence of the version, NaN before the first."""
@@ -49,45 +50,88 @@ class Locked:
     """(N,) place of each answer's respondent in `respondents`."""
 
 
-def lock(
-    connection: Connection,
-    scheme: Scheme,
-    challenge_ids: Ints,
-    new: AnswerColumns | None = None,
-    *,
-    wait: bool = True,
-) -> Locked:
-    """Lock challenges in id order, then read their answers: nobody can add one until this transaction ends.
+def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | None = None) -> Locked:
+    """What is known of challenges: nobody can change it until the turn ends.
 
     Args:
+        challenge_ids: (I,) ascending.
         new: answers to them that are not stored yet.
-        wait: for challenges that others hold; else they are left out, and so are the new answers to them.
 
     Raises:
-        NotFoundError: with `wait`, some do not exist.
+        NotFoundError: some do not exist.
     """
-    rows = consensus_rows.lock(connection, challenge_ids, wait=wait)
-    if wait and len(rows.ids) != len(challenge_ids):
-        raise NotFoundError(f"{len(challenge_ids) - len(rows.ids)} of {len(challenge_ids)} challenges are not there")
-    may_be_gold = scheme.grading.has_gold or bool((rows.gold >= 0).any())  # the first may have come since
-    known = consensus_rows.gold(connection, rows.ids) if may_be_gold else {}
-    answers = answer_rows.of_challenges(connection, rows.ids)
+    turn.recall.suit(scheme.keys, scheme.width)
+    shelf = turn.recall.challenges
+    places = _all_of(turn, scheme, challenge_ids)
+    counted_as = shelf.read("counted_as", places).astype(np.int64)
+    may_be_gold = scheme.grading.has_gold or bool((counted_as >= 0).any())  # the first may have come since
+    known = consensus_rows.gold(turn.connection, challenge_ids) if may_be_gold else {}
+    gold = np.full(len(challenge_ids), -1, dtype=np.int64)
+    if known:
+        found = np.array(list(known.items()), dtype=np.int64)
+        gold[np.searchsorted(challenge_ids, found[:, 0])] = scheme.places(found[:, 1])
+    pieces = shelf.read("packed", places).tolist()
+    sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
+    answers = answer_rows.unpack(challenge_ids, sizes, b"".join(pieces))
     if new is not None:
-        answers = answer_rows.join(answers, new.select(np.isin(new.challenge_id, rows.ids)))
+        answers = answer_rows.join(answers, new)
     respondents, annotator = np.unique(answers.respondent_id, return_inverse=True)
     return Locked(
-        rows.ids,
-        rows.revisions,
-        scheme.posteriors(rows.raw),
-        scheme.posteriors(rows.posteriors),
-        scheme.places(rows.gold),
-        scheme.places(np.array([known.get(row, -1) for row in rows.ids.tolist()], dtype=np.int64)),
-        scheme.places(rows.answer),
-        rows.status,
-        rows.version,
-        rows.reported,
+        challenge_ids,
+        shelf.read("revision", places),
+        shelf.read("raw", places),
+        shelf.read("posterior", places),
+        counted_as,
+        gold,
+        shelf.read("answer", places).astype(np.int64),
+        shelf.read("status", places).astype(np.int64),
+        shelf.read("version", places).astype(np.int64),
+        shelf.read("reported", places),
         answers,
-        np.searchsorted(rows.ids, answers.challenge_id),
+        np.searchsorted(challenge_ids, answers.challenge_id),
         respondents,
         annotator,
     )
+
+
+def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
+    """(I,) bytes: the answers to each challenge as they are stored with it, when these of the N count."""
+    order = np.argsort(locked.item, kind="stable")
+    octets = answer_rows.pack(replace(locked.answers, counted=counted), order)
+    ends = np.cumsum(np.bincount(locked.item, minlength=len(locked.ids))) * answer_rows.RECORD.itemsize
+    return _pieces(octets, ends)
+
+
+def _pieces(octets: bytes, ends: Ints) -> npt.NDArray[np.object_]:
+    """(I,) bytes that stand one behind the other."""
+    pieces = np.empty(len(ends), dtype=object)
+    start = 0
+    for place, end in enumerate(ends.tolist()):
+        pieces[place] = octets[start:end]
+        start = end
+    return pieces
+
+
+def _all_of(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
+    """Places of challenges on the shelf, those among them that had to be read first."""
+    shelf = turn.recall.challenges
+    places = shelf.find(ids)
+    missing = ids[places < 0]
+    if not len(missing):
+        return places
+    rows = consensus_rows.read(turn.connection, missing)
+    if len(rows.ids) != len(missing):
+        raise NotFoundError(f"{len(missing) - len(rows.ids)} of {len(ids)} challenges are not there")
+    shelf.put(
+        rows.ids,
+        revision=rows.revision,
+        raw=scheme.posteriors(rows.raw),
+        posterior=scheme.posteriors(rows.posterior),
+        counted_as=scheme.places(rows.gold),
+        answer=scheme.places(rows.answer),
+        status=rows.status,
+        version=rows.version,
+        reported=rows.reported,
+        packed=_pieces(rows.packed, np.cumsum(rows.sizes)),
+    )
+    return shelf.find(ids)

@@ -188,13 +188,12 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
     final = 0
     for start in range(0, len(by_id), CHUNK):
         chunk = by_id[start : start + CHUNK]
-        with runtime.engine.begin() as connection:
-            turns.take(connection, after.grading.project_id, idle=runtime.settings.lease)
-            runs.renew(connection, claim, runtime.settings.stall)
-            locked = lock(connection, after, snapshot.challenge_ids[chunk])
-            known = locked.revisions == snapshot.revisions[chunk]
+        with turns.taken(runtime, after.grading.project_id) as turn:
+            runs.renew(turn.connection, claim, runtime.settings.stall)
+            locked = lock(turn, after, snapshot.challenge_ids[chunk])
+            known = locked.revision == snapshot.revisions[chunk]
             revised = revision.revise(
-                connection,
+                turn,
                 after,
                 locked,
                 locked.answers.counted,
@@ -203,7 +202,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
                 "gold" if claim.cause == "gold" else "refit",
                 revision.Fixed(raw[chunk], posterior[chunk], known),
             )
-            standing.add(connection, after, revised.standing, revised.move, runtime.device)
+            standing.add(turn, after, revised.standing, revised.move, runtime.device)
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")

@@ -44,16 +44,15 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
 
 def _follow(runtime: Runtime, project_id: int) -> int:
     """Follow one chunk; returns how many challenges it was."""
-    with runtime.engine.begin() as connection:
-        turns.take(connection, project_id, idle=runtime.settings.lease, lock=1.0)
-        ids = gold.pending(connection, project_id, CHUNK)
+    with turns.taken(runtime, project_id) as turn:
+        ids = gold.pending(turn.connection, project_id, CHUNK)
         if not ids:
             return 0
-        plan = scheme.make(projects.grading(connection, project_id), runtime.device)
-        locked = lock(connection, plan, np.array(ids, dtype=np.int64))
-        revision.follow_gold(connection, plan, locked, runtime.device)
-        gold.applied(connection, ids)
+        plan = scheme.make(projects.grading(turn.connection, project_id), runtime.device)
+        locked = lock(turn, plan, np.array(ids, dtype=np.int64))
+        revision.follow_gold(turn, plan, locked, runtime.device)
+        gold.applied(turn.connection, ids)
         if locked.answers.counted.any():  # even what grading has followed meanwhile is news to all other challenges
-            runs.request(connection, project_id, "gold")
+            runs.request(turn.connection, project_id, "gold")
         crashpoints.reach("regrade-before-commit")
         return len(ids)

@@ -5,11 +5,11 @@ Live grading, revisits, the publishing of a refit and the regrade of gold all go
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sqlalchemy import Connection
 from torch import Tensor
 
 from consensus import concealment
@@ -18,14 +18,19 @@ from consensus.statistics import count
 from consensus.votes import pin
 from db import consensus as consensus_rows
 from db import verdicts as verdict_rows
+from db.models.challenge import STATUSES
+from db.models.verdict import CAUSES
 from workers import standing, verdicts
 from workers.locked import Locked
 from workers.scheme import Scheme, tensor
 from workers.standing import Move, Standing
+from workers.turns import Turn
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+
+Cause = Literal["answers", "refit", "gold"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +61,17 @@ class Revised:
 
 
 def revise(
-    connection: Connection,
+    turn: Turn,
     scheme: Scheme,
     locked: Locked,
     counted: Bools,
     changed: Bools,
     device: torch.device,
-    cause: str = "answers",
+    cause: Cause = "answers",
     fixed: Fixed | None = None,
     tolerance: float | None = None,
     inertia: float = 0.0,
+    packed: npt.NDArray[np.object_] | None = None,
 ) -> Revised:
     """Give the changed ones among the locked challenges new posteriors, and write them, their verdicts and versions.
 
@@ -77,10 +83,11 @@ def revise(
         tolerance: leave challenges alone of which no probability moves by more; for those whose answers are the same.
         inertia: let statistics go on counting what is stored of a challenge while no raw probability is further off.
             What is published follows the answers in any case.
+        packed: (I,) the challenges' answers as they are stored from now on; None: as they are.
     """
     part = _Part.of(scheme, locked, counted, changed, device)
     places = part.places
-    known = standing.read(connection, scheme, locked.respondents, device)
+    known = standing.read(turn, scheme, locked.respondents, device)
     found = concealment.infer(scheme.model, part.answers(part.now), known.veiled, scheme.prior, form=scheme.form)
     raw, posterior = found.posterior, found.published
     if fixed is not None:
@@ -99,23 +106,34 @@ def revise(
         moved = ~still.squeeze(1).cpu().numpy()
     final = np.zeros(len(places), dtype=bool) if fixed is None else fixed.known[places]
     table, shown_table = raw.cpu().numpy(), posterior.cpu().numpy()
-    _write(connection, scheme, locked, part, moved, table, shown_table, final, cause, device)
+    _write(turn, scheme, locked, part, moved, table, shown_table, final, cause, packed, device)
     move = _move(scheme, part, raw, everybody=fixed is not None)
     stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
     stored[places], result[places], written[places] = table, shown_table, moved
     return Revised(stored, result, written, known, move)
 
 
-def follow_gold(connection: Connection, scheme: Scheme, locked: Locked, device: torch.device) -> None:
-    """Let statistics count the locked challenges as their gold says from now on; `consensus.gold` is the caller's.
+def follow_gold(turn: Turn, scheme: Scheme, locked: Locked, device: torch.device) -> None:
+    """Let statistics count the locked challenges as their gold says from now on; the rows' `gold` is the caller's.
 
     What is published of these challenges stays as it is, with its time, run and version: whoever saw it move would know
     that they are gold.
     """
     part = _Part.of(scheme, locked, locked.answers.counted, locked.counted_as != locked.gold, device)
     if part.now.any():
-        known = standing.read(connection, scheme, locked.respondents, device)
-        standing.add(connection, scheme, known, _move(scheme, part, part.stored), device)
+        known = standing.read(turn, scheme, locked.respondents, device)
+        standing.add(turn, scheme, known, _move(scheme, part, part.stored), device)
+    shelf = turn.recall.challenges
+    shelf.write(shelf.find(locked.ids), counted_as=locked.gold)
+    turn.challenges.append(locked.ids)
+
+
+def repack(turn: Turn, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
+    """Store other answers with challenges of which nothing else changes."""
+    consensus_rows.repack(turn.connection, ids, packed)
+    shelf = turn.recall.challenges
+    shelf.write(shelf.find(ids), packed=packed)
+    turn.challenges.append(ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +212,7 @@ class _Part:
 
 
 def _write(
-    connection: Connection,
+    turn: Turn,
     scheme: Scheme,
     locked: Locked,
     part: _Part,
@@ -202,7 +220,8 @@ def _write(
     raw: Floats,
     posterior: Floats,
     final: Bools,
-    cause: str,
+    cause: Cause,
+    packed: npt.NDArray[np.object_] | None,
     device: torch.device,
 ) -> None:
     """Store the moved ones' posteriors, their verdicts, and a version of those verdicts that have visibly changed."""
@@ -219,8 +238,10 @@ def _write(
     )
     version = version + anew
     reported = np.where(anew, judged.confidence, reported)
+    changed = part.total(part.now != part.was) > 0
+    pieces = None if packed is None else packed[places][moved]
     consensus_rows.write(
-        connection,
+        turn.connection,
         locked.ids[places][moved],
         scheme.coded_posteriors(raw)[moved],
         scheme.coded_posteriors(posterior)[moved],
@@ -232,15 +253,32 @@ def _write(
         version=version[moved],
         reported=reported[moved],
         gold=scheme.codes(locked.gold[places])[moved],
-        changed=(part.total(part.now != part.was) > 0)[moved],
+        changed=changed[moved],
         final=final[moved],
         run_id=scheme.run_id,
+        packed=pieces,
     )
-    late = (was != "open") & (cause == "answers")
+    shelf = turn.recall.challenges
+    kept = {
+        "revision": locked.revision[places] + changed,
+        "raw": raw,
+        "posterior": posterior,
+        "counted_as": locked.gold[places],
+        "answer": judged.answer,
+        "status": judged.status,
+        "version": version,
+        "reported": reported,
+    }
+    written = shelf.find(locked.ids[places][moved])
+    shelf.write(written, **{name: column[moved] for name, column in kept.items()})
+    if pieces is not None:
+        shelf.write(written, packed=pieces)
+    turn.challenges.append(locked.ids[places][moved])
+    late = (was != STATUSES.index("open")) & (cause == "answers")
     who = part.respondents[part.annotator[part.now]]
     digests = verdicts.digest(part.item[part.now], who, part.choice[part.now], len(places))
     verdict_rows.append(
-        connection,
+        turn.connection,
         scheme.grading.project_id,
         verdict_rows.NewVersions(
             challenge_ids=locked.ids[places][anew],
@@ -249,7 +287,7 @@ def _write(
             posterior=scheme.coded_posteriors(posterior)[anew],
             confidence=judged.confidence[anew],
             status=judged.status[anew],
-            cause=np.where(late, "late-answer", cause)[anew],
+            cause=np.where(late, CAUSES.index("late-answer"), CAUSES.index(cause))[anew],
             answers=answers[anew],
             skips=skips[anew],
             digest=digests[anew],

@@ -69,17 +69,16 @@ def fed(runtime: Runtime, project_id: int) -> bool:
 
 def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:
     """Revise one chunk: how many challenges were looked at, how many moved, and the last one's id."""
-    with runtime.engine.begin() as connection:
-        turns.take(connection, project_id, idle=runtime.settings.lease, lock=1.0)
-        ids = consensus.stale(connection, project_id, after=after, limit=CHUNK)
+    with turns.taken(runtime, project_id) as turn:
+        ids = consensus.stale(turn.connection, project_id, after=after, limit=CHUNK)
         if not ids:
             return 0, 0, after
-        plan = scheme.make(projects.grading(connection, project_id), runtime.device)
-        locked = lock(connection, plan, np.array(ids, dtype=np.int64))
+        plan = scheme.make(projects.grading(turn.connection, project_id), runtime.device)
+        locked = lock(turn, plan, np.array(ids, dtype=np.int64))
         everything = np.ones(len(locked.ids), dtype=bool)
         revised = revision.revise(
-            connection, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE
+            turn, plan, locked, locked.answers.counted, everything, runtime.device, tolerance=TOLERANCE
         )
-        standing.add(connection, plan, revised.standing, revised.move, runtime.device)
+        standing.add(turn, plan, revised.standing, revised.move, runtime.device)
         crashpoints.reach("revisit-before-commit")
         return len(ids), int(revised.moved.sum()), ids[-1]

@@ -11,6 +11,7 @@ from config.settings import Settings
 from db.engine import make_engine
 from db.identities import Keys
 from workers import devices
+from workers.recall import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Runtime:
     engine: Engine
     device: torch.device
     keys: Keys
+    memory: Memory
 
     @classmethod
     def open(cls, settings: Settings, *, name: str = "touchstone-worker") -> Self:
@@ -32,7 +34,7 @@ class Runtime:
         # Two connections: the work's own, and that of whoever keeps its lease alive.
         url, prepared = settings.require_database_url(), settings.prepared_statements
         engine = make_engine(url, pool_size=2, name=name, prepared=prepared)
-        return cls(settings, engine, devices.choose(settings.device), Keys(engine))
+        return cls(settings, engine, devices.choose(settings.device), Keys(engine), Memory(engine))
 
     def close(self) -> None:
         """Give the connections back."""

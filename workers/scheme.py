@@ -55,6 +55,11 @@ class Scheme:
         """K."""
         return len(self.order)
 
+    @property
+    def width(self) -> int:
+        """Of respondents' statistics."""
+        return self.classes**2 if self.form == Form.FULL else 1 + self.classes
+
     def posteriors(self, stored: Lists) -> Floats:
         """Stored posteriors as (I, K) in canonical order; zero where nothing was stored.
 
@@ -75,7 +80,7 @@ class Scheme:
         """
         k = self.classes
         full = self.form == Form.FULL
-        self._check(stored, k * k if full else 1 + k)
+        self._check(stored, self.width)
         table = np.zeros((stored.count, k, k) if full else (stored.count, 1 + k))
         for length, (places, values) in stored.by_length.items():
             if full:

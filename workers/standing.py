@@ -4,12 +4,11 @@ The invariant at every commit: S_j is the sum, over j's counted answers, of what
 raw posterior, or for gold the class that it is known to be. `add` is the one place that could break it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sqlalchemy import Connection
 from torch import Tensor
 
 from consensus.concealment import Veiled
@@ -17,6 +16,7 @@ from db import statistics as statistics_rows
 from db.errors import NotFoundError
 from db.statistics import Counts
 from workers.scheme import Scheme, tensor
+from workers.turns import Turn
 
 Ints = npt.NDArray[np.int64]
 
@@ -29,20 +29,6 @@ class Standing:
     veiled: Veiled
     answers: Ints
     """(J,) counted answers when it was read."""
-    versions: Ints
-    """(J,) of the rows it was read from."""
-
-    def select(self, places: Ints) -> "Standing":
-        """Of some of them."""
-        where, veiled = torch.from_numpy(places).to(self.veiled.many.device), self.veiled
-        some = Veiled(veiled.clamped[where], veiled.open[where], veiled.many[where])
-        return Standing(self.ids[places], some, self.answers[places], self.versions[places])
-
-    def put(self, places: Ints, others: Veiled) -> "Standing":
-        """With these statistics of those at `places`."""
-        where, veiled = torch.from_numpy(places).to(self.veiled.many.device), self.veiled
-        pairs = (veiled.clamped, others.clamped), (veiled.open, others.open), (veiled.many, others.many)
-        return replace(self, veiled=Veiled(*(table.index_copy(0, where, rows) for table, rows in pairs)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +51,31 @@ class Move:
         told: npt.NDArray[np.bool_] = ((self.clamped != 0) | (self.open != 0)).any(1).cpu().numpy()
         return self.seen | told | (self.answers != 0) | (self.skips != 0)
 
-    def select(self, places: Ints) -> "Move":
-        """Of some of them."""
-        where = torch.from_numpy(places).to(self.clamped.device)
-        mine = self.answers[places], self.skips[places], self.seen[places]
-        return Move(self.clamped[where], self.open[where], *mine)
 
+def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standing:
+    """The standing of respondents.
 
-def read(connection: Connection, scheme: Scheme, ids: Ints, device: torch.device, *, lock: bool = False) -> Standing:
-    """The standing of respondents, which others may change meanwhile; with `lock` they cannot."""
-    held = statistics_rows.read(connection, ids, lock=lock)
-    return Standing(held.ids, veiled(scheme, held, device), held.answers, held.versions)
+    Args:
+        ids: (J,) ascending.
+
+    Raises:
+        NotFoundError: some do not exist.
+    """
+    shelf = turn.recall.respondents
+    places = shelf.find(ids)
+    missing = ids[places < 0]
+    if len(missing):
+        held = statistics_rows.read(turn.connection, missing)
+        if len(held.ids) != len(missing):
+            raise NotFoundError(f"{len(missing) - len(held.ids)} of {len(ids)} respondents are not there")
+        clamped = scheme.statistics(held.packed)
+        open_ = clamped - scheme.statistics(held.gold)
+        shelf.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
+        places = shelf.find(ids)
+    answers = shelf.read("answers", places).astype(np.int64)
+    many = tensor(answers >= scheme.rules.score_answers, device)
+    clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)
+    return Standing(ids, Veiled(clamped, open_, many), answers)
 
 
 def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
@@ -87,44 +87,27 @@ def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
     return Veiled(clamped, clamped - tensor(scheme.statistics(held.gold), device), many)
 
 
-def add(connection: Connection, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Standing:
-    """Add to statistics; the standing after. Those that others have moved since they were read are read again, locked.
-
-    To be called late: whoever shares a respondent waits from here until the end of the transaction.
-
-    Raises:
-        NotFoundError: some of the respondents do not exist.
-    """
+def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Standing:
+    """Add to statistics, which were read in this turn; the standing after."""
+    before = standing.veiled
+    clamped, open_, answers = before.clamped + move.clamped, before.open + move.open, standing.answers + move.answers
     places = np.flatnonzero(move.reached)
-    before = standing.select(places)
-    after, late = _write(connection, scheme, before, move.select(places), device)
-    standing = standing.put(places, after)
-    if late.any():
-        again = read(connection, scheme, before.ids[late], device, lock=True)
-        if len(again.ids) < late.sum():
-            raise NotFoundError(f"{late.sum() - len(again.ids)} of {len(places)} respondents are not there")
-        after, _ = _write(connection, scheme, again, move.select(places[late]), device)
-        standing = standing.put(places[late], after)
-    return standing
-
-
-def _write(
-    connection: Connection, scheme: Scheme, before: Standing, move: Move, device: torch.device
-) -> tuple[Veiled, npt.NDArray[np.bool_]]:
-    """What comes of adding `move` to all of these, and which of them others have moved so that it was not written."""
-    clamped, open_ = before.veiled.clamped + move.clamped, before.veiled.open + move.open
-    reliability = scheme.model.reliability(clamped, scheme.prior, form=scheme.form)
-    late = statistics_rows.write(
-        connection,
-        before.ids,
-        before.versions,
-        scheme.coded_statistics(clamped.cpu().numpy()),
-        scheme.coded_statistics((clamped - open_).cpu().numpy()),  # exact: all are sums on a grid
-        change=move.answers,
-        skips=move.skips,
+    ids, where = standing.ids[places], torch.from_numpy(places).to(device)
+    known, shown = clamped[where], open_[where]
+    reliability = scheme.model.reliability(known, scheme.prior, form=scheme.form)
+    statistics_rows.write(
+        turn.connection,
+        ids,
+        scheme.coded_statistics(known.cpu().numpy()),
+        scheme.coded_statistics((known - shown).cpu().numpy()),  # exact: all are sums on a grid
+        change=move.answers[places],
+        skips=move.skips[places],
         accuracy=reliability.accuracy.cpu().numpy(),
         low=reliability.low.cpu().numpy(),
         high=reliability.high.cpu().numpy(),
     )
-    many = tensor(before.answers + move.answers >= scheme.rules.score_answers, device)
-    return Veiled(clamped, open_, many), late
+    shelf = turn.recall.respondents
+    shelf.write(shelf.find(ids), clamped=known.cpu().numpy(), open=shown.cpu().numpy(), answers=answers[places])
+    turn.respondents.append(ids)
+    many = tensor(answers >= scheme.rules.score_answers, device)
+    return Standing(standing.ids, Veiled(clamped, open_, many), answers)

@@ -1,23 +1,98 @@
 """Turns: one transaction at a time moves a project's posteriors and statistics.
 
-Two that do so at once wait for each other's challenges and respondents, and each reads and writes the same respondents
-for itself; one after the other, each takes more at once and pays less for an answer. Turns are a courtesy: the locks of
-rows keep the books right without them, so nobody waits long for one.
+Two that did so at once would wait for each other's challenges and respondents, and each would read and write the same
+respondents for itself. In turns, each knows whether anybody has moved anything since its own last turn: what a process
+remembers of a project spares it most of the reading.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection
 
 from db import transactions
+from db import turns as turn_rows
+from db.turns import Moved
+from workers.recall import Recall
+from workers.runtime import Runtime
 
-PATIENCE = 0.25
-"""Seconds to wait for the one before, at most."""
+Ints = npt.NDArray[np.int64]
+
+PATIENCE = 5.0
+"""Seconds to wait for the turn, or for a row that somebody else holds, before giving up."""
 
 
-def take(connection: Connection, project_id: int, *, idle: float, lock: float = 0.0) -> None:
-    """Wait for the project's turn; it ends with this transaction, which must not have done anything yet.
+class UndoneError(Exception):
+    """The block of a turn wants nothing of what it has done to be kept."""
 
-    Args:
-        idle: bounds the transaction as in `transactions.bounds`, and so does `lock`; it finds its rows by index.
+
+@dataclass(slots=True)
+class Turn:
+    """A transaction that alone may move the project's posteriors and statistics."""
+
+    connection: Connection
+    project_id: int
+    recall: Recall
+    """What is remembered of the project, right as of now; whoever writes also writes here."""
+    challenges: list[Ints] = field(default_factory=list)
+    """Ids of what this turn moves."""
+    respondents: list[Ints] = field(default_factory=list)
+
+
+@contextmanager
+def taken(runtime: Runtime, project_id: int) -> Iterator[Turn]:
+    """Wait for the project's turn and have it in the block, which ends with a commit.
+
+    Raises:
+        OperationalError: somebody has had it for `PATIENCE` seconds.
     """
-    bounds = transactions.bounds(idle=idle, lock=lock)
-    transactions.take_turn(connection, "project", project_id, bounds, transactions.BY_INDEX, patience=PATIENCE)
+    recall = None
+    try:
+        with runtime.engine.begin() as connection:
+            bounds = transactions.bounds(idle=runtime.settings.lease, lock=PATIENCE)
+            transactions.adopt(connection, bounds, transactions.BY_INDEX)
+            number = turn_rows.take(connection, project_id)
+            recall = runtime.memory.of(project_id)
+            _catch_up(connection, project_id, recall, number)
+            turn = Turn(connection, project_id, recall)
+            yield turn
+            moved = Moved(_all(turn.challenges), _all(turn.respondents))
+            turn_rows.leave(connection, project_id, number, moved)
+    except BaseException:  # whatever became of the transaction: what is remembered may not be what is stored
+        if recall is not None:
+            recall.forget()
+        raise
+    recall.turn = number
+
+
+@contextmanager
+def rehearsed(runtime: Runtime, project_id: int) -> Iterator[Turn]:
+    """The same, but nothing is kept."""
+    try:
+        with taken(runtime, project_id) as turn:
+            yield turn
+            raise UndoneError
+    except UndoneError:
+        pass
+
+
+def _catch_up(connection: Connection, project_id: int, recall: Recall, number: int) -> None:
+    """Forget what others have moved since."""
+    if recall.turn is None or not len(recall):
+        recall.turn = number - 1
+    if recall.turn == number - 1:
+        return
+    moved = turn_rows.between(connection, project_id, recall.turn, number)
+    if moved is None:
+        recall.forget()
+    else:
+        recall.challenges.drop(moved.challenges)
+        recall.respondents.drop(moved.respondents)
+    recall.turn = number - 1
+
+
+def _all(parts: list[Ints]) -> Ints:
+    return np.concatenate([np.empty(0, dtype=np.int64), *parts])

@@ -7,16 +7,13 @@ import numpy.typing as npt
 import torch
 
 from consensus.fit import TIE
-from consensus.stopping import Rule, Status, stop
+from consensus.stopping import Rule, stop
 from db.projects import Rules
 from workers.scheme import Scheme, tensor
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-Words = npt.NDArray[np.str_]
-
-STATUSES = np.array([status.name.lower() for status in Status])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +23,8 @@ class Judged:
     answer: Ints
     """Canonical place of the class, -1 where nobody has answered."""
     confidence: Floats
-    status: Words
+    status: Ints
+    """Places in `db.models.challenge.STATUSES`, which are those of `consensus.stopping.Status`."""
 
 
 def judge(scheme: Scheme, posterior: Floats, raw: Floats, answers: Ints, skips: Ints, device: torch.device) -> Judged:
@@ -42,8 +40,7 @@ def judge(scheme: Scheme, posterior: Floats, raw: Floats, answers: Ints, skips: 
         answer = (posterior >= posterior.max(1, keepdims=True) - TIE).argmax(1)
     else:
         answer = stopped.answer.cpu().numpy()
-    status = STATUSES[stopped.status.cpu().numpy()]
-    return Judged(np.where(answers > 0, answer, -1), posterior.max(1), status)
+    return Judged(np.where(answers > 0, answer, -1), posterior.max(1), stopped.status.cpu().numpy())
 
 
 def rule(scheme: Scheme, device: torch.device) -> Rule:

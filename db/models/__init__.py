@@ -1,7 +1,7 @@
 """All tables; importing this package fills the metadata."""
 
 from db.base import Base
-from db.models.answer import Answer
+from db.models.answer import Sheet
 from db.models.batch import Batch, Failure, Payload, Score
 from db.models.challenge import Challenge, Consensus
 from db.models.gold import Gold, GoldHolder, Group, GroupMember
@@ -10,10 +10,10 @@ from db.models.project import Configuration, Project, ProjectClass
 from db.models.respondent import Respondent, RespondentStatistics
 from db.models.run import ModelRun
 from db.models.tenant import ApiKey, Tenant
+from db.models.turn import Move, Turn
 from db.models.verdict import Event, Outbox, Verdict
 
 __all__ = [
-    "Answer",
     "ApiKey",
     "Base",
     "Batch",
@@ -27,6 +27,7 @@ __all__ = [
     "Group",
     "GroupMember",
     "ModelRun",
+    "Move",
     "Outbox",
     "Payload",
     "Population",
@@ -35,6 +36,8 @@ __all__ = [
     "Respondent",
     "RespondentStatistics",
     "Score",
+    "Sheet",
     "Tenant",
+    "Turn",
     "Verdict",
 ]

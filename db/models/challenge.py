@@ -7,6 +7,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     UniqueConstraint,
     text,
@@ -70,3 +71,5 @@ class Consensus(Base):
     """Counted answers that say "cannot tell"; they are not among `answers`."""
     gold: Mapped[int | None] = mapped_column(SmallInteger)
     """The class that statistics count this challenge as, whatever its posterior: what `gold` said when last applied."""
+    packed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text("''::bytea"))
+    """All answers to the challenge, as `db.answers.RECORD`: what grading reads, in the row that it reads anyway."""

@@ -22,6 +22,7 @@ from tests.functional.fleet import Fleet, Process, client
 from tests.versions import faults, make_challenges, write
 from tests.waiting import until
 from workers import feed, sweep
+from workers.recall import Memory
 from workers.runtime import Runtime
 
 EVENTS = 100_000
@@ -40,7 +41,7 @@ Events = list[dict[str, Any]]
 def runtime(settings: Settings) -> Iterator[Runtime]:
     """What each of the writers has, and the sweep."""
     engine = make_engine(settings.require_database_url(), pool_size=WRITERS + 1, name="test-writers")
-    made = Runtime(settings, engine, torch.device("cpu"), Keys(engine))
+    made = Runtime(settings, engine, torch.device("cpu"), Keys(engine), Memory(engine))
     yield made
     made.close()
 

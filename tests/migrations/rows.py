@@ -58,4 +58,8 @@ ROWS: dict[str, str] = {
         INSERT INTO groups (project_id, name, odds) SELECT id, 'farm', 3.5 FROM projects;
         INSERT INTO group_members (respondent_id, group_id) SELECT r.id, g.id FROM respondents r, groups g;
     """,
+    "0006": """
+        INSERT INTO moves (project_id, number, challenge_ids, respondent_ids)
+            SELECT p.id, 1, array[c.id], array[r.id] FROM projects p, challenges c, respondents r;
+    """,
 }

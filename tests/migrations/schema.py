@@ -18,7 +18,10 @@ SELECT format('relation %s %s %s', relname, relkind, reloptions) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace
 """
 
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_TABLES = """
+SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
+UNION ALL SELECT viewname FROM pg_views WHERE schemaname = 'public' AND viewname = 'answers'
+"""
 
 
 def parts(engine: Engine) -> set[str]:
@@ -28,7 +31,7 @@ def parts(engine: Engine) -> set[str]:
 
 
 def rows(engine: Engine) -> dict[str, int]:
-    """The number of rows by table."""
+    """The number of rows by table; what has become a view counts like one."""
     with engine.connect() as connection:
         tables = connection.execute(text(_TABLES)).scalars().all()
         return {table: connection.execute(text(f'SELECT count(*) FROM "{table}"')).scalar_one() for table in tables}

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session, scoped_session
 
 from db.models import Project
-from tests.factories.answer import AnswerFactory
+from tests.factories.answer import SheetFactory
 from tests.factories.batch import BatchFactory, FailureFactory
 from tests.integration.api.callers import batch
 
@@ -58,7 +58,7 @@ def test_dead_batches_and_dead_answers_can_be_revived(client: httpx.Client, proj
     row = only_project(session)
     dead = BatchFactory.create(project=row, state="dead", attempts=5, error="it broke")
     graded = BatchFactory.create(project=row, state="graded", answers=2)
-    AnswerFactory.create(batch=graded, position=0)
+    SheetFactory.create(batch=graded, position=0)
     FailureFactory.create(batch=graded, position=1)
     session.commit()
     for found, waiting in ((dead, 1), (graded, 1)):
@@ -77,7 +77,7 @@ def test_grades_come_by_position_with_outcomes(
 ) -> None:
     found = BatchFactory.create(project=only_project(session), state="graded", answers=5, rejected=1)
     for position, (grade, counted) in enumerate([(0.7, True), (0.5, True), (0.25, True), (0.75, False)]):
-        AnswerFactory.create(batch=found, position=position, grade=grade, counted=counted, choice=position % 2)
+        SheetFactory.create(batch=found, position=position, grade=grade, is_counted=counted, choice=position % 2)
     FailureFactory.create(batch=found, position=4, state="rejected", reason="answer: is empty")
     session.commit()
     with engine.begin() as connection:  # a grade is kept in single precision: 0.7 comes out as 0.69999999

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from db import runs
 from db.models import Batch, Project
-from tests.factories.answer import AnswerFactory
+from tests.factories.answer import SheetFactory
 from tests.factories.batch import BatchFactory, FailureFactory
 from tests.factories.challenge import ChallengeFactory, ConsensusFactory
 from tests.factories.respondent import RespondentFactory, RespondentStatisticsFactory
@@ -366,11 +366,11 @@ def graded_answers(session: Rows) -> tuple[Batch, Batch]:
     late = BatchFactory.create(project=row, state="graded")
     challenge, ada = ChallengeFactory.create(project=row, key="c"), RespondentFactory.create(project=row, key="ada")
     ConsensusFactory.create(challenge=challenge)
-    whose = {"challenge": challenge, "respondent": ada, "answered_at": datetime(2020, 2, 2, tzinfo=UTC)}
-    AnswerFactory.create(batch=early, position=0, grade=0.5, session="s", **whose)
-    AnswerFactory.create(batch=early, position=2, grade=None, choice=-1, **whose)
+    whose = {"challenge": challenge, "respondent": ada, "accepted_at": datetime(2020, 2, 2, tzinfo=UTC)}
+    SheetFactory.create(batch=early, position=0, grade=0.5, session="s", **whose)
+    SheetFactory.create(batch=early, position=2, grade=None, choice=-1, **whose)
     FailureFactory.create(batch=early, position=1)
-    AnswerFactory.create(batch=late, position=0, grade=0.1, choice=1, counted=False, **whose)
+    SheetFactory.create(batch=late, position=0, grade=0.1, choice=1, is_counted=False, **whose)
     session.commit()
     return early, late
 

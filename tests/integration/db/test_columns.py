@@ -10,7 +10,7 @@ from db import columns
 LISTS = """
 SELECT n, n::int AS i, n::smallint AS s, n::float8 / 4 AS d, (n / 4.0)::real AS r, n %% 2 = 0 AS b,
        CASE n %% 3 WHEN 0 THEN '{}' WHEN 1 THEN ARRAY[n, n / 2.0]::float8[] ELSE ARRAY[n]::float8[] END AS l,
-       ARRAY[n, -n]::float8[] AS e
+       ARRAY[n, -n]::float8[] AS e, decode(repeat('ab', n::int), 'hex') AS o
 FROM unnest(%(ids)s) AS n ORDER BY n
 """
 NUMBERS = "n i s d r b"
@@ -19,13 +19,15 @@ NUMBERS = "n i s d r b"
 def test_every_type_and_lists_of_several_lengths(engine: Engine) -> None:
     ids = np.array([3, 1, 2, 4])
     with engine.connect() as connection:
-        found, lists = columns.select(connection, LISTS, {"ids": ids}, numbers=NUMBERS, lists="l e")
+        table = columns.select(connection, LISTS, {"ids": ids}, numbers=NUMBERS, lists="l e", blobs="o")
+    found, lists = table.numbers, table.lists
     assert [column.dtype.str for column in found.values()] == ["<i8", "<i4", "<i2", "<f8", "<f4", "|b1"]
     assert [column.tolist() for column in found.values()] == [
         *[[1, 2, 3, 4]] * 3,
         *[[0.25, 0.5, 0.75, 1.0]] * 2,
         [False, True, False, True],
     ]
+    assert table.blobs == {"o": b"\xab" * 10}
     assert lists["l"].count == lists["e"].count == 4
     mixed = {length: (p.tolist(), v.tolist()) for length, (p, v) in lists["l"].by_length.items()}
     assert mixed == {1: ([1], [[2.0]]), 2: ([0, 3], [[1.0, 0.5], [4.0, 2.0]])}
@@ -35,10 +37,12 @@ def test_every_type_and_lists_of_several_lengths(engine: Engine) -> None:
 
 def test_no_rows_and_empty_lists(engine: Engine) -> None:
     with engine.connect() as connection:
-        none, lists = columns.select(
-            connection, LISTS, {"ids": np.array([], dtype=np.int64)}, numbers=NUMBERS, lists="l e"
+        empty = columns.select(
+            connection, LISTS, {"ids": np.array([], dtype=np.int64)}, numbers=NUMBERS, lists="l e", blobs="o"
         )
-        _, three = columns.select(connection, LISTS, {"ids": np.array([3])}, numbers="n", lists="l")
+        three = columns.select(connection, LISTS, {"ids": np.array([3])}, numbers="n", lists="l").lists
+    none, lists = empty.numbers, empty.lists
+    assert empty.blobs == {"o": b""}
     assert [column.dtype.str for column in none.values()] == ["<i8", "<i4", "<i2", "<f8", "<f4", "|b1"]
     assert all(len(column) == 0 for column in none.values())
     assert lists["l"] == columns.Lists(0, {})

@@ -18,7 +18,7 @@ def fail(code: str) -> str:
 
 @contextmanager
 def fault(engine: Engine, event: str, action: str, *, times: int, when: str = "true") -> Iterator[None]:
-    """Run the action before the first rows that the event (`INSERT ON answers`, say) meets, then let all pass.
+    """Run the action before the first rows that the event (`INSERT ON sheets`, say) meets, then let all pass.
 
     Counts by a sequence, which a rollback does not turn back.
     """

@@ -138,7 +138,7 @@ def test_a_dead_batch_is_revived_without_doubling(engine: Engine, runtime: Runti
 
 POINTS = [
     ("INSERT ON challenges", "true"),
-    ("INSERT ON answers", "true"),
+    ("INSERT ON sheets", "true"),
     ("UPDATE ON consensus", "true"),
     ("UPDATE ON respondent_statistics", "true"),
     ("UPDATE ON batches", "NEW.state = 'graded'"),
@@ -164,7 +164,7 @@ def test_what_passes_by_itself_is_tried_again_at_once(
 def test_a_conflict_that_does_not_pass_gives_the_batch_back(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine)
     (uid,) = accept(engine, project, [answer("c", "r", "a")])
-    with fault(engine, "INSERT ON answers", fail("40001"), times=faults_per_claim()):
+    with fault(engine, "INSERT ON sheets", fail("40001"), times=faults_per_claim()):
         with pytest.raises(faults.GradingFailedError, match="waits to be tried again: SerializationFailure"):
             grading.run(runtime, project, "live")
         drain(runtime, project)
@@ -178,7 +178,7 @@ def test_conflicts_while_looking_for_the_bad_answer_blame_no_good_one(engine: En
     answers[5] = answer("poison", "r", "a")
     (uid,) = accept(engine, project, answers)
     corrupt(engine, uid, "poison", "poi\\u0000son")
-    with fault(engine, "INSERT ON answers", fail("40P01"), times=3):
+    with fault(engine, "INSERT ON sheets", fail("40P01"), times=3):
         drain(runtime, project)
     row = books(engine, project)
     assert (row.graded, row.dead) == (7, 1)
@@ -188,7 +188,7 @@ def test_a_claim_lost_while_grading_changes_nothing(engine: Engine, runtime: Run
     project = make_project(engine)
     accept(engine, project, *split(crowd(6)[:30], 10))
     steal = "UPDATE batches SET lease_until = clock_timestamp() WHERE state = 'claimed'"
-    with fault(engine, "INSERT ON answers", steal, times=1):
+    with fault(engine, "INSERT ON sheets", steal, times=1):
         grading.run(runtime, project, "live")
     row = books(engine, project)
     assert (row.graded, row.waiting) == (0, 30)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import Settings
+from db import projects
 from tests.integration.workers.crowd import (
     accept,
     answer,
@@ -25,7 +26,7 @@ from tests.integration.workers.crowd import (
 )
 from tests.integration.workers.faulty import fail, fault
 from tests.waiting import until
-from workers import grading, refit
+from workers import grading, refit, turns
 from workers.runtime import NOTHING_LEFT, Runtime
 
 
@@ -275,22 +276,21 @@ def test_two_workers_on_the_same_challenges(
 def test_classes_met_by_another_worker_in_the_middle_of_a_slice(
     engine: Engine, runtime: Runtime, settings: Settings
 ) -> None:
-    """One worker waits for a challenge; meanwhile its respondent's statistics grow by a class it does not know."""
+    """One worker waits for its turn; meanwhile the challenge's row grows by a class that the worker does not know."""
     project = make_project(engine, (), classes_open=True)
     accept(engine, project, [answer("c", "r", "a"), answer("c", "s", "b")])
     drain(runtime, project)
     other = Runtime.open(settings)
     with ThreadPoolExecutor(1) as pool:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT 1 FROM consensus FOR UPDATE"))
+        with turns.taken(runtime, project) as turn:
             accept(engine, project, [answer("c", "t", "a"), answer("c", "r", "b")])
             slow = pool.submit(grading.run, other, project, "live")
             until(lambda: waits_for_lock(engine), "a worker in the middle of its slice")
-            accept(engine, project, [answer("d", "r", "new class")])
-            grading.run(runtime, project, "live")
+            projects.append_classes(turn.connection, project, ["new class"])
+            turn.connection.execute(text("UPDATE consensus SET raw = raw || 0.0, posterior = posterior || 0.0"))
         assert slow.result().doors == ()
     other.close()
-    assert books(engine, project).graded == 5
+    assert books(engine, project).graded == 4
     with engine.connect() as connection:
         assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
 
@@ -301,25 +301,37 @@ def waits_for_lock(engine: Engine) -> bool:
         return bool(scalar(connection, query, name="touchstone-worker"))
 
 
-def test_what_nobody_holds_is_graded_while_the_rest_is_waited_for(engine: Engine, settings: Settings) -> None:
-    runtime = Runtime.open(settings)
+def test_two_workers_at_one_project_take_turns(engine: Engine, runtime: Runtime, settings: Settings) -> None:
+    """Each forgets what the other has moved, and nothing else."""
     project = make_project(engine)
-    accept(engine, project, [answer("held", "r", "a")])
+    answers = crowd(5)
+    other = Runtime.open(settings)
+    for number, some in enumerate(split(answers, 20)):
+        accept(engine, project, some)
+        assert drain((runtime, other)[number % 2], project) == []
+        books(engine, project)
+    other.close()
+    assert books(engine, project).graded == len(answers)
+    alone = make_project(engine, name="alone")
+    for some in split(answers, 20):
+        accept(engine, alone, some)
+        drain(runtime, alone)
+    assert verdicts(engine, alone) == verdicts(engine, project)
+
+
+def test_turns_that_nobody_remembers(engine: Engine, runtime: Runtime, settings: Settings) -> None:
+    project = make_project(engine)
+    other = Runtime.open(settings)
+    accept(engine, project, crowd(6))
     drain(runtime, project)
-    accept(engine, project, [answer("held", "s", "a"), answer("free", "r", "b"), answer("free", "s", "b")])
-    with ThreadPoolExecutor(1) as pool:
-        with engine.connect() as holder, holder.begin():
-            holder.execute(text("SELECT 1 FROM consensus FOR UPDATE"))
-            graded = pool.submit(drain, runtime, project)
-            until(lambda: waits_for_lock(engine), "the worker to wait for the challenge")
-            row = books(engine, project)
-            assert (row.graded, row.waiting) == (3, 1)
-        assert graded.result() == []
-    runtime.close()
-    row = books(engine, project)
-    assert (row.graded, row.waiting) == (4, 0)
-    with engine.connect() as connection:
-        assert scalar(connection, "SELECT array_agg(answers ORDER BY answers) FROM scores") == [1, 1, 2]
+    for answers in split(crowd(7), 50):
+        accept(engine, project, answers)
+        drain(other, project)
+    other.close()
+    execute(engine, "DELETE FROM moves WHERE number = (SELECT max(number) FROM moves)")
+    accept(engine, project, crowd(8))
+    assert drain(runtime, project) == []
+    books(engine, project)
 
 
 def test_a_lock_that_cannot_be_had_is_asked_for_again(engine: Engine, runtime: Runtime) -> None:

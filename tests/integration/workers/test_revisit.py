@@ -85,12 +85,3 @@ def test_a_round_goes_on_where_a_slice_has_ended(engine: Engine, runtime: Runtim
     assert visited == revisit.CHUNK
     assert revisit._visit(runtime, project, last)[0] == 50
     assert np.isclose(sum(posteriors(engine)["c0000"]), 1)
-
-
-def test_challenges_that_somebody_holds_are_passed_over(engine: Engine, runtime: Runtime) -> None:
-    project = make_project(engine, ["right", "wrong"])
-    accept(engine, project, unlucky())
-    drain(runtime, project)
-    with engine.connect() as holder, holder.begin():
-        holder.execute(text("SELECT 1 FROM consensus ORDER BY challenge_id LIMIT 10 FOR UPDATE"))
-        assert revisit._visit(runtime, project, 0)[0] == 56

@@ -3,52 +3,74 @@
 import numpy as np
 import pytest
 import torch
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
+from config.settings import Settings
 from db import identities, projects
 from db.errors import NotFoundError
-from tests.integration.workers.crowd import make_project
-from workers import scheme, standing
+from tests.integration.workers.crowd import execute, make_project
+from workers import scheme, standing, turns
 from workers.runtime import Runtime
-from workers.standing import Move, Standing
+from workers.scheme import Scheme
+from workers.standing import Move
+from workers.turns import Turn
 
 WIDTH = 9
 
 
-def add(connection: Connection, project: int, runtime: Runtime, known: Standing, counts: float) -> torch.Tensor:
-    plan = scheme.make(projects.grading(connection, project), runtime.device)
-    J = len(known.ids)
+def plan_of(turn: Turn, runtime: Runtime) -> Scheme:
+    plan = scheme.make(projects.grading(turn.connection, turn.project_id), runtime.device)
+    turn.recall.suit(plan.keys, plan.width)
+    return plan
+
+
+def add(turn: Turn, runtime: Runtime, ids: list[int], counts: float) -> None:
+    plan, J = plan_of(turn, runtime), len(ids)
+    known = standing.read(turn, plan, np.array(ids, dtype=np.int64), runtime.device)
     table, ones = torch.full((J, WIDTH), counts, dtype=torch.float64), np.ones(J, dtype=np.int64)
-    move = Move(table, table / 2, ones, ones, ones > 1)
-    return standing.add(connection, plan, known, move, runtime.device).veiled.clamped
+    standing.add(turn, plan, known, Move(table, table / 2, ones, ones, ones > 1), runtime.device)
 
 
-def read(connection: Connection, project: int, runtime: Runtime, ids: list[int]) -> Standing:
-    plan = scheme.make(projects.grading(connection, project), runtime.device)
-    return standing.read(connection, plan, np.array(ids, dtype=np.int64), runtime.device)
-
-
-def test_what_others_have_added_since_the_reading_is_kept(engine: Engine, runtime: Runtime) -> None:
+def test_what_others_have_added_meanwhile_is_seen(engine: Engine, runtime: Runtime, settings: Settings) -> None:
     project = make_project(engine)
     with engine.begin() as connection:
         mine, shared = sorted(identities.respondents(connection, project, ["mine", "shared"]).values())
+    with turns.taken(runtime, project) as turn:
+        add(turn, runtime, [mine, shared], 2.0)
+    other = Runtime.open(settings)
+    with turns.taken(other, project) as turn:
+        add(turn, other, [shared], 1.0)
+    other.close()
+    with turns.taken(runtime, project) as turn:
+        assert turn.recall.respondents.find(np.array([mine, shared])).tolist() == [0, -1]
+        add(turn, runtime, [mine, shared], 4.0)
+    runtime.memory.of(project).forget()
+    with turns.taken(runtime, project) as turn:
+        stored = standing.read(turn, plan_of(turn, runtime), np.array([mine, shared]), runtime.device)
+    assert stored.veiled.clamped[:, 0].tolist() == [6.0, 7.0]
+    assert stored.veiled.open[:, 0].tolist() == [3.0, 3.5]
+    assert stored.answers.tolist() == [2, 3]
+
+
+def test_what_was_undone_is_not_remembered(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
     with engine.begin() as connection:
-        known = read(connection, project, runtime, [mine, shared])
-        with engine.begin() as other:
-            add(other, project, runtime, read(other, project, runtime, [shared]), 1.0)
-        after = add(connection, project, runtime, known, 2.0)
-    with engine.begin() as connection:
-        stored = read(connection, project, runtime, [mine, shared])
-    assert stored.veiled.clamped[:, 0].tolist() == after[:, 0].tolist() == [2.0, 3.0]
-    assert stored.veiled.open[:, 0].tolist() == [1.0, 1.5]
-    assert stored.answers.tolist() == [1, 2]
+        ids = sorted(identities.respondents(connection, project, ["one"]).values())
+    with turns.rehearsed(runtime, project) as turn:
+        add(turn, runtime, ids, 2.0)
+    with turns.taken(runtime, project) as turn:
+        stored = standing.read(turn, plan_of(turn, runtime), np.array(ids), runtime.device)
+    assert stored.answers.tolist() == [0]
 
 
 def test_respondents_who_do_not_exist(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine)
     with engine.begin() as connection:
         ids = sorted(identities.respondents(connection, project, ["here", "gone"]).values())
-        known = read(connection, project, runtime, ids)
-        connection.exec_driver_sql(f"DELETE FROM respondent_statistics WHERE respondent_id = {ids[0]}")
-        with pytest.raises(NotFoundError, match="1 of 2 respondents"):
-            add(connection, project, runtime, known, 1.0)
+    with turns.taken(runtime, project) as turn:
+        add(turn, runtime, ids, 1.0)
+    execute(engine, "DELETE FROM respondent_statistics WHERE respondent_id = :r", r=ids[0])
+    with pytest.raises(NotFoundError, match="1 of 2 respondents"), turns.taken(runtime, project) as turn:
+        add(turn, runtime, ids, 1.0)
+    with pytest.raises(NotFoundError, match="1 of 2 respondents"), turns.taken(runtime, project) as turn:
+        add(turn, runtime, ids, 1.0)

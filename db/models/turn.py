@@ -1,0 +1,28 @@
+"""Whose turn it is to move a project's posteriors and statistics, and what each turn has moved."""
+
+from sqlalchemy import BigInteger
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from db.base import Base
+
+
+class Turn(Base):
+    """The number of the last turn; whoever takes the next one holds this row until its transaction ends."""
+
+    __tablename__ = "turns"
+    __table_args__ = {"postgresql_with": {"fillfactor": 10}}  # updated all the time, and there are few
+
+    project_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class Move(Base):
+    """What a turn has moved, so that others need forget no more of what they remember; kept for the last turns only."""
+
+    __tablename__ = "moves"
+
+    project_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    challenge_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    respondent_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))

@@ -1,0 +1,71 @@
+"""Turns: one transaction at a time moves a project's posteriors and statistics, and says what it has moved.
+
+Turns are numbered. A process that has moved the project in turn n and takes turn n + 1 knows that what it remembers is
+what is stored; if others had turns in between, it forgets what these have moved.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, text
+
+Ints = npt.NDArray[np.int64]
+
+KEPT = 100
+"""Turns of a project whose moves are kept: whoever was away for longer forgets everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What turns have moved: ids, perhaps more than once."""
+
+    challenges: Ints
+    respondents: Ints
+
+
+_TAKE = text("""
+INSERT INTO turns AS t (project_id, number) VALUES (:project, 1)
+ON CONFLICT (project_id) DO UPDATE SET number = t.number + 1 RETURNING number
+""")
+
+
+def take(connection: Connection, project_id: int) -> int:
+    """The next turn's number; until this transaction ends nobody else has one.
+
+    Raises:
+        OperationalError: another has it for longer than the transaction's lock time-out.
+    """
+    return int(connection.execute(_TAKE, {"project": project_id}).scalar_one())
+
+
+_LEAVE = text("""
+WITH old AS (
+    DELETE FROM moves WHERE project_id = :project AND number <= :number - :kept
+)
+INSERT INTO moves (project_id, number, challenge_ids, respondent_ids)
+VALUES (:project, :number, CAST(:challenges AS bigint[]), CAST(:respondents AS bigint[]))
+""")
+
+
+def leave(connection: Connection, project_id: int, number: int, moved: Moved) -> None:
+    """Say what this turn has moved."""
+    parameters = {"project": project_id, "number": number, "kept": KEPT}
+    connection.execute(_LEAVE, {**parameters, "challenges": moved.challenges, "respondents": moved.respondents})
+
+
+def between(connection: Connection, project_id: int, after: int, before: int) -> Moved | None:
+    """What the turns after one and before another have moved; None if that is not known of all."""
+    query = text(
+        "SELECT challenge_ids, respondent_ids FROM moves"
+        " WHERE project_id = :project AND number > :after AND number < :before"
+    )
+    if before - after - 1 > KEPT:
+        return None
+    rows = connection.execute(query, {"project": project_id, "after": after, "before": before}).all()
+    if len(rows) != before - after - 1:
+        return None
+    return Moved(
+        np.array([id_ for row in rows for id_ in row.challenge_ids], dtype=np.int64),
+        np.array([id_ for row in rows for id_ in row.respondent_ids], dtype=np.int64),
+    )

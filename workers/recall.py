@@ -1,0 +1,100 @@
+"""What a process remembers of projects from one turn to the next, so that it need not read it again.
+
+It is right as of a turn. Whoever takes the turn behind that one may use it as it is; if others were in between, what
+they have moved is forgotten first (`workers/turns.py`). Nothing here is ever the only copy.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Engine, event
+
+from workers.shelf import Shelf
+
+Ints = npt.NDArray[np.int64]
+
+CHALLENGES = 1 << 18
+"""Challenges of one project that are remembered, at most: some 300 bytes each."""
+RESPONDENTS = 1 << 18
+"""Respondents likewise: twice their statistics, and 150 bytes."""
+ROWS = 1 << 20
+"""Of all projects; the one that was longest not asked for is forgotten first."""
+
+
+def _challenges(classes: int) -> Shelf:
+    number = np.zeros((), dtype=np.int64)
+    table = np.zeros(classes)
+    return Shelf(
+        CHALLENGES,
+        revision=number,
+        raw=table,
+        posterior=table,
+        counted_as=np.zeros((), dtype=np.int16),
+        answer=np.zeros((), dtype=np.int16),
+        status=np.zeros((), dtype=np.int8),
+        version=np.zeros((), dtype=np.int32),
+        reported=np.zeros(()),
+        packed=np.zeros((), dtype=object),
+    )
+
+
+def _respondents(width: int) -> Shelf:
+    table = np.zeros(width)
+    return Shelf(RESPONDENTS, clamped=table, open=table, answers=np.zeros((), dtype=np.int32))
+
+
+@dataclass(slots=True)
+class Recall:
+    """What is remembered of one project: columns of challenges as in `workers.locked.Locked`, and of respondents."""
+
+    keys: tuple[str, ...] = ()
+    """The classes in canonical order that all of it is in."""
+    width: int = 0
+    """Of respondents' statistics."""
+    turn: int | None = None
+    """As of which it is right."""
+    challenges: Shelf = field(default_factory=lambda: _challenges(0))
+    respondents: Shelf = field(default_factory=lambda: _respondents(0))
+
+    def suit(self, keys: tuple[str, ...], width: int) -> None:
+        """Be of these classes; what is remembered of others is forgotten."""
+        if (keys, width) != (self.keys, self.width):
+            self.keys, self.width = keys, width
+            self.challenges, self.respondents = _challenges(len(keys)), _respondents(width)
+
+    def forget(self) -> None:
+        """Remember nothing."""
+        self.suit((), 0)
+        self.turn = None
+
+    def __len__(self) -> int:
+        return len(self.challenges) + len(self.respondents)
+
+
+class Memory:
+    """What a process remembers of each project.
+
+    A server that takes over may lack the last commits of the one before, and give their turns' numbers to others:
+    whenever a connection is made anew, everything is forgotten.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._projects: dict[int, Recall] = {}
+        self._connections = 0
+        self._known = 0
+        event.listen(engine, "connect", self._connected)
+
+    def of(self, project_id: int) -> Recall:
+        """What is remembered of a project; to be asked for with the connection in hand that it is used with."""
+        if self._known != self._connections:
+            self._known = self._connections
+            self._projects.clear()
+        found = self._projects.pop(project_id, None) or Recall()
+        while self._projects and len(found) + sum(map(len, self._projects.values())) > ROWS:
+            del self._projects[next(iter(self._projects))]
+        self._projects[project_id] = found  # the last of them was asked for last
+        return found
+
+    def _connected(self, *_: object) -> None:
+        self._connections += 1
