@@ -37,9 +37,15 @@ class Claim:
 
 
 _CLAIM = text("""
-WITH due AS MATERIALIZED (
+WITH unhurried AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true)  -- a claim that the server forgets was never made
+), due AS MATERIALIZED (
     SELECT id, answers, attempts FROM batches
-    WHERE project_id = :project AND lane = :lane AND state = 'waiting' AND due_at <= now()
+    WHERE project_id = :project AND lane = :lane AND state = 'waiting'
+    AND due_at <= now() - make_interval(secs => CASE WHEN EXISTS (
+        SELECT 1 FROM batches o WHERE o.state = 'claimed' AND o.project_id = :project AND o.lane = :lane
+        AND o.lease_until > now() AND o.claim_id <> ALL(CAST(:mine AS uuid[]))
+    ) THEN :patience ELSE 0 END)
     ORDER BY due_at, id LIMIT :batches FOR UPDATE SKIP LOCKED
 ), ranked AS (
     SELECT id, answers, attempts,
@@ -59,14 +65,22 @@ WITH due AS MATERIALIZED (
     RETURNING b.id, b.uid, b.attempts, b.accepted_at, b.done, b.rejected
 )
 SELECT c.id, c.uid, c.attempts, c.accepted_at, c.done, c.rejected, p.media_type, p.body
-FROM claimed c
+FROM unhurried, claimed c
 LEFT JOIN payloads p ON p.batch_id = c.id AND p.accepted_on = (c.accepted_at AT TIME ZONE 'UTC')::date
 ORDER BY c.id
 """)
 
 
 def claim(
-    connection: Connection, project_id: int, lane: str, *, batches: int, answers: int, lease: float
+    connection: Connection,
+    project_id: int,
+    lane: str,
+    *,
+    batches: int,
+    answers: int,
+    lease: float,
+    mine: Sequence[uuid.UUID] = (),
+    patience: float = 0.0,
 ) -> Claim | None:
     """Take what waits and is due for the project and lane, oldest first.
 
@@ -74,9 +88,11 @@ def claim(
         batches: batches to take, at most.
         answers: answers to take, at most; one batch is taken whatever its size.
         lease: seconds.
+        mine: claims that this worker holds already.
+        patience: seconds for which batches are left to another worker that is at the project's lane.
 
     Returns:
-        None when nothing is due.
+        None when nothing is due, or all of it is left to another worker.
     """
     claim_id = uuid.uuid4()
     rows = connection.execute(
@@ -88,6 +104,8 @@ def claim(
             "answers": answers,
             "claim": claim_id,
             "lease": lease,
+            "mine": list(mine),
+            "patience": patience,
         },
     ).all()
     return Claim(claim_id, tuple(ClaimedBatch(*row) for row in rows)) if rows else None

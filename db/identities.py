@@ -14,8 +14,8 @@ from db import transactions
 
 Ints = npt.NDArray[np.int64]
 
-KEPT = 1 << 17
-"""Keys of challenges, and of respondents, that a process keeps at hand: some 25 megabytes each."""
+KEPT = 1 << 18
+"""Keys of challenges, and of respondents, that a process keeps at hand: some 50 megabytes each."""
 
 
 class Keys:
@@ -29,6 +29,8 @@ class Keys:
     def __init__(self, engine: Engine, kept: int = KEPT) -> None:
         self._engine = engine
         self._challenges, self._respondents = _Recent(kept), _Recent(kept)
+        self.epoch = 0
+        """How often everything was forgotten: ids that were found in an epoch hold in that epoch."""
         event.listen(engine, "connect", self._forget)
 
     def resolve(
@@ -36,18 +38,20 @@ class Keys:
     ) -> tuple[Ints, Ints]:
         """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
         asked = (self._challenges, challenges, challenge_keys), (self._respondents, respondents, respondent_keys)
-        ids = [recent.find(project_id, keys) for recent, _, keys in asked]
-        unknown = [_unknown(keys, found) for (_, _, keys), found in zip(asked, ids, strict=True)]
+        found = [recent.find(project_id, keys) for recent, _, keys in asked]
+        unknown = [_unknown(keys, ids) for (_, _, keys), ids in zip(asked, found, strict=True)]
         if any(unknown):
             with self._engine.begin() as connection:
-                transactions.adopt(connection, transactions.BY_INDEX)
-                made = [find(connection, project_id, keys) for (_, find, _), keys in zip(asked, unknown, strict=True)]
-            for (recent, _, keys), found, new in zip(asked, ids, made, strict=True):
+                # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
+                transactions.adopt(connection, transactions.BY_INDEX, transactions.UNHURRIED)
+                made = [make(connection, project_id, keys) for (_, make, _), keys in zip(asked, unknown, strict=True)]
+            for (recent, _, keys), ids, new in zip(asked, found, made, strict=True):
                 recent.keep(project_id, new)
-                _complete(keys, found, new)
-        return np.array(ids[0], dtype=np.int64), np.array(ids[1], dtype=np.int64)
+                _complete(keys, ids, new)
+        return np.array(found[0], dtype=np.int64), np.array(found[1], dtype=np.int64)
 
     def _forget(self, *_: object) -> None:
+        self.epoch += 1
         self._challenges.forget()
         self._respondents.forget()
 
@@ -73,11 +77,10 @@ class _Recent:
 
     def find(self, project_id: int, keys: Sequence[str]) -> list[int | None]:
         """The id of each key, None where it is not known."""
-        young = self._young.get(project_id, {})
-        found: list[int | None] = list(map(young.get, keys))
+        found: list[int | None] = list(map(self._young.get(project_id, {}).get, keys))
         old = self._old.get(project_id)
         if old:
-            again = {key: old[key] for key, id_ in zip(keys, found, strict=True) if id_ is None and key in old}
+            again = {key: old[key] for key in _unknown(keys, found) if key in old}
             if again:
                 self.keep(project_id, again)
                 _complete(keys, found, again)
@@ -94,26 +97,27 @@ class _Recent:
 
 
 def _unknown(keys: Sequence[str], ids: Sequence[int | None]) -> list[str]:
-    return [key for key, id_ in zip(keys, ids, strict=True) if id_ is None]
+    return [keys[place] for place in _open(ids)]
 
 
 def _complete(keys: Sequence[str], ids: list[int | None], found: dict[str, int]) -> None:
-    for place, (key, id_) in enumerate(zip(keys, ids, strict=True)):
-        if id_ is None:
-            ids[place] = found.get(key)
+    for place in _open(ids):
+        ids[place] = found.get(keys[place])
+
+
+def _open(ids: Sequence[int | None]) -> list[int]:
+    """Places of those that are not known."""
+    if None not in ids:
+        return []
+    return [place for place, id_ in enumerate(ids) if id_ is None]
 
 
 def _resolve(
     connection: Connection, table: str, state: str, column: str, project_id: int, keys: Sequence[str]
 ) -> dict[str, int]:
+    """Most of what a process does not know is new, so making comes before looking."""
     if not keys:
         return {}
-    find = text(f"SELECT key, id FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))")
-    wanted = sorted(set(keys), key=str.encode)
-    ids = {row.key: row.id for row in connection.execute(find, {"project": project_id, "keys": wanted})}
-    missing = [key for key in wanted if key not in ids]
-    if not missing:
-        return ids
     make = text(f"""
         WITH made AS (
             INSERT INTO {table} (project_id, key)
@@ -124,8 +128,10 @@ def _resolve(
         )
         SELECT key, id FROM made
     """)
-    ids |= {row.key: row.id for row in connection.execute(make, {"project": project_id, "keys": missing})}
-    raced = [key for key in missing if key not in ids]
-    if raced:  # made by another transaction in between, which our insert has waited for
-        ids |= {row.key: row.id for row in connection.execute(find, {"project": project_id, "keys": raced})}
+    wanted = sorted(set(keys), key=str.encode)
+    ids = {row.key: row.id for row in connection.execute(make, {"project": project_id, "keys": wanted})}
+    there = [key for key in wanted if key not in ids]
+    if there:  # by a statement of its own, which sees what the insert has waited for
+        find = text(f"SELECT key, id FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))")
+        ids |= {row.key: row.id for row in connection.execute(find, {"project": project_id, "keys": there})}
     return ids

@@ -115,8 +115,7 @@ def _dead_answers(
 ) -> dict[int, str]:
     """Which answers keep the batch from being graded, and why; none if they cannot be told from the rest."""
     try:
-        with runtime.engine.connect() as connection:
-            everything = intake.decode(connection, [batch]).position.tolist()
+        everything = intake.decode(runtime.engine, [batch]).position.tolist()
     except Exception:  # noqa: BLE001 - a body that cannot be read has no good part; the batch carries the error
         return {}
     dead: dict[int, str] = {}

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -13,8 +13,11 @@ from db import answers as answer_rows
 from db import claims, failures, projects
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
-from workers import faults, feed, intake, lease, repeats, revision, scheme, scores, standing, turns
+from workers import faults, feed, intake, repeats, revision, scheme, scores, standing, turns
+from workers.ahead import Ahead
+from workers.intake import Intake
 from workers.locked import lock, packed
+from workers.retries import ForgottenError
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.turns import Turn
 
@@ -31,25 +34,31 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
     Raises:
         faults.GradingFailedError: a batch could not be graded and was given back or is dead; the others are.
     """
-    settings = runtime.settings
-    deadline = time.monotonic() + settings.slice_ms / 1000
+    deadline = time.monotonic() + runtime.settings.slice_ms / 1000
     failed: list[str] = []
     graded: list[uuid.UUID] = []
     more = False
-    while time.monotonic() < deadline:
-        with metrics.SLICE_SECONDS.labels(lane).time():
-            claim = _claim(runtime, project_id, lane)
-            if claim is None:
-                metrics.CLAIMS.labels("empty").inc()
-                break
-            crashpoints.reach("grade-claimed")
-            alive = lease.kept(runtime.engine, partial(claims.keep, claim=claim, lease=settings.lease), settings.lease)
-            with logging.bound(claim=claim.id), alive:
-                failed += faults.isolate(runtime, claim, partial(grade, runtime, project_id, claim))
-            graded += [batch.uid for batch in claim.batches]
-    else:
-        with runtime.engine.connect() as connection:
-            more = claims.due(connection, project_id, lane)
+    with Ahead(runtime, project_id, lane) as ahead:
+
+        def meanwhile() -> None:
+            if time.monotonic() < deadline:
+                ahead.start()
+
+        while ahead.waiting or time.monotonic() < deadline:
+            with metrics.SLICE_SECONDS.labels(lane).time():
+                ready = ahead.take()
+                if ready is None:
+                    metrics.CLAIMS.labels("empty").inc()
+                    break
+                claim = ready.claim
+                with logging.bound(claim=claim.id):
+                    work = partial(grade, runtime, project_id, claim, ready=ready.intake, meanwhile=meanwhile)
+                    failed += faults.isolate(runtime, claim, work)
+                ahead.done(claim)
+                graded += [batch.uid for batch in claim.batches]
+        else:
+            with runtime.engine.connect() as connection:
+                more = claims.due(connection, project_id, lane)
     if graded:
         feed.number(runtime, project_id)  # once for all claims: readers of the feed wait a slice at most
     if failed:
@@ -65,24 +74,32 @@ def grade(
     dead: Mapping[int, Mapping[int, str]],
     *,
     rehearse: bool = False,
+    ready: Intake | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Grade batches of a claim in one transaction, in the project's turn; decoding and naming run beside others'.
 
     Args:
         dead: by batch id, position and reason of answers to leave out and note as dead.
         rehearse: roll back at the end, to learn whether it would have worked.
+        ready: the answers of the whole claim, decoded and named.
+        meanwhile: called when most of what is left to do is Postgres's.
 
     Raises:
         StaleClaimError: the claim ran out; nothing has changed.
     """
-    with runtime.engine.connect() as connection:
-        grading = projects.grading(connection, project_id)
-        waiting = intake.decode(connection, batches)
-    waiting = waiting.without({(batch, position) for batch, positions in dead.items() for position in positions})
-    new = intake.resolve(runtime.engine, runtime.keys, grading, waiting)
+    if ready is not None and batches is claim.batches and ready.epoch == runtime.keys.epoch and not dead:
+        new = ready
+    else:
+        with runtime.engine.connect() as connection:
+            grading = projects.grading(connection, project_id)
+        left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
+        new = intake.take(runtime, grading, batches, left_out)
     crashpoints.reach("grade-resolved")
     with (turns.rehearsed if rehearse else turns.taken)(runtime, project_id) as turn:
-        _persist(runtime, turn, new)
+        if new.epoch != runtime.keys.epoch:
+            raise ForgottenError
+        _persist(runtime, turn, new, meanwhile)
         _finish(turn.connection, claim, batches, new.rejected, dead)
         crashpoints.reach("grade-before-commit")
     if rehearse:
@@ -93,16 +110,17 @@ def grade(
     log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))
 
 
-def _persist(runtime: Runtime, turn: Turn, new: intake.Intake) -> None:
+def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], None] | None) -> None:
     """Revise the touched challenges with the new answers, store the answers with their grades."""
     if not len(new.columns.position):
         return
-    plan = scheme.make(new.grading, runtime.device)
+    grading = projects.grading(turn.connection, turn.project_id)  # the classes that others have met, too
+    plan = scheme.make(grading, runtime.device)
     locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)
     counted = repeats.counted(
-        new.grading.repeats,
+        grading.repeats,
         challenge=answers.challenge_id,
         respondent=answers.respondent_id,
         choice=answers.choice,
@@ -112,6 +130,8 @@ def _persist(runtime: Runtime, turn: Turn, new: intake.Intake) -> None:
     )
     changed = np.bincount(locked.item, counted != answers.counted, minlength=len(locked.ids)) > 0
     pieces = packed(locked, counted)
+    if meanwhile is not None:
+        meanwhile()
     revised = revision.revise(turn, plan, locked, counted, changed, runtime.device, inertia=INERTIA, packed=pieces)
     revision.repack(turn, locked.ids[~changed], pieces[~changed])  # all that is new to them is superseded
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
@@ -145,19 +165,6 @@ def _finish(
         failures.record(connection, batch.id, "dead", tuple(dead.get(batch.id, {}).items()))
     ids = [batch.id for batch in batches]
     claims.finish(connection, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
-
-
-def _claim(runtime: Runtime, project_id: int, lane: str) -> Claim | None:
-    settings = runtime.settings
-    with runtime.engine.begin() as connection:
-        return claims.claim(
-            connection,
-            project_id,
-            lane,
-            batches=settings.claim_batches,
-            answers=settings.claim_answers,
-            lease=settings.lease,
-        )
 
 
 def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, more: bool) -> WorkLeft:

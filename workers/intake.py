@@ -3,10 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from db import answers as answer_rows
 from db import bodies, projects
@@ -16,8 +18,11 @@ from db.claims import ClaimedBatch
 from db.identities import Keys
 from db.models.answer import SKIP, UNTIMED
 from db.projects import Grading
+from workers.runtime import Runtime
 
 Ints = npt.NDArray[np.int64]
+
+T = TypeVar("T")
 
 _UNKNOWN = SKIP - 1
 
@@ -62,11 +67,23 @@ class Intake:
     """By index of the answer, where the client named one."""
     rejected: dict[int, list[tuple[int, str]]]
     """By batch id: position and reason of answers that no class can be found for."""
-    grading: Grading
-    """The project with the classes that this intake has appended."""
+    epoch: int
+    """Of the keys (`db.identities.Keys`): with another one the ids may be nobody's."""
 
 
-def decode(connection: Connection, batches: Sequence[ClaimedBatch]) -> Waiting:
+def take(
+    runtime: Runtime, grading: Grading, batches: Sequence[ClaimedBatch], left_out: Collection[tuple[int, int]] = ()
+) -> Intake:
+    """The answers of batches that are to be graded, without some that are named by batch and position.
+
+    Raises:
+        MissingPayloadError: a body is gone.
+        msgspec.MsgspecError: a body is not what the edge accepted.
+    """
+    return _resolve(runtime.engine, runtime.keys, grading, decode(runtime.engine, batches).without(left_out))
+
+
+def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
     """Every answer of these batches that is neither graded nor rejected yet.
 
     Raises:
@@ -88,14 +105,18 @@ def decode(connection: Connection, batches: Sequence[ClaimedBatch]) -> Waiting:
         np.repeat(_ints([_microseconds(batch.accepted_at) for batch in batches]), counts),
     )
     in_part = [batch.id for batch in batches if batch.done or batch.rejected]
-    return waiting.without(answer_rows.settled_positions(connection, in_part)) if in_part else waiting
+    if not in_part:
+        return waiting
+    with engine.connect() as connection:
+        return waiting.without(answer_rows.settled_positions(connection, in_part))
 
 
-def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
+def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
     """Names to ids and classes to codes. Commits new names and classes: they are true whatever becomes of the claim."""
+    epoch = keys.epoch
     grading = _with_classes(engine, grading, waiting.bodies)
     codes: dict[str | None, int] = {key: code for code, key in enumerate(grading.classes)} | {None: SKIP}
-    choice = _ints([codes.get(body.answer, _UNKNOWN) for body in waiting.bodies])
+    choice = _ints(list(map(codes.get, [body.answer for body in waiting.bodies], repeat(_UNKNOWN))))
     rejected: dict[int, list[tuple[int, str]]] = {}
     bad = np.flatnonzero(choice == _UNKNOWN)
     for index in bad.tolist():
@@ -117,9 +138,11 @@ def resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> I
         answered_at=_answered_at(waiting),
         counted=np.zeros(len(good), dtype=bool),
     )
-    durations = _ints([UNTIMED if body.duration_ms is None else body.duration_ms for body in good])
-    sessions = {index: body.session for index, body in enumerate(good) if body.session is not None}
-    return Intake(columns, waiting.accepted_at, durations, sessions, rejected, grading)
+    durations = np.full(len(good), UNTIMED, dtype=np.int64)
+    for index, duration in _given([body.duration_ms for body in good]):
+        durations[index] = duration
+    sessions = dict(_given([body.session for body in good]))
+    return Intake(columns, waiting.accepted_at, durations, sessions, rejected, epoch)
 
 
 def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:
@@ -136,10 +159,16 @@ def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody
 def _answered_at(waiting: Waiting) -> Ints:
     """When respondents answered; where the client did not say, when the batch was accepted."""
     moments = waiting.accepted_at.copy()
-    for index, body in enumerate(waiting.bodies):
-        if body.answered_at is not None:
-            moments[index] = _microseconds(body.answered_at)
+    for index, moment in _given([body.answered_at for body in waiting.bodies]):
+        moments[index] = _microseconds(moment)
     return moments
+
+
+def _given(values: Sequence[T | None]) -> list[tuple[int, T]]:
+    """What is there, with its place: often nothing, and then this costs next to nothing."""
+    if values.count(None) == len(values):
+        return []
+    return [(place, value) for place, value in enumerate(values) if value is not None]
 
 
 def _microseconds(moment: datetime) -> int:

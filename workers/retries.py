@@ -14,6 +14,11 @@ log = logging.get(__name__)
 
 T = TypeVar("T")
 
+
+class ForgottenError(Exception):
+    """A connection was made anew: what was looked up before may be known no longer."""
+
+
 TRANSIENT = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock not available."""
 
@@ -30,7 +35,7 @@ def through_conflicts(action: Callable[[], T], *, limit: float) -> T:
     while True:
         try:
             return action()
-        except (DBAPIError, OutgrownError) as error:
+        except (DBAPIError, OutgrownError, ForgottenError) as error:
             if not _lost(error):
                 conflicts += 1
                 if conflicts == TRIES or not _transient(error):
@@ -55,7 +60,7 @@ def _lost(error: Exception) -> bool:
 
 
 def _transient(error: Exception) -> bool:
-    return isinstance(error, OutgrownError) or _code(error) in TRANSIENT
+    return isinstance(error, OutgrownError | ForgottenError) or _code(error) in TRANSIENT
 
 
 def _code(error: Exception) -> str | None:

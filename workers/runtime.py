@@ -31,9 +31,9 @@ class Runtime:
         Raises:
             SettingsError: no Postgres is configured.
         """
-        # Two connections: the work's own, and that of whoever keeps its lease alive.
+        # Three connections: the work's own, that of whoever keeps its lease alive, and one to claim ahead.
         url, prepared = settings.require_database_url(), settings.prepared_statements
-        engine = make_engine(url, pool_size=2, name=name, prepared=prepared)
+        engine = make_engine(url, pool_size=3, name=name, prepared=prepared)
         return cls(settings, engine, devices.choose(settings.device), Keys(engine), Memory(engine))
 
     def close(self) -> None:

@@ -1,0 +1,97 @@
+"""Claiming ahead: while Postgres stores one claim, the next one is made, decoded and named."""
+
+import uuid
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Self
+
+from sqlalchemy import Connection
+
+from db import claims, projects
+from db.claims import Claim
+from telemetry import crashpoints, logging
+from workers import intake, lease
+from workers.intake import Intake
+from workers.runtime import Runtime
+
+log = logging.get(__name__)
+
+PATIENCE = 1.0
+"""Seconds for which batches are left to another worker that is at the project already: it remembers the project, and
+two in turns forget what the other has moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A claim, and its answers unless they could not be made ready: then grading finds out why."""
+
+    claim: Claim
+    intake: Intake | None
+
+
+class Ahead:
+    """The claims of one slice at a project's lane. Inside the block their leases are kept alive."""
+
+    def __init__(self, runtime: Runtime, project_id: int, lane: str) -> None:
+        self._runtime = runtime
+        self._project_id = project_id
+        self._lane = lane
+        self._claims: dict[uuid.UUID, Claim] = {}
+        self._next: Future[Ready | None] | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._pool = self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="ahead"))
+        self._stack.enter_context(lease.kept(self._runtime.engine, self._keep, self._runtime.settings.lease))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a claim is being made that `take` will give."""
+        return self._next is not None
+
+    def start(self) -> None:
+        """Make the next claim ready beside what the caller does."""
+        if self._next is None:
+            self._next = self._pool.submit(self._make)
+
+    def take(self) -> Ready | None:
+        """The next claim, one that was started if there was something to claim; None when nothing is due."""
+        started, self._next = self._next, None
+        return (None if started is None else started.result()) or self._make()
+
+    def done(self, claim: Claim) -> None:
+        """Nothing of a claim is to be graded any more."""
+        self._claims.pop(claim.id, None)
+
+    def _make(self) -> Ready | None:
+        settings, engine = self._runtime.settings, self._runtime.engine
+        with engine.begin() as connection:
+            claim = claims.claim(
+                connection,
+                self._project_id,
+                self._lane,
+                batches=settings.claim_batches,
+                answers=settings.claim_answers,
+                lease=settings.lease,
+                mine=list(self._claims),
+                patience=PATIENCE,
+            )
+            if claim is None:
+                return None
+            grading = projects.grading(connection, self._project_id)
+        self._claims[claim.id] = claim
+        crashpoints.reach("grade-claimed")
+        try:
+            return Ready(claim, intake.take(self._runtime, grading, claim.batches))
+        except Exception as error:  # noqa: BLE001 - whatever it is, grading comes upon it where it can be dealt with
+            log.info("claim not made ready", claim=claim.id, error=str(error))
+            return Ready(claim, None)
+
+    def _keep(self, connection: Connection) -> None:
+        for claim in list(self._claims.values()):
+            claims.keep(connection, claim, self._runtime.settings.lease)
