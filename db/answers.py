@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from db import binary, columns
 from db.models.answer import SKIP, UNTIMED
+from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -114,7 +115,7 @@ FROM unnest(
 
 
 def append(
-    connection: Connection,
+    writes: Writes,
     answers: AnswerColumns,
     *,
     accepted_at: Ints,
@@ -143,7 +144,7 @@ def append(
     def any_of(mask: Bools) -> Bools:
         return np.logical_or.reduceat(mask, starts)
 
-    connection.execute(
+    writes.send(
         _APPEND,
         {
             "challenges": answers.challenge_id,
@@ -185,9 +186,9 @@ FROM (
 """)
 
 
-def recount(connection: Connection, batch_ids: Ints, positions: Ints, counted: Bools) -> None:
+def recount(writes: Writes, batch_ids: Ints, positions: Ints, counted: Bools) -> None:
     """Change in the sheets which of the stored answers count; this must be their project's turn."""
-    connection.execute(_RECOUNT, {"batches": batch_ids, "positions": positions.astype(np.int32), "counted": counted})
+    writes.send(_RECOUNT, {"batches": batch_ids, "positions": positions.astype(np.int32), "counted": counted})
 
 
 def settled_positions(connection: Connection, batch_ids: Sequence[int]) -> set[tuple[int, int]]:

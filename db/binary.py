@@ -8,6 +8,9 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+_GONE = {"57P01", "57P02", "57P03"}
+"""The server says that it ends the connection: it is about to be closed."""
+
 
 def copy_out(connection: Connection, query: str, types: Sequence[str]) -> Iterator[tuple[Any, ...]]:
     """The rows of a query by COPY, one at a time, in memory that does not grow with their number.
@@ -26,11 +29,18 @@ def copy_out(connection: Connection, query: str, types: Sequence[str]) -> Iterat
 def cursor(connection: Connection, command: str) -> Iterator[psycopg.Cursor[Any]]:
     """A cursor of the driver itself, in this connection's transaction; errors are SQLAlchemy's, as everywhere else."""
     driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    with translated(connection, command), driver.cursor() as opened:
+        yield opened
+
+
+@contextmanager
+def translated(connection: Connection, command: str) -> Iterator[None]:
+    """Let the driver's errors in the block be SQLAlchemy's."""
+    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     try:
-        with driver.cursor() as opened:
-            yield opened
+        yield
     except psycopg.Error as error:
-        lost = driver.closed
+        lost = driver.closed or error.sqlstate in _GONE
         if lost:
             connection.invalidate(error)
         raise DBAPIError.instance(

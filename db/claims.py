@@ -8,10 +8,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection, text
 
 from db.errors import StaleClaimError
+from db.writes import Writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +116,26 @@ def claim(
 _MINE = "state = 'claimed' AND claim_id = :claim AND lease_until > clock_timestamp()"
 
 
-def finish(connection: Connection, claim_id: uuid.UUID, batches: Sequence[int], rejected: Sequence[int]) -> None:
-    """Mark batches as graded. Belongs into the transaction that writes their answers, as its last statement.
+_FINISH = text(f"""
+UPDATE batches b SET
+    state = 'graded', claim_id = NULL, lease_until = NULL, error = NULL, finished_at = clock_timestamp(),
+    done = 0, rejected = b.rejected + t.rejected
+FROM unnest(CAST(:ids AS bigint[]), CAST(:rejected AS int[])) AS t(id, rejected)
+WHERE b.id = t.id AND b.{_MINE.replace(" AND ", " AND b.")}
+""")
+
+
+def finish(writes: Writes, claim_id: uuid.UUID, batches: Sequence[int], rejected: Sequence[int]) -> None:
+    """Mark batches as graded. Belongs into the transaction that writes their answers, behind all of that.
+
+    When the writes are settled, StaleClaimError is raised if the claim no longer holds all of them; the transaction
+    must be rolled back.
 
     Args:
         rejected: per batch, how many answers were found wanting while grading.
-
-    Raises:
-        StaleClaimError: the claim no longer holds all of them; the transaction must be rolled back.
     """
-    statement = text(f"""
-        UPDATE batches b SET
-            state = 'graded', claim_id = NULL, lease_until = NULL, error = NULL, finished_at = clock_timestamp(),
-            done = 0, rejected = b.rejected + t.rejected
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:rejected AS int[])) AS t(id, rejected)
-        WHERE b.id = t.id AND b.{_MINE.replace(" AND ", " AND b.")}
-    """)
     parameters = {"ids": list(batches), "rejected": list(rejected), "claim": claim_id}
-    _expect(connection.execute(statement, parameters).rowcount, len(batches))
+    writes.send(_FINISH, parameters, partial(_expect, wanted=len(batches)))
 
 
 def renew(connection: Connection, claim_id: uuid.UUID, batches: Sequence[int], lease: float) -> None:

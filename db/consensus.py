@@ -12,6 +12,7 @@ from db import columns
 from db.columns import Lists
 from db.errors import NotFoundError
 from db.models.challenge import STATUSES
+from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -131,7 +132,7 @@ FROM (
 
 
 def write(
-    connection: Connection,
+    writes: Writes,
     ids: Ints,
     raw: Floats,
     posterior: Floats,
@@ -165,8 +166,15 @@ def write(
         final: (I,) whether the posteriors are a refit's.
         run_id: the model run whose fit or prior made the posteriors.
         packed: (I,) bytes, each one's answers; None: they are what they were.
+
+    When the writes are settled, NotFoundError is raised if some do not exist.
     """
-    written = connection.execute(
+
+    def check(written: int) -> None:
+        if written != len(ids):
+            raise NotFoundError(f"{len(ids) - written} of {len(ids)} challenges are not there")
+
+    writes.send(
         _WRITE,
         {
             "ids": ids,
@@ -187,20 +195,21 @@ def write(
             "run": run_id,
             **_pieces([] if packed is None else packed.tolist()),
         },
-    ).rowcount
-    if written != len(ids):
-        raise NotFoundError(f"{len(ids) - written} of {len(ids)} challenges are not there")
+        check,
+    )
 
 
-def repack(connection: Connection, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
+_REPACK = text("""
+UPDATE consensus c SET packed = substring(CAST(:packed AS bytea) FROM t.start FOR t.size)
+FROM unnest(CAST(:ids AS bigint[]), CAST(:starts AS int[]), CAST(:sizes AS int[])) AS t(id, start, size)
+WHERE c.challenge_id = t.id
+""")
+
+
+def repack(writes: Writes, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
     """Store other answers with challenges of which nothing else changes; this must be their project's turn."""
-    statement = text("""
-        UPDATE consensus c SET packed = substring(CAST(:packed AS bytea) FROM t.start FOR t.size)
-        FROM unnest(CAST(:ids AS bigint[]), CAST(:starts AS int[]), CAST(:sizes AS int[])) AS t(id, start, size)
-        WHERE c.challenge_id = t.id
-    """)
     if len(ids):
-        connection.execute(statement, {"ids": ids, **_pieces(packed.tolist())})
+        writes.send(_REPACK, {"ids": ids, **_pieces(packed.tolist())})
 
 
 def _pieces(pieces: Sequence[bytes]) -> dict[str, Any]:

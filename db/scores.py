@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
+from db.writes import Writes
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -36,9 +38,9 @@ ON CONFLICT (batch_id, respondent_id, session) DO UPDATE SET
 """)
 
 
-def write(connection: Connection, new: NewScores) -> None:
+def write(writes: Writes, new: NewScores) -> None:
     """Store scores; those of a revived batch take the place of what was found without its dead answers."""
-    connection.execute(
+    writes.send(
         _WRITE,
         {
             "batches": new.batch_id,

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 from db import columns
 from db.columns import Lists
 from db.errors import NotFoundError
+from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -57,7 +58,7 @@ FROM (
 
 
 def write(
-    connection: Connection,
+    writes: Writes,
     ids: Ints,
     packed: Floats,
     gold: Floats,
@@ -77,10 +78,14 @@ def write(
         change: (J,) counted answers more than before; `skips` likewise.
         accuracy: (J,) expected accuracy, with `low` and `high` its 95 % interval.
 
-    Raises:
-        NotFoundError: some do not exist.
+    When the writes are settled, NotFoundError is raised if some do not exist.
     """
-    written = connection.execute(
+
+    def check(written: int) -> None:
+        if written != len(ids):
+            raise NotFoundError(f"{len(ids) - written} of {len(ids)} respondents are not there")
+
+    writes.send(
         _WRITE,
         {
             "ids": ids,
@@ -94,6 +99,5 @@ def write(
             "low": low,
             "high": high,
         },
-    ).rowcount
-    if written != len(ids):
-        raise NotFoundError(f"{len(ids) - written} of {len(ids)} respondents are not there")
+        check,
+    )

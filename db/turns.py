@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
+from db.writes import Writes
+
 Ints = npt.NDArray[np.int64]
 
 KEPT = 100
@@ -48,10 +50,10 @@ VALUES (:project, :number, CAST(:challenges AS bigint[]), CAST(:respondents AS b
 """)
 
 
-def leave(connection: Connection, project_id: int, number: int, moved: Moved) -> None:
+def leave(writes: Writes, project_id: int, number: int, moved: Moved) -> None:
     """Say what this turn has moved."""
     parameters = {"project": project_id, "number": number, "kept": KEPT}
-    connection.execute(_LEAVE, {**parameters, "challenges": moved.challenges, "respondents": moved.respondents})
+    writes.send(_LEAVE, {**parameters, "challenges": moved.challenges, "respondents": moved.respondents})
 
 
 def between(connection: Connection, project_id: int, after: int, before: int) -> Moved | None:

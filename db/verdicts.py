@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from db.models.challenge import STATUSES
 from db.models.verdict import CAUSES
+from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -53,12 +54,12 @@ VALUES (:project, CAST(:ids AS bigint[]), CAST(:versions AS int[]))
 
 
 def append(
-    connection: Connection, project_id: int, new: NewVersions, *, run_id: int | None, configuration_id: int | None
+    writes: Writes, project_id: int, new: NewVersions, *, run_id: int | None, configuration_id: int | None
 ) -> None:
     """Write versions, and note them in the outbox: once committed, the feed's sequencer finds them there."""
     if not len(new.challenge_ids):
         return
-    connection.execute(
+    writes.send(
         _APPEND,
         {
             "project": project_id,

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from sqlalchemy import Connection
 
 from db import answers as answer_rows
 from db import claims, failures, projects
@@ -100,7 +99,7 @@ def grade(
         if new.epoch != runtime.keys.epoch:
             raise ForgottenError
         _persist(runtime, turn, new, meanwhile)
-        _finish(turn.connection, claim, batches, new.rejected, dead)
+        _finish(turn, claim, batches, new.rejected, dead)
         crashpoints.reach("grade-before-commit")
     if rehearse:
         return
@@ -136,11 +135,11 @@ def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], 
     revision.repack(turn, locked.ids[~changed], pieces[~changed])  # all that is new to them is superseded
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
     if len(flipped):
-        answer_rows.recount(turn.connection, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
+        answer_rows.recount(turn.writes, answers.batch_id[flipped], answers.position[flipped], counted[flipped])
     fresh = replace(new.columns, counted=counted[stored:])
     grades = revised.posterior[locked.item[stored:], plan.places(fresh.choice)]  # of a skip, nobody's: not stored
     answer_rows.append(
-        turn.connection,
+        turn.writes,
         fresh,
         accepted_at=new.accepted_at,
         grade=grades,
@@ -148,23 +147,23 @@ def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], 
         sessions=new.sessions,
     )
     known = standing.add(turn, plan, revised.standing, revised.move, runtime.device)
-    scores.give(
-        turn.connection, plan, locked, counted, slice(stored, None), new.sessions, revised, known, runtime.device
-    )
+    scores.give(turn.writes, plan, locked, counted, slice(stored, None), new.sessions, revised, known, runtime.device)
 
 
 def _finish(
-    connection: Connection,
+    turn: Turn,
     claim: Claim,
     batches: Sequence[ClaimedBatch],
     rejected: Mapping[int, Sequence[tuple[int, str]]],
     dead: Mapping[int, Mapping[int, str]],
 ) -> None:
     for batch in batches:
-        failures.record(connection, batch.id, "rejected", rejected.get(batch.id, ()))
-        failures.record(connection, batch.id, "dead", tuple(dead.get(batch.id, {}).items()))
+        for state, answers in (("rejected", rejected.get(batch.id)), ("dead", tuple(dead.get(batch.id, {}).items()))):
+            if answers:
+                failures.record(turn.connection, batch.id, state, answers)
     ids = [batch.id for batch in batches]
-    claims.finish(connection, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
+    claims.finish(turn.writes, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
+    turn.writes.settle()
 
 
 def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, more: bool) -> WorkLeft:

@@ -130,7 +130,7 @@ def follow_gold(turn: Turn, scheme: Scheme, locked: Locked, device: torch.device
 
 def repack(turn: Turn, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
     """Store other answers with challenges of which nothing else changes."""
-    consensus_rows.repack(turn.connection, ids, packed)
+    consensus_rows.repack(turn.writes, ids, packed)
     shelf = turn.recall.challenges
     shelf.write(shelf.find(ids), packed=packed)
     turn.challenges.append(ids)
@@ -241,7 +241,7 @@ def _write(
     changed = part.total(part.now != part.was) > 0
     pieces = None if packed is None else packed[places][moved]
     consensus_rows.write(
-        turn.connection,
+        turn.writes,
         locked.ids[places][moved],
         scheme.coded_posteriors(raw)[moved],
         scheme.coded_posteriors(posterior)[moved],
@@ -278,7 +278,7 @@ def _write(
     who = part.respondents[part.annotator[part.now]]
     digests = verdicts.digest(part.item[part.now], who, part.choice[part.now], len(places))
     verdict_rows.append(
-        turn.connection,
+        turn.writes,
         scheme.grading.project_id,
         verdict_rows.NewVersions(
             challenge_ids=locked.ids[places][anew],

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 import torch
-from sqlalchemy import Connection
 from torch import Tensor
 
 from consensus.answers import Answers
@@ -13,6 +12,7 @@ from consensus.competence import vouched, weigh
 from consensus.votes import pin
 from db import scores as score_rows
 from db.scores import NewScores
+from db.writes import Writes
 from workers.locked import Locked
 from workers.revision import Revised
 from workers.scheme import Scheme, tensor
@@ -25,7 +25,7 @@ CHUNK = 2048
 
 
 def give(
-    connection: Connection,
+    writes: Writes,
     scheme: Scheme,
     locked: Locked,
     counted: Bools,
@@ -73,7 +73,7 @@ def give(
     owner = tensor(person, device)
     found = _weigh(scheme, everything, tensor(new[told], device), seat, owner, locked, revised, standing, device)
     score_rows.write(
-        connection,
+        writes,
         NewScores(
             batches[batch],
             locked.respondents[person],

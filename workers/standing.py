@@ -96,7 +96,7 @@ def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torc
     known, shown = clamped[where], open_[where]
     reliability = scheme.model.reliability(known, scheme.prior, form=scheme.form)
     statistics_rows.write(
-        turn.connection,
+        turn.writes,
         ids,
         scheme.coded_statistics(known.cpu().numpy()),
         scheme.coded_statistics((known - shown).cpu().numpy()),  # exact: all are sums on a grid

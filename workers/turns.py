@@ -7,7 +7,6 @@ remembers of a project spares it most of the reading.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ from sqlalchemy import Connection
 from db import transactions
 from db import turns as turn_rows
 from db.turns import Moved
+from db.writes import Writes
 from workers.recall import Recall
 from workers.runtime import Runtime
 
@@ -29,17 +29,28 @@ class UndoneError(Exception):
     """The block of a turn wants nothing of what it has done to be kept."""
 
 
-@dataclass(slots=True)
 class Turn:
-    """A transaction that alone may move the project's posteriors and statistics."""
+    """A transaction that alone may move the project's posteriors and statistics.
 
-    connection: Connection
-    project_id: int
-    recall: Recall
-    """What is remembered of the project, right as of now; whoever writes also writes here."""
-    challenges: list[Ints] = field(default_factory=list)
-    """Ids of what this turn moves."""
-    respondents: list[Ints] = field(default_factory=list)
+    Args:
+        recall: what is remembered of the project, right as of now; whoever writes also writes here.
+    """
+
+    def __init__(self, connection: Connection, project_id: int, recall: Recall) -> None:
+        self._connection = connection
+        self.project_id = project_id
+        self.recall = recall
+        self.writes = Writes(connection)
+        """What is moved; Postgres does it while the work goes on."""
+        self.challenges: list[Ints] = []
+        """Ids of what this turn moves."""
+        self.respondents: list[Ints] = []
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction's; whoever asks for it waits for what is still being written."""
+        self.writes.settle()
+        return self._connection
 
 
 @contextmanager
@@ -58,9 +69,10 @@ def taken(runtime: Runtime, project_id: int) -> Iterator[Turn]:
             recall = runtime.memory.of(project_id)
             _catch_up(connection, project_id, recall, number)
             turn = Turn(connection, project_id, recall)
-            yield turn
-            moved = Moved(_all(turn.challenges), _all(turn.respondents))
-            turn_rows.leave(connection, project_id, number, moved)
+            with turn.writes:
+                yield turn
+                moved = Moved(_all(turn.challenges), _all(turn.respondents))
+                turn_rows.leave(turn.writes, project_id, number, moved)
     except BaseException:  # whatever became of the transaction: what is remembered may not be what is stored
         if recall is not None:
             recall.forget()

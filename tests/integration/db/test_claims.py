@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from db import claims, failures
 from db.claims import Claim
 from db.errors import StaleClaimError
+from db.writes import Writes
 from tests.integration.workers.crowd import accept, answer, execute, make_project, scalar
 
 
@@ -167,7 +168,8 @@ def test_finishing_a_lost_claim_changes_nothing(
     def grade() -> None:
         with engine.begin() as connection:
             failures.record(connection, claimed.batches[0].id, "rejected", [(0, "for a reason")])
-            claims.finish(connection, claimed.id, ids(claimed), [1, 0])
+            with Writes(connection) as writes:
+                claims.finish(writes, claimed.id, ids(claimed), [1, 0])
 
     with pytest.raises(StaleClaimError, match="holds 0 of 2"):
         grade()
@@ -180,8 +182,12 @@ def test_finishing_a_claim_of_which_a_part_is_lost_changes_nothing(engine: Engin
     first, _ = fill(engine, project, 1, 1)
     claimed = claim_now(engine, project)
     execute(engine, "UPDATE batches SET lease_until = now() WHERE id = :id", id=first)
-    with pytest.raises(StaleClaimError, match="holds 1 of 2"), engine.begin() as connection:
-        claims.finish(connection, claimed.id, ids(claimed), [0, 0])
+    with (
+        pytest.raises(StaleClaimError, match="holds 1 of 2"),
+        engine.begin() as connection,
+        Writes(connection) as writes,
+    ):
+        claims.finish(writes, claimed.id, ids(claimed), [0, 0])
     with engine.connect() as connection:
         assert scalar(connection, "SELECT count(*) FROM batches WHERE state = 'claimed'") == 2
 
@@ -206,7 +212,8 @@ def test_a_claim_is_kept_of_which_something_is_left_and_nobody_waits_for_that(en
     claimed = claim_now(engine, project, lease=7)
     left = "SELECT extract(epoch FROM lease_until - clock_timestamp())::float8 FROM batches WHERE id = :id"
     with engine.begin() as finishing, engine.begin() as keeping:
-        claims.finish(finishing, claimed.id, [first], [0])
+        with Writes(finishing) as writes:
+            claims.finish(writes, claimed.id, [first], [0])
         claims.keep(keeping, claimed, 100)
         assert 7 < scalar(keeping, left, id=second) <= 100
         assert scalar(keeping, left, id=first) <= 7

@@ -21,6 +21,7 @@ from db import (
     statistics,
 )
 from db.current_verdicts import VerdictFilter
+from db.writes import Writes
 from tests.integration.workers.crowd import execute, make_project, new_batch, scalar
 
 LARGE = ("sheets", "batches", "challenges", "consensus", "respondents", "respondent_statistics", "payloads_default")
@@ -76,37 +77,46 @@ def claim_and_finish(connection: Connection, project: int) -> None:
     assert claim is not None
     ids = [batch.id for batch in claim.batches]
     claims.renew(connection, claim.id, ids, 30)
-    claims.finish(connection, claim.id, ids, [0] * len(ids))
+    with Writes(connection) as writes:
+        claims.finish(writes, claim.id, ids, [0] * len(ids))
 
 
 def write_consensus(connection: Connection, project: int) -> None:
     found = ids(connection, "challenges", project)
     consensus.read(connection, found)
     flags = np.zeros(MANY, dtype=bool)
-    consensus.write(
-        connection,
-        found,
-        TABLE,
-        TABLE,
-        confidence=FLAT,
-        answer=ONES * 0,
-        answers=ONES,
-        skips=ONES * 0,
-        status=ONES * 0,
-        version=ONES,
-        reported=FLAT,
-        gold=-ONES,
-        changed=flags,
-        final=flags,
-        run_id=None,
-    )
+    with Writes(connection) as writes:
+        consensus.write(
+            writes,
+            found,
+            TABLE,
+            TABLE,
+            confidence=FLAT,
+            answer=ONES * 0,
+            answers=ONES,
+            skips=ONES * 0,
+            status=ONES * 0,
+            version=ONES,
+            reported=FLAT,
+            gold=-ONES,
+            changed=flags,
+            final=flags,
+            run_id=None,
+        )
 
 
 def write_statistics(connection: Connection, project: int) -> None:
     found = ids(connection, "respondents", project)
     statistics.read(connection, found)
     none, table = ONES * 0, np.zeros((MANY, 9))
-    statistics.write(connection, found, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
+    with Writes(connection) as writes:
+        statistics.write(writes, found, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
+
+
+def recount(connection: Connection, project: int) -> None:
+    found = ids(connection, "batches", project)
+    with Writes(connection) as writes:
+        answers.recount(writes, found, ONES, ONES == 1)
 
 
 def look_at_batches(connection: Connection, project: int) -> None:
@@ -127,7 +137,7 @@ HOT: dict[str, Callable[[Connection, int], object]] = {
     "names": lambda c, p: (identities.challenges(c, p, FEW), identities.respondents(c, p, FEW)),
     "project": projects.grading,
     "answers": lambda c, p: answers.of_challenges(c, ids(c, "challenges", p)),
-    "recount": lambda c, p: answers.recount(c, ids(c, "batches", p), ONES, ONES == 1),
+    "recount": recount,
     "settled": lambda c, p: answers.settled_positions(c, ids(c, "batches", p).tolist()),
     "consensus": write_consensus,
     "statistics": write_statistics,
