@@ -1,11 +1,11 @@
-"""Answers one row each, or packed into an array per challenge: what writing and reading cost Postgres, and the disk.
+"""Answers one row each, or by batch and by challenge: what writing and reading cost Postgres, and the disk.
 
 python -m benchmarks.storage [--json] [--challenges N] [--claims N]
 
-Claims of 64 batches with 100 answers are stored in both forms by the same connection, in turns. `rows` is the table
-`answers` of this release. `packed` is what would replace it: a row per challenge with an array for each column,
-appended to in place, and a row per batch that says where its answers are. Figures are microseconds of one
-connection's time per answer, medians over claims.
+Claims of 64 batches with 100 answers are stored in both forms by the same connection, in turns. `sheets` is this
+release: a row of columns per batch, and all answers to a challenge packed into its consensus' row, here a table of its
+own. `rows` is what was before: a row per answer with an index on its challenge and one on its batch. Figures are
+microseconds of one connection's time per answer, medians over claims.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,60 +25,58 @@ from rich.table import Table
 from sqlalchemy import Connection, text
 
 from cli.stack.postgres import embedded_postgres
-from db import answers, binary, columns, transactions
+from db import answers, columns, transactions
 from db.answers import AnswerColumns
 from db.base import Base
 from db.engine import make_engine
-from db.models import Answer
+from db.models import Sheet
+from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 
 BATCHES, EACH, RESPONDENTS, CLASSES = 64, 100, 100_000, 4
-GRADES = "SELECT position, challenge_id, respondent_id, choice, grade, counted FROM answers WHERE batch_id = :batch"
-PACKED = (
+TABLES = (
     """
-    CREATE TABLE packed (challenge_id bigint PRIMARY KEY, respondents bigint[] NOT NULL, batches bigint[] NOT NULL,
-        positions int[] NOT NULL, choices smallint[] NOT NULL, answered bigint[] NOT NULL, grades real[] NOT NULL,
-        durations int[] NOT NULL, counted boolean[] NOT NULL) WITH (fillfactor = 70)
+    CREATE TABLE rows (batch_id bigint NOT NULL, challenge_id bigint NOT NULL, respondent_id bigint NOT NULL,
+        answered_at timestamptz NOT NULL, position int NOT NULL, duration_ms int NOT NULL, grade real,
+        choice smallint NOT NULL, counted boolean NOT NULL, session text NOT NULL DEFAULT '')
     """,
-    "CREATE TABLE packed_batches (batch_id bigint PRIMARY KEY, challenge_ids bigint[] NOT NULL)",
+    "CREATE INDEX ON rows (challenge_id)",
+    "CREATE INDEX ON rows (batch_id)",
+    "CREATE TABLE packed (challenge_id bigint PRIMARY KEY, answers bytea NOT NULL) WITH (fillfactor = 70)",
 )
-APPEND = text("""
+APPEND_ROWS = text("""
+INSERT INTO rows (batch_id, position, challenge_id, respondent_id, choice, answered_at, counted, duration_ms, grade)
+SELECT batch, position, challenge, respondent, choice, timestamptz 'epoch' + answered_at * interval '1 microsecond',
+       true, -1, grade
+FROM unnest(CAST(:batch AS bigint[]), CAST(:position AS int[]), CAST(:challenge AS bigint[]),
+            CAST(:respondent AS bigint[]), CAST(:choice AS smallint[]), CAST(:answered_at AS bigint[]),
+            CAST(:grade AS real[])) AS t(batch, position, challenge, respondent, choice, answered_at, grade)
+""")
+READ_ROWS = """
+SELECT batch_id, position, challenge_id, respondent_id, choice,
+       (extract(epoch FROM answered_at) * 1000000)::bigint AS answered_at, counted
+FROM rows WHERE challenge_id = ANY(%(ids)s)
+"""
+PACK = text("""
 INSERT INTO packed AS p
-SELECT challenge, array_agg(respondent), array_agg(batch), array_agg(position), array_agg(choice), array_agg(answered),
-       array_agg(grade), array_agg(duration), array_agg(true)
-FROM unnest(CAST(:challenge AS bigint[]), CAST(:respondent AS bigint[]), CAST(:batch AS bigint[]),
-            CAST(:position AS int[]), CAST(:choice AS smallint[]), CAST(:answered AS bigint[]),
-            CAST(:grade AS real[]), CAST(:duration AS int[]))
-     AS t(challenge, respondent, batch, position, choice, answered, grade, duration)
-GROUP BY challenge ORDER BY challenge
-ON CONFLICT (challenge_id) DO UPDATE SET
-    respondents = p.respondents || excluded.respondents, batches = p.batches || excluded.batches,
-    positions = p.positions || excluded.positions, choices = p.choices || excluded.choices,
-    answered = p.answered || excluded.answered, grades = p.grades || excluded.grades,
-    durations = p.durations || excluded.durations, counted = p.counted || excluded.counted
+SELECT id, substring(CAST(:packed AS bytea) FROM start FOR size)
+FROM unnest(CAST(:ids AS bigint[]), CAST(:starts AS int[]), CAST(:sizes AS int[])) AS t(id, start, size)
+ON CONFLICT (challenge_id) DO UPDATE SET answers = excluded.answers
 """)
-REMEMBER = text("""
-INSERT INTO packed_batches
-SELECT batch, array_agg(challenge ORDER BY position)
-FROM unnest(CAST(:batch AS bigint[]), CAST(:position AS int[]), CAST(:challenge AS bigint[]))
-     AS t(batch, position, challenge) GROUP BY batch
-""")
-UNPACK = """
-SELECT b AS batch_id, n AS position, challenge_id, r AS respondent_id, c AS choice, a AS answered_at, k AS counted
-FROM packed, unnest(batches, positions, respondents, choices, answered, counted) AS u(b, n, r, c, a, k)
-WHERE challenge_id = ANY(%(ids)s)
-"""
-PACKED_GRADES = """
-SELECT n, p.challenge_id, r, c, g, k FROM packed_batches b JOIN packed p ON p.challenge_id = ANY(b.challenge_ids),
-       unnest(p.batches, p.positions, p.respondents, p.choices, p.grades, p.counted) AS u(b, n, r, c, g, k)
-WHERE b.batch_id = :batch AND u.b = b.batch_id
-"""
-SNAPSHOT = "SELECT challenge_id, respondent_id, choice FROM answers WHERE counted"
-PACKED_SNAPSHOT = """
-SELECT challenge_id, r, c FROM packed, unnest(respondents, choices, counted) AS u(r, c, k) WHERE k
-"""
-SIZE = {"rows": ("answers",), "packed": ("packed", "packed_batches")}
+READ_PACKED = (
+    "SELECT challenge_id, octet_length(answers) AS size, answers FROM packed WHERE challenge_id = ANY(%(ids)s)"
+)
+GRADES = {
+    "rows": "SELECT position, challenge_id, respondent_id, choice, grade, counted FROM rows WHERE batch_id = :batch",
+    "sheets": "SELECT position, challenge_id, respondent_id, choice, grade, counted FROM answers"
+    " WHERE batch_id = :batch",
+}
+EVERYTHING = {
+    "rows": "SELECT count(challenge_id), sum(respondent_id), sum(choice) FROM rows WHERE counted",
+    "sheets": "SELECT sum(octet_length(answers)) FROM packed",
+}
+SIZE = {"rows": ("rows",), "sheets": ("sheets", "packed")}
 
 
 def main() -> None:
@@ -91,8 +89,8 @@ def main() -> None:
         url = server.url.replace("postgresql://", "postgresql+psycopg://", 1)
         engine = make_engine(url, pool_size=1, name="benchmark")
         with engine.begin() as connection:
-            Base.metadata.create_all(connection, tables=[Answer.__table__])  # type: ignore[list-item]
-            for statement in PACKED:
+            Base.metadata.create_all(connection, tables=[Sheet.__table__])  # type: ignore[list-item]
+            for statement in (*TABLES, _view()):
                 connection.execute(text(statement))
         with engine.connect() as connection:
             found = measure(connection, chosen.challenges, chosen.claims)
@@ -114,29 +112,34 @@ def measure(connection: Connection, challenges: int, claims: int) -> dict[str, d
         claim = _claim(random, number, challenges)
         grade = random.random(len(claim.choice))
         touched = np.unique(claim.challenge_id)
-        for form, read, write in (
-            ("rows", answers.of_challenges, _append_rows),
-            ("packed", _read_packed, _append_packed),
-        ):
-            with _transaction(connection):
-                with _timed(spent[form]["read"], len(claim.choice)):
-                    read(connection, touched)
-                with _timed(spent[form]["write"], len(claim.choice)):
-                    write(connection, claim, grade)
+        with _transaction(connection):
+            with _timed(spent["rows"]["read"], len(claim.choice)):
+                columns.select(connection, READ_ROWS, {"ids": touched}, numbers=" ".join(AnswerColumns.__slots__))
+            with _timed(spent["rows"]["write"], len(claim.choice)):
+                _append_rows(connection, claim, grade)
+        with _transaction(connection):
+            with _timed(spent["sheets"]["read"], len(claim.choice)):
+                stored = _read_packed(connection, touched)
+            with _timed(spent["sheets"]["write"], len(claim.choice)):
+                _append_sheets(connection, claim, grade, stored)
     found = {
         form: {name: median(times[-claims // 3 :]) for name, times in kinds.items()} for form, kinds in spent.items()
     }
-    for form, query in (("rows", GRADES), ("packed", PACKED_GRADES)):
-        some = random.integers(0, claims * BATCHES, 200).tolist()
-        found[form]["grades of a batch"] = (
-            _median_of([_ask(connection, query, {"batch": batch}) for batch in some]) / EACH
-        )
-    stored = claims * BATCHES * EACH
-    for form, query in (("rows", SNAPSHOT), ("packed", PACKED_SNAPSHOT)):
-        found[form]["snapshot"] = _median_of([_copy(connection, query) for _ in range(3)]) / stored
-        size = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(CAST(:names AS text[])) AS name"
-        found[form]["bytes"] = float(connection.execute(text(size), {"names": list(SIZE[form])}).scalar_one()) / stored
+    count = claims * BATCHES * EACH
+    size = text("SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(CAST(:names AS text[])) AS name")
+    some = random.integers(0, claims * BATCHES, 200).tolist()
+    for form, figures in found.items():
+        batches = [_ask(connection, GRADES[form], batch=batch) for batch in some]
+        figures["grades of a batch"] = _median_of(batches) / EACH
+        figures["everything"] = _median_of([_ask(connection, EVERYTHING[form])] * 3) / count
+        figures["bytes"] = float(connection.execute(size, {"names": list(SIZE[form])}).scalar_one()) / count
     return found
+
+
+def _view() -> str:
+    """The view `answers`, as migrations leave it."""
+    statement: str = import_module("migrations.versions.0006_sheets").ANSWERS
+    return statement
 
 
 def _claim(random: np.random.Generator, number: int, challenges: int) -> AnswerColumns:
@@ -153,26 +156,37 @@ def _claim(random: np.random.Generator, number: int, challenges: int) -> AnswerC
 
 
 def _append_rows(connection: Connection, claim: AnswerColumns, grade: npt.NDArray[np.float64]) -> None:
-    answers.append(connection, claim, grade=grade, duration_ms=np.full(len(grade), -1), sessions={})
+    connection.execute(
+        APPEND_ROWS,
+        {
+            "batch": claim.batch_id,
+            "position": claim.position.astype(np.int32),
+            "challenge": claim.challenge_id,
+            "respondent": claim.respondent_id,
+            "choice": claim.choice.astype(np.int16),
+            "answered_at": claim.answered_at,
+            "grade": grade.astype(np.float32),
+        },
+    )
 
 
-def _append_packed(connection: Connection, claim: AnswerColumns, grade: npt.NDArray[np.float64]) -> None:
-    parameters = {
-        "challenge": claim.challenge_id,
-        "respondent": claim.respondent_id,
-        "batch": claim.batch_id,
-        "position": claim.position.astype(np.int32),
-        "choice": claim.choice.astype(np.int16),
-        "answered": claim.answered_at,
-        "grade": grade.astype(np.float32),
-        "duration": np.full(len(grade), -1, dtype=np.int32),
-    }
-    connection.execute(APPEND, parameters)
-    connection.execute(REMEMBER, {name: parameters[name] for name in ("batch", "position", "challenge")})
+def _append_sheets(
+    connection: Connection, claim: AnswerColumns, grade: npt.NDArray[np.float64], stored: AnswerColumns
+) -> None:
+    together = answers.join(stored, claim)
+    ids, item = np.unique(together.challenge_id, return_inverse=True)
+    sizes = np.bincount(item).astype(np.int32) * answers.RECORD.itemsize
+    packed = answers.pack(together, np.argsort(item, kind="stable"))
+    starts = (np.cumsum(sizes) - sizes + 1).astype(np.int32)
+    untimed = np.full(len(grade), -1)
+    with Writes(connection) as writes:
+        writes.send(PACK, {"ids": ids, "packed": packed, "starts": starts, "sizes": sizes})
+        answers.append(writes, claim, accepted_at=claim.answered_at, grade=grade, duration_ms=untimed, sessions={})
 
 
-def _read_packed(connection: Connection, touched: Ints) -> object:
-    return columns.select(connection, UNPACK, {"ids": touched}, numbers=" ".join(AnswerColumns.__slots__))
+def _read_packed(connection: Connection, touched: Ints) -> AnswerColumns:
+    found = columns.select(connection, READ_PACKED, {"ids": touched}, numbers="challenge_id size", blobs="answers")
+    return answers.unpack(found.numbers["challenge_id"], found.numbers["size"].astype(np.int64), found.blobs["answers"])
 
 
 @contextmanager
@@ -189,13 +203,8 @@ def _timed(times: list[float], count: int) -> Iterator[None]:
     times.append((time.perf_counter() - start) / count * 1e6)
 
 
-def _ask(connection: Connection, query: str, parameters: dict[str, Any]) -> Callable[[], object]:
+def _ask(connection: Connection, query: str, **parameters: object) -> Callable[[], object]:
     return lambda: connection.execute(text(query), parameters).all()
-
-
-def _copy(connection: Connection, query: str) -> Callable[[], object]:
-    kinds = {"challenge": binary.BIGINT, "respondent": binary.BIGINT, "choice": binary.SMALLINT}
-    return lambda: binary.copy_out(connection, query, kinds)
 
 
 def _median_of(actions: Sequence[Callable[[], object]]) -> float:

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self
 
+import numpy as np
 from sqlalchemy import Connection, Engine, text
+
+from db import answers
 
 TOLERANCE = 1e-6
 
@@ -24,7 +27,7 @@ class Faults:
     wrong_statistics: int = 0
     """Respondents whose statistics are not the sum over their counted answers."""
     wrong_consensus: int = 0
-    """Challenges whose row does not count its answers."""
+    """Challenges whose row does not count its answers, and answers that it has otherwise than their batch's sheet."""
     wrong_feed: int = 0
     """Versions that are missing, or have no place or two in the feed, and gaps in it."""
     unsettled: int = 0
@@ -52,7 +55,7 @@ def audit(engine: Engine, project_id: int, accepted: Mapping[str, int], *, at_re
             twice=sum(_number(connection, query, project) for query in _TWICE)
             + (abs(_number(connection, _BATCHES, project) - len(accepted)) if at_rest else 0),
             wrong_statistics=_number(connection, _STATISTICS, project | {"tolerance": TOLERANCE}),
-            wrong_consensus=_number(connection, _CONSENSUS, project),
+            wrong_consensus=_number(connection, _CONSENSUS, project) + _packed_otherwise(connection, project_id),
             wrong_feed=sum(_number(connection, query, project) for query in _FEED),
             unsettled=sum(_number(connection, query, project) for query in _UNSETTLED) if at_rest else 0,
         )
@@ -97,6 +100,23 @@ def _missing(connection: Connection, project_id: int, accepted: Mapping[str, int
         LEFT JOIN batches b ON b.uid = known.uid AND b.project_id = :p
     """
     return _number(connection, query, {"p": project_id, "uids": list(accepted), "answers": list(accepted.values())})
+
+
+def _packed_otherwise(connection: Connection, project_id: int) -> int:
+    """Answers that are not both in their batch's sheet and with their challenge, alike."""
+    columns = "batch_id, position, challenge_id, respondent_id, choice, counted"
+    rows = connection.execute(
+        text(
+            f"SELECT {columns}, (extract(epoch FROM a.answered_at) * 1000000)::bigint AS answered_at"
+            " FROM answers a JOIN consensus c USING (challenge_id) WHERE c.project_id = :p"
+        ),
+        {"p": project_id},
+    ).all()
+    ids = connection.scalars(text("SELECT challenge_id FROM consensus WHERE project_id = :p"), {"p": project_id})
+    packed = answers.of_challenges(connection, np.array(ids.all(), dtype=np.int64))
+    names = [*columns.split(", "), "answered_at"]
+    by_challenge = set(zip(*(getattr(packed, name).tolist() for name in names), strict=True))
+    return len(by_challenge.symmetric_difference(map(tuple, rows))) + abs(len(packed.position) - len(rows))
 
 
 _UNACCOUNTED = """

@@ -7,8 +7,10 @@ from sqlalchemy import text
 from benchmarks.fleet.run import settle
 from benchmarks.fleet.stack import Stack
 
-ANSWERS = ("answers",)
-"""Tables that hold the answers themselves."""
+_ANSWERS = """
+SELECT pg_total_relation_size('sheets') + (SELECT coalesce(sum(pg_column_size(packed)), 0) FROM consensus)
+"""
+"""The answers themselves: by batch with their index, and with their challenges."""
 
 _SIZES = text("""
 SELECT coalesce(parent.relname, t.relname) AS name, sum(pg_total_relation_size(t.oid))::bigint AS bytes
@@ -49,7 +51,7 @@ def measure(stack: Stack) -> Storage:
         sizes = {row.name: row.bytes for row in connection.execute(_SIZES)}
     return Storage(
         count,
-        round(sum(sizes[name] for name in ANSWERS) / count, 1),
+        round(stack.scalar(_ANSWERS) / count, 1),
         {name: round(size / count, 1) for name, size in sizes.items() if size / count >= 0.05},
     )
 

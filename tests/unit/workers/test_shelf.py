@@ -1,0 +1,68 @@
+"""A shelf against a dictionary that holds everything."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.shelf import Shelf
+
+NUMBER, PAIR, THING = np.zeros((), dtype=np.int64), np.zeros(2), np.zeros((), dtype=object)
+
+
+def things(ids: np.ndarray) -> np.ndarray:
+    made = np.empty(len(ids), dtype=object)
+    made[:] = [b"x" * int(id_) for id_ in ids]
+    return made
+
+
+def put(shelf: Shelf, ids: np.ndarray) -> None:
+    shelf.put(ids, number=ids * 2, pair=np.stack([ids, -ids], 1), thing=things(ids))
+
+
+def made() -> Shelf:
+    return Shelf(40, number=NUMBER, pair=PAIR, thing=THING)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["ask", "drop", "write"]), st.sets(st.integers(0, 99), max_size=15))))
+def test_what_is_here_is_what_was_put(steps: list[tuple[str, set[int]]]) -> None:
+    shelf = made()
+    changed: dict[int, int] = {}
+    for kind, some in steps:
+        ids = np.array(sorted(some), dtype=np.int64)
+        if kind == "drop":
+            shelf.drop(ids)
+            changed = {id_: value for id_, value in changed.items() if id_ not in some}
+            assert (shelf.find(ids) == -1).all()
+            continue
+        places = shelf.find(ids)
+        missing = ids[places < 0]
+        changed = {id_: value for id_, value in changed.items() if id_ not in set(missing.tolist())}
+        put(shelf, missing)
+        places = shelf.find(ids)
+        assert (places >= 0).all()
+        if kind == "write":
+            shelf.write(places, number=ids * 3)
+            changed |= {id_: id_ * 3 for id_ in some}
+        assert shelf.read("number", places).tolist() == [changed.get(id_, id_ * 2) for id_ in ids.tolist()]
+        assert shelf.read("pair", places).tolist() == [[id_, -id_] for id_ in ids.tolist()]
+        assert [len(thing) for thing in shelf.read("thing", places)] == ids.tolist()
+        assert len(shelf) <= 40
+
+
+def test_what_was_longest_not_asked_for_goes() -> None:
+    shelf = made()
+    put(shelf, np.arange(20))
+    put(shelf, np.arange(20, 40))
+    assert (shelf.find(np.arange(10)) >= 0).all()
+    put(shelf, np.array([99]))
+    assert len(shelf) == 21
+    assert (shelf.find(np.arange(10)) >= 0).all()
+    assert (shelf.find(np.array([99])) >= 0).all()
+
+
+def test_there_is_room_for_more_than_at_the_beginning() -> None:
+    shelf = Shelf(5000, number=NUMBER, pair=PAIR, thing=THING)
+    for start in range(0, 5000, 500):
+        put(shelf, np.arange(start, start + 500))
+    places = shelf.find(np.arange(5000))
+    assert shelf.read("number", places).tolist() == list(range(0, 10_000, 2))
