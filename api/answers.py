@@ -14,7 +14,7 @@ import msgspec
 
 from api.doors import Door
 from api.problems import Fault, ProblemError
-from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode
+from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode, pack
 
 _KEYS = ("challenge", "respondent", "answer", "session")
 _PLACEHOLDER = AnswerBody("-", "-", "-")
@@ -28,7 +28,10 @@ class Checked:
     """A body that was looked over."""
 
     body: bytes
-    """What to store: as received, unless rejected answers cannot even be decoded and give way to placeholders."""
+    """What to store, packed: as received, unless rejected answers cannot even be decoded and give way to placeholders.
+    """
+    size: int
+    """Bytes of it, not packed."""
     answers: int
     faults: Sequence[tuple[int, Fault]]
     """Position of each wrong answer and what is wrong; several faults of one answer follow one another."""
@@ -53,7 +56,7 @@ def glance(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked |
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     _limit(len(answers), limit)
-    return Checked(body, len(answers), ()) if answers and _clean(body, answers, door) else None
+    return _checked(body, answers, ()) if answers and _clean(body, answers, door) else None
 
 
 def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
@@ -70,9 +73,13 @@ def check(body: bytes, media_type: str, door: Door, *, limit: int) -> Checked:
         raise ProblemError(422, "The body has no answers.")
     _limit(len(answers), limit)
     if _clean(body, answers, door):
-        return Checked(body, len(answers), ())
+        return _checked(body, answers, ())
     values = [msgspec.structs.asdict(answer) for answer in answers]
-    return Checked(body, len(answers), _faults(values, door, _prefix(media_type)))
+    return _checked(body, answers, _faults(values, door, _prefix(media_type)))
+
+
+def _checked(body: bytes, answers: Sequence[object], faults: Sequence[tuple[int, Fault]]) -> Checked:
+    return Checked(pack(body), len(body), len(answers), faults)
 
 
 def _clean(body: bytes, answers: Sequence[AnswerBody], door: Door) -> bool:
@@ -103,7 +110,7 @@ def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exc
         _PLACEHOLDER if position in bad else msgspec.convert(value, AnswerBody) for position, value in enumerate(values)
     ]
     encoded = msgspec.json.encode(BatchBody(kept)) if media_type == JSON else _encode_lines(kept)
-    return Checked(encoded, len(values), faults)
+    return _checked(encoded, values, faults)
 
 
 def _encode_lines(answers: Sequence[AnswerBody]) -> bytes:

@@ -211,6 +211,7 @@ def _batch(
         reply=msgspec.json.encode(Reply(str(uid), project, options.lane, checked.answers, tuple(faults))),
         media_type=kind,
         body=checked.body,
+        size=checked.size,
         answers=checked.answers,
         rejected=rejected,
     )

@@ -23,6 +23,9 @@ class NewBatch:
     reply: bytes
     media_type: str
     body: bytes
+    """Packed (`db.bodies`)."""
+    size: int
+    """Bytes of the body, not packed."""
     answers: int
     rejected: tuple[tuple[int, str], ...] = ()
     """Position and reason of each answer that was rejected at the door."""
@@ -60,11 +63,11 @@ WITH incoming AS (
     SELECT * FROM unnest(
         CAST(:uids AS uuid[]), CAST(:projects AS bigint[]), CAST(:lanes AS text[]), CAST(:keys AS text[]),
         CAST(:digests AS bytea[]), CAST(:replies AS bytea[]), CAST(:answers AS int[]), CAST(:rejected AS int[]),
-        CAST(:media_types AS text[]), CAST(:bodies AS bytea[])
-    ) AS t(uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, media_type, body)
+        CAST(:sizes AS int[]), CAST(:media_types AS text[]), CAST(:bodies AS bytea[])
+    ) AS t(uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, size, media_type, body)
 ), inserted AS (
     INSERT INTO batches (uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, size)
-    SELECT uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, octet_length(body) FROM incoming
+    SELECT uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, size FROM incoming
     ORDER BY project_id, idempotency_key COLLATE "C"
     ON CONFLICT (project_id, idempotency_key) DO NOTHING
     RETURNING id, uid, accepted_at
@@ -108,6 +111,7 @@ def accept(connection: Connection, batches: Sequence[NewBatch]) -> list[Accepted
         "replies": [b.reply for b in new],
         "answers": [b.answers for b in new],
         "rejected": [len(b.rejected) for b in new],
+        "sizes": [b.size for b in new],
         "media_types": [b.media_type for b in new],
         "bodies": [b.body for b in new],
         "rejected_uids": [uid for uid, _, _ in rejected],

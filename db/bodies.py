@@ -1,5 +1,6 @@
 """The body of a batch as a client sends it and as it waits in `payloads`: one codec for the edge and for the fleet."""
 
+import zlib
 from datetime import datetime
 from typing import Annotated
 
@@ -35,6 +36,11 @@ class BatchBody(msgspec.Struct, gc=False, frozen=True, forbid_unknown_fields=Tru
     answers: Annotated[list[AnswerBody], msgspec.Meta(min_length=1)]
 
 
+_DEFLATED = b"\x78"
+"""The first byte of what zlib makes; no JSON begins with it."""
+_SHORT = 512
+"""Bytes of a body for which deflating costs more than it saves."""
+
 _JSON = msgspec.json.Decoder(BatchBody)
 _LINE = msgspec.json.Decoder(AnswerBody)
 
@@ -47,3 +53,16 @@ def decode(body: bytes, media_type: str) -> list[AnswerBody]:
         UnicodeDecodeError: a string is not UTF-8.
     """
     return _JSON.decode(body).answers if media_type == JSON else _LINE.decode_lines(body)
+
+
+def pack(body: bytes) -> bytes:
+    """A body as it waits: smaller than Postgres would make it, in half the time, on its way there as well."""
+    return body if len(body) < _SHORT else zlib.compress(body, 1)
+
+
+def unpack(packed: bytes) -> bytes:
+    """What was packed, or is stored as it was received. Spoiled bytes stay so: who decodes them will say."""
+    try:
+        return zlib.decompress(packed) if packed.startswith(_DEFLATED) else packed
+    except zlib.error:
+        return packed

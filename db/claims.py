@@ -12,6 +12,7 @@ from functools import partial
 
 from sqlalchemy import Connection, text
 
+from db import bodies
 from db.errors import StaleClaimError
 from db.writes import Writes
 
@@ -27,7 +28,8 @@ class ClaimedBatch:
     done: int
     rejected: int
     media_type: str
-    body: bytes
+    body: bytes | None
+    """None: it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ def claim(
             "mine": list(mine),
             "patience": patience,
         },
-    ).all()
-    return Claim(claim_id, tuple(ClaimedBatch(*row) for row in rows)) if rows else None
+    ).mappings()
+    found = [ClaimedBatch(**{**row, "body": row["body"] and bodies.unpack(row["body"])}) for row in rows]
+    return Claim(claim_id, tuple(found)) if found else None
 
 
 _MINE = "state = 'claimed' AND claim_id = :claim AND lease_until > clock_timestamp()"

@@ -7,6 +7,9 @@ from sqlalchemy import Connection, text
 AHEAD = 3
 """Days for which partitions are made before they are needed."""
 
+INLINE = 8160
+"""Bytes of a row that stays in one piece, the most there can be: a body apart costs a second table and its index."""
+
 NEEDED = 1000
 """Bodies that are moved when their day is dropped, at most."""
 
@@ -26,7 +29,7 @@ def make_partitions(connection: Connection) -> None:
             connection.execute(
                 text(
                     f"CREATE TABLE {_name(day)} PARTITION OF payloads"
-                    f" FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}')"
+                    f" FOR VALUES FROM ('{day}') TO ('{day + timedelta(days=1)}') WITH (toast_tuple_target = {INLINE})"
                 )
             )
 

@@ -17,6 +17,7 @@ from tests.integration.api.callers import batch
 
 
 def stored(engine: Engine) -> list[Any]:
+    """Batches, and their bodies as they wait."""
     query = text("SELECT b.*, p.body, p.media_type FROM batches b JOIN payloads p ON p.batch_id = b.id ORDER BY b.id")
     with engine.begin() as connection:
         return list(connection.execute(query))
@@ -46,11 +47,23 @@ def test_an_accepted_batch_is_in_postgres_as_it_was_sent(client: httpx.Client, p
     assert reply.headers["Idempotency-Key"] == "one"
     (row,) = stored(engine)
     assert (row.state, row.lane, row.answers, row.body) == ("waiting", "bulk", 3, reply.request.content)
+    assert row.size == len(reply.request.content)
     shown = client.get(reply.headers["Location"]).json()
     assert shown["counts"] == {
         "waiting": 3, "graded": 0, "superseded": 0, "rejected": 0, "dead": 0, "cancelled": 0,
     }  # fmt: skip
     assert shown["idempotency_key"] == "one"
+
+
+@pytest.mark.parametrize("answers", [200, 2000])
+def test_a_long_body_waits_packed(client: httpx.Client, project: str, engine: Engine, answers: int) -> None:
+    reply = client.post(f"{project}/batches", json=batch(answers))
+
+    assert reply.status_code == 202, reply.text
+    (row,) = stored(engine)
+    assert len(row.body) < row.size / 4
+    assert row.size == len(reply.request.content)
+    assert bodies.unpack(row.body) == reply.request.content
 
 
 def test_the_server_makes_a_key_when_there_is_none(client: httpx.Client, project: str, engine: Engine) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from db import claims, failures
+from db import bodies, claims, failures
 from db.claims import Claim
 from db.errors import StaleClaimError
 from db.writes import Writes
@@ -74,10 +74,11 @@ def test_a_batch_that_is_too_large_is_taken_alone(engine: Engine, project: int) 
 
 
 def test_a_claim_brings_the_bodies(engine: Engine, project: int) -> None:
-    fill(engine, project, 3)
-    (batch,) = claim_now(engine, project).batches
-    assert (batch.media_type, batch.attempts, batch.done, batch.rejected) == ("application/json", 1, 0, 0)
-    assert batch.body.startswith(b'{"answers":[{"challenge":"c0"')
+    fill(engine, project, 3, 300)
+    for batch, answers in zip(claim_now(engine, project).batches, (3, 300), strict=True):
+        assert (batch.media_type, batch.attempts, batch.done, batch.rejected) == ("application/json", 1, 0, 0)
+        assert batch.body is not None
+        assert len(bodies.decode(batch.body, batch.media_type)) == answers
 
 
 def test_what_is_not_due_is_left(engine: Engine, project: int) -> None:

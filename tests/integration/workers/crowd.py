@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, text
 
 from db import batches, ledger, projects, tenants
 from db.batches import NewBatch
-from db.bodies import JSON
+from db.bodies import JSON, pack
 from db.errors import NotFoundError
 from db.ledger import LedgerRow
 from db.projects import NewProject
@@ -97,7 +97,8 @@ def new_batch(
         digest=hashlib.sha256(body).digest(),
         reply=b"{}",
         media_type=JSON,
-        body=body,
+        body=pack(body),
+        size=len(body),
         answers=len(answers) if count is None else count,
         rejected=tuple(rejected),
     )

@@ -52,3 +52,19 @@ def test_the_longest_key_there_may_be() -> None:
     key = "é" * MAX_KEY
     (answer,) = bodies.decode(LINE.replace(b'"c"', f'"{key}"'.encode()), NDJSON)
     assert answer.challenge == key
+
+
+@pytest.mark.parametrize("answers", [1, 100])
+def test_what_is_packed_is_unpacked(answers: int) -> None:
+    body = b'{"answers":[' + b",".join([LINE] * answers) + b"]}"
+    packed = bodies.pack(body)
+    assert len(packed) < len(body) or answers == 1
+    assert bodies.unpack(packed) == body
+    assert bodies.unpack(body) == body, "as releases before stored it"
+
+
+def test_spoiled_bytes_are_left_to_who_decodes_them() -> None:
+    spoiled = bodies.pack(LINE * 100)[:-1]
+    assert bodies.unpack(spoiled) == spoiled
+    with pytest.raises(msgspec.MsgspecError):
+        bodies.decode(spoiled, JSON)
