@@ -20,7 +20,7 @@ log = logging.get(__name__)
 MAX_BATCHES = 64
 MAX_BYTES = 16 * 2**20
 """Of one transaction."""
-PACE = 0.008
+PACE = 0.015
 """Seconds from the start of one transaction to that of the next, at least: who comes alone waits for nothing, and many
 share what a transaction costs."""
 CAPACITY = 4 * MAX_BYTES
@@ -40,7 +40,7 @@ class Writer:
 
     Args:
         engine: :func:`db.engine.make_writing_engine`'s.
-        committed: told project and lane of each new batch once it is safe; must not block.
+        committed: told project and lane of new batches once they are safe; must not block.
         patience: seconds that a commit may take. Then all who wait are turned away, and so is, at once, whoever comes
             until Postgres has answered.
     """
@@ -98,10 +98,8 @@ class Writer:
                     self._hanging = False
                 metrics.FLUSH_SECONDS.observe(time.perf_counter() - start)
                 metrics.FLUSH_BODIES.observe(len(group))
-                for waiting, outcome in zip(group, outcomes, strict=True):
-                    # Compared by reply, not by `new`: after a lost connection the batch may turn out to be in already.
-                    if isinstance(outcome, Accepted) and outcome.reply == waiting.batch.reply:
-                        self._committed(waiting.batch.project_id, waiting.batch.lane)
+                for project_id, lane in _doors(group, outcomes):
+                    self._committed(project_id, lane)
                 crashpoints.reach("batch-rung")
                 for waiting, outcome in zip(group, outcomes, strict=True):
                     _settle(waiting, outcome)
@@ -159,6 +157,18 @@ class Writer:
             stored = await connection.run_sync(batches.accept, group)
         crashpoints.reach("batch-committed")
         return stored
+
+
+def _doors(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> set[tuple[int, str]]:
+    """Project and lane of what is new, each once: telling of it wakes a thread.
+
+    Compared by reply, not by `new`: after a lost connection the batch may turn out to be in already.
+    """
+    return {
+        (waiting.batch.project_id, waiting.batch.lane)
+        for waiting, outcome in zip(group, outcomes, strict=True)
+        if isinstance(outcome, Accepted) and outcome.reply == waiting.batch.reply
+    }
 
 
 def _silent() -> Exception:
