@@ -116,7 +116,9 @@ def claim(
     return Claim(claim_id, tuple(found)) if found else None
 
 
-_MINE = "state = 'claimed' AND claim_id = :claim AND lease_until > clock_timestamp()"
+_MINE = "claim_id = :claim AND lease_until > clock_timestamp()"
+"""Only what is claimed has a claim. The state is not named: Postgres would go through the index of claimed batches,
+where those of all claims of late still stand, instead of going to each batch by its id."""
 
 
 _FINISH = text(f"""

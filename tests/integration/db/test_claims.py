@@ -250,3 +250,14 @@ def test_doors_are_where_something_has_waited(engine: Engine, project: int) -> N
     claim_now(engine, project)
     with engine.connect() as connection:
         assert claims.doors(connection, older_than=0) == [(other, "bulk")]
+
+
+def test_those_who_hold_a_claim_go_through_no_other(engine: Engine, project: int) -> None:
+    """The index of claimed batches has all claims of late, and was the planner's choice."""
+    fill(engine, project, *[1] * 20)
+    held = [claim_now(engine, project, batches=5) for _ in range(4)]
+    with engine.begin() as connection:
+        for claimed in held:
+            claims.renew(connection, claimed.id, ids(claimed), 30)
+            claims.finish(connection, claimed.id, ids(claimed), [0] * len(ids(claimed)))
+        assert scalar(connection, "SELECT pg_stat_get_xact_numscans('ix_batches_claimed'::regclass)") == 0
