@@ -32,9 +32,12 @@ class Veiled:
     @property
     def seen(self) -> Tensor:
         """(J, width) what each annotator is seen through."""
+        if self.open is self.clamped:
+            return self.open
         return torch.where(self.many[:, None], self.clamped, self.open)
 
 
 def infer(model: Model, answers: Answers, statistics: Veiled, prior: Prior, *, form: Form) -> Inference:
     """Both posteriors of the items, unclamped whatever is gold: `posterior` is what U counts."""
-    return model.infer(replace(answers, gold=None), statistics.seen, prior, form=form)
+    plain = answers if answers.gold is None else replace(answers, gold=None)
+    return model.infer(plain, statistics.seen, prior, form=form)

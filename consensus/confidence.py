@@ -33,6 +33,7 @@ from torch import Tensor
 from consensus.knowing import KNOWING, PSEUDO
 from consensus.layout import Layout
 from consensus.segment import block_sum
+from consensus.votes import normalised
 
 POWER = 0.8
 TOGETHER_WRONG = 0.02
@@ -52,17 +53,17 @@ GOLDEN = (5**0.5 - 1) / 2
 
 def temper(joint: Tensor, worth: Tensor, level: Tensor) -> Tensor:
     """(I, K) λ n_i^-POWER L_i."""
-    return level * worth**-POWER * joint
+    return (worth.log().mul_(-POWER).exp_().mul_(level)) * joint
 
 
 def doubt(tempered: Tensor) -> Tensor:
     """(I, K) the published probabilities."""
-    return (1 - TOGETHER_WRONG) * tempered.softmax(1) + TOGETHER_WRONG / tempered.shape[1]
+    return normalised(tempered).mul_(1 - TOGETHER_WRONG).add_(TOGETHER_WRONG / tempered.shape[1])
 
 
 def rounded(published: Tensor) -> Tensor:
     """(I, K) on the grid of `STEP`, so that what depends on the same answers is written with the same bits."""
-    return (published / STEP).round_().mul_(STEP)
+    return published.mul(1 / STEP).round_().mul_(STEP)
 
 
 def implied(layout: Layout, shared: bool) -> float:

@@ -47,7 +47,12 @@ def hear(items: Items, answers: Segments, log: Tensor) -> Heard:
         votes = answers.sum(columns).reshape(items.I, items.K, 4)
         totals = votes.sum(1)
         evidence, sizes = votes[:, :, 0] + totals[:, 1:2], totals[:, 2:]
-    return Heard(evidence, (sizes[:, :1].square() / sizes[:, 1:].clamp(min=1e-12)).clamp(min=1))
+    return Heard(evidence, worth(sizes[:, :1], sizes[:, 1:]))
+
+
+def worth(size: Tensor, square: Tensor) -> Tensor:
+    """The effective number of answers, from Σ w and Σ w^2; at least 1."""
+    return (size.square() / square.clamp(min=1e-12)).clamp_(min=1)
 
 
 def residual_agreement(layout: Layout, log: Tensor, posterior: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from consensus.hearing import Hearing
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inference:
@@ -11,3 +13,4 @@ class Inference:
 
     posterior: Tensor  # (I, K) gold clamped, on the grid of `statistics.quantise`: what statistics are counted from
     published: Tensor  # (I, K) from the answers alone, gold or not, calibrated where the model can; never counted
+    hearing: Hearing | None = None  # what they were worked out from, of models that can take an answer out of it again

@@ -16,7 +16,8 @@ Why guesses rather than errors: with G and π at the shares of votes, answers th
 explanation, so that a challenge with one answer keeps it.
 """
 
-from functools import reduce
+from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -51,21 +52,21 @@ def assumed(K: int, form: Form) -> dict[str, Tensor]:
     return population
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What statistics say of J annotators. R is K, or 1 where classes are not told apart.
+
+    Tables of few columns are kept by columns: long rows are worked on faster than many short ones.
+    """
+
+    statistics: Tensor  # (J, width)
+    right: Tensor  # (R, J) the expected number right, by true class
+    answered: Tensor  # (R, J) answers, likewise
+    knowing: Tensor  # (J,) t_j
+
+
 def classes_of(prior: Prior) -> int:
     return prior["classes"].numel()
-
-
-def right(statistics: Tensor, prior: Prior) -> Tensor:
-    """The expected number right, by true class: (J, K), or (J, 1) where classes are not told apart."""
-    K = classes_of(prior)
-    if "guess" in prior:
-        return statistics.reshape(-1, K, K).diagonal(dim1=1, dim2=2)
-    return statistics[:, :1]
-
-
-def answered(statistics: Tensor, prior: Prior) -> Tensor:
-    """How many answers each respondent gave: (J,)."""
-    return (statistics if "guess" in prior else statistics[:, 1:]).sum(1)
 
 
 def lucky(prior: Prior) -> Tensor:
@@ -75,27 +76,51 @@ def lucky(prior: Prior) -> Tensor:
     return torch.full((1,), 1 / classes_of(prior), dtype=torch.float64, device=prior["classes"].device)
 
 
-def knowing(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
-    """(J,) t_j. `history` (J, 2), right and wrong, counts like answers, those right spread as the classes are.
+def know(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Known:
+    """`history` (J, 2), right and wrong, counts towards t_j like answers, those right spread as the classes are."""
+    if "guess" in prior:
+        right, answered = (_adding(classes_of(prior), statistics.device) @ statistics.t()).chunk(2)
+    else:
+        right, answered = statistics[:, :1].t(), statistics[:, 1:].sum(1)[None]
+    hits, total = right, answered.sum(0)
+    if history is not None:
+        spread = prior["classes"] if "guess" in prior else prior["classes"].new_ones(1)
+        hits, total = hits + spread[:, None] * history[:, 0], total + history.sum(1)
+    return Known(statistics, right, answered, _knowing(hits, total, lucky(prior), *prior["knowing"]))
+
+
+@cache
+def _adding(K: int, device: torch.device) -> Tensor:
+    """(2 K, K * K) what adds up the numbers right and the answers by true class, one product for both.
+
+    Sums on the grid of `statistics.quantise` have no rounding, in whatever order the product takes them.
+    """
+    own = torch.eye(K, dtype=torch.float64, device=device)
+    return torch.cat([torch.diag_embed(own).reshape(K, K * K), own.repeat_interleave(K, 1)])
+
+
+def _knowing(hits: Tensor, total: Tensor, luck: Tensor, sure: Tensor, unsure: Tensor) -> Tensor:
+    """(R, J) numbers right, (J,) answers -> (J,) t_j.
 
     The zero of Σ_k N_kk t / (t + (1 - t) G_kk) + s T - t (n + s), which is concave in t, by Newton's method from a
     point that is never below it: from there it converges without a step too far.
     """
-    hits, luck = right(statistics, prior), lucky(prior)
-    sure, strength = prior["knowing"][0], prior["knowing"].sum()
-    total = answered(statistics, prior) + strength
-    if history is not None:
-        hits = hits + history[:, :1] * (prior["classes"] if "guess" in prior else 1)
-        total = total + history.sum(1)
-    hits = hits.t().contiguous()  # (K, J): long rows are worked on faster than many short ones
-    luck, unlucky = luck[:, None], 1 - luck[:, None]
-    t = (hits.sum(0) + sure) / total
+    R, J = hits.shape
+    total = total + (sure + unsure)
+    t = hits.sum(0).add_(sure).div_(total)
+    luck = luck[:, None]
+    unlucky = 1 - luck
+    adding = torch.block_diag(torch.ones_like(luck.t()), luck.t())  # (2, 2 R)
+    mixed, quotients, sums = torch.empty_like(hits), hits.new_empty(2 * R, J), hits.new_empty(2, J)
+    (share, steep), (value, slope) = quotients.chunk(2), sums
     for _ in range(NEWTON):
-        mixed = t * unlucky + luck
-        share = hits / mixed
-        value = t * (share.sum(0) - total) + sure
-        slope = (share.div_(mixed) * luck).sum(0) - total
-        t = t - value / slope
+        torch.addcmul(luck, unlucky, t, out=mixed)
+        torch.div(hits, mixed, out=share)
+        torch.div(share, mixed, out=steep)
+        torch.mm(adding, quotients, out=sums)
+        sums.sub_(total)
+        value.mul_(t).add_(sure)
+        t.addcdiv_(value, slope, value=-1)
     return t
 
 
@@ -105,45 +130,44 @@ def base(t: Tensor, guess: Tensor) -> Tensor:
     return t * torch.eye(guess.shape[0], dtype=guess.dtype, device=guess.device) + (1 - t) * guess
 
 
-def rows(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
+def rows(known: Known, prior: Prior, history: Tensor | None = None) -> Tensor:
     """The parameters of the Dirichlet posteriors of θ_jk: (J, K, K) [true class, label]."""
-    return rows_of(statistics, knowing(statistics, prior, history), prior, history)
-
-
-def rows_of(statistics: Tensor, t: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
-    """As :func:`rows`, of whom it is known how much they know (J,)."""
     K = classes_of(prior)
-    b = base(t, prior["guess"])
-    return statistics.reshape(-1, K, K) + _strengths(prior, history)[:, :, None] * b
+    own, b = known.statistics.reshape(-1, K, K), base(known.knowing, prior["guess"])
+    return own + strengths(prior, history).t()[:, :, None] * b
 
 
-def log_rows(statistics: Tensor, prior: Prior, history: Tensor | None = None, cells: Tensor | None = None) -> Tensor:
-    """log E[θ_jkl] by cell, annotator * K + label: (J * K, K) [cell, true class], or (C, K) of these `cells`."""
+def log_rows(known: Known, prior: Prior, history: Tensor | None = None) -> Tensor:
+    """log E[θ_jkl] by cell, annotator * K + label: (J * K, K) [cell, true class]."""
     K = classes_of(prior)
-    counts, strengths = statistics.reshape(-1, K, K), _strengths(prior, history)
-    sizes = (row_sums(counts) + strengths).log()
-    if cells is None:
-        cell_rows = rows(statistics, prior, history).transpose(1, 2).contiguous()
-        return (cell_rows.log() - sizes[:, None]).reshape(-1, K)
-    annotator, label = cells // K, cells % K
-    t = knowing(statistics, prior, history).index_select(0, annotator)[:, None]
-    guessed = prior["guess"].t().contiguous()
-    sure = torch.eye(K, dtype=sizes.dtype, device=sizes.device) - guessed
-    b = torch.addcmul(guessed.index_select(0, label), t, sure.index_select(0, label))
-    strength = strengths if history is None else strengths.index_select(0, annotator)
-    own = counts.transpose(1, 2).reshape(-1, K).index_select(0, cells)
-    return own.addcmul_(b, strength).log_().sub_(sizes.index_select(0, annotator))
+    sizes = (known.answered + strengths(prior, history)).log().t()
+    cells = rows(known, prior, history).transpose(1, 2).contiguous()
+    return (cells.log() - sizes[:, None]).reshape(-1, K)
 
 
-def row_sums(counts: Tensor) -> Tensor:
-    """(J, K, K) -> (J, K); columns are added faster than short rows."""
-    return reduce(torch.add, counts.unbind(2))
+def log_answers(known: Known, annotator: Tensor, label: Tensor, prior: Prior, history: Tensor | None = None) -> Tensor:
+    """log E[θ_jkl] by answer: (K, N) [true class, answer]."""
+    K, J = known.answered.shape
+    N = annotator.numel()
+    each = torch.arange(K + 1, device=annotator.device)[:, None]
+    cell = (label + K * each[:K]).flatten()  # of one annotator's K * K
+    own = known.statistics.flatten().index_select(0, cell.add(annotator.repeat(K), alpha=K * K)).view(K, N)
+    strength = strengths(prior, history)
+    by_annotator = torch.cat([known.knowing[None], known.answered + strength]).flatten()
+    t, size = by_annotator.index_select(0, (annotator + J * each).flatten()).view(K + 1, N).split([1, K])
+    guess = prior["guess"]
+    sure = torch.eye(K, dtype=guess.dtype, device=guess.device) - guess
+    guessed, known_more = (table.flatten().index_select(0, cell).view(K, N) for table in (guess, sure))
+    b = guessed.addcmul_(known_more, t)
+    if history is not None:
+        strength = strength.index_select(1, annotator)
+    return own.addcmul_(b, strength).div_(size).log_()
 
 
-def _strengths(prior: Prior, history: Tensor | None) -> Tensor:
-    """(1 or J, K) ρ_k: a history of m answers makes a respondent's b_jk worth m π_k answers more."""
-    strength = prior["strength"][None]
-    return strength if history is None else strength + history.sum(1, keepdim=True) * prior["classes"]
+def strengths(prior: Prior, history: Tensor | None = None) -> Tensor:
+    """(K, 1 or J) ρ_k: a history of m answers makes a respondent's b_jk worth m π_k answers more."""
+    strength = prior["strength"][:, None]
+    return strength if history is None else strength + prior["classes"][:, None] * history.sum(1)
 
 
 def learn(
@@ -157,17 +181,18 @@ def learn(
 ) -> Prior:
     """What the population is like: from posteriors (I, K), their counts (J, width) and the votes' counts (width,)."""
     K = layout.K
-    t, luck = knowing(statistics, prior, history), lucky(prior)
-    sure = right(statistics, prior) * t[:, None] / (t[:, None] + (1 - t[:, None]) * luck)  # known, not guessed
+    known, luck = know(statistics, prior, history), lucky(prior)
+    t, right = known.knowing, known.right.t()
+    sure = right * t[:, None] / (t[:, None] + (1 - t[:, None]) * luck)  # known, not guessed
     count = float(layout.votes.sum())  # a whole number: exact in any order
     share = (block_sum(sure).sum() + PSEUDO * KNOWING) / (count + PSEUDO)
-    strength = _coin_strength(sure.sum(1), answered(statistics, prior), share, prior["knowing"].sum() / SPREAD)
+    strength = _coin_strength(sure.sum(1), known.answered.sum(0), share, prior["knowing"].sum() / SPREAD)
     learned = dict(prior)
     learned["knowing"] = SPREAD * strength * torch.stack([share, 1 - share])
     if "guess" not in prior:
         return Prior(learned)
     totals = (1 - ANCHOR) * block_sum(statistics).reshape(K, K) + ANCHOR * votes.reshape(K, K)
-    certainty = block_sum(sure) / block_sum(right(statistics, prior)).clamp(min=LEAST)
+    certainty = block_sum(sure) / block_sum(right).clamp(min=LEAST)
     guesses = totals - (totals.diagonal() * certainty).diag()
     popular = (layout.votes.sum(0) + 1) / (count + K)
     pooled = (guesses.sum(0) + K * popular) / (guesses.sum() + K)

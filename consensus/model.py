@@ -10,7 +10,7 @@ from consensus.fit import Fit
 from consensus.form import Form
 from consensus.inference import Inference
 from consensus.prior import Prior
-from consensus.reliability import Reliability
+from consensus.reliability import Reliability, Skill
 
 
 class Model(Protocol):
@@ -52,3 +52,6 @@ class Model(Protocol):
 
     def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
         """What the statistics say of their respondents. Statistics of zero give the population's."""
+
+    def skill(self, statistics: Tensor, prior: Prior, *, form: Form) -> Skill:
+        """As much of :meth:`reliability` as is known of respondents without confusion matrices."""

@@ -18,12 +18,18 @@ CHUNK = 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reliability:
-    """Expected accuracy with a 95 % credible interval, and the expected confusion matrix."""
+class Skill:
+    """Expected accuracy with a 95 % credible interval."""
 
     accuracy: Tensor  # (J,)
     low: Tensor  # (J,)
     high: Tensor  # (J,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reliability(Skill):
+    """The same, and the expected confusion matrix."""
+
     confusion: Tensor  # (J, K, K) [true class, label]; rows sum to 1
 
 

@@ -20,6 +20,7 @@ Confidence (`confidence`) is computed from the fit and never feeds back.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,13 +34,15 @@ from consensus.correlation import Heard, hear
 from consensus.fit import Fit
 from consensus.fixed_point import change, settle
 from consensus.form import Form, form_for
+from consensus.hearing import Hearing, listen
 from consensus.inference import Inference
+from consensus.knowing import Known
 from consensus.layout import Items, Layout, arrange, listed
 from consensus.prior import Prior
-from consensus.reliability import Reliability, interval, matched_beta
+from consensus.reliability import Reliability, Skill, interval, matched_beta
 from consensus.segment import block_sum
-from consensus.statistics import GRID, quantise, tally
-from consensus.votes import clamp, shares
+from consensus.statistics import GRID, quantise, quantise_, tally
+from consensus.votes import clamp, normalised, shares
 
 CORRELATED = 0.035
 DISCOUNT = 0.5
@@ -85,11 +88,10 @@ class Touchstone:
             tempered = _tempered(hear(layout, layout.evidence, log), prior)
             target = confidence.mean_confidence((plain + tempered.softmax(1))[open_] / 2)
             prior = Prior({**prior, "level": confidence.matched_level(tempered[open_], target)})
-        posterior = quantise(posterior)
+        posterior = quantise(posterior).contiguous()
         statistics = tally(layout, posterior)
         prior = Prior({**prior, "level": _gold_level(answers, statistics, prior, form)})
-        log = _says(statistics, prior, history)
-        published = _published(hear(layout, layout.evidence, log), prior)
+        published = _published(_listen(answers, statistics, prior, form).heard, prior).contiguous()
         known = clamp(published.log(), layout.gold).softmax(1)
         shape, reason = _shape(prior)
         return Fit(
@@ -111,12 +113,13 @@ class Touchstone:
         return self.infer(answers, statistics, prior, form=form).posterior
 
     def publish(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-        return _published(_heard(listed(answers, form), statistics, prior, answers.history), prior)
+        return self.infer(answers, statistics, prior, form=form).published
 
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
-        items = listed(answers, form)
-        heard = _heard(items, statistics, prior, answers.history)
-        return Inference(quantise(_posterior(items, heard, prior)), _published(heard, prior))
+        hearing = _listen(answers, statistics, prior, form)
+        heard = hearing.heard
+        posterior = quantise_(_posterior(answers.gold, heard, prior))
+        return Inference(posterior.contiguous(), _published(heard, prior).contiguous(), hearing)
 
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         """Steps: `correlation`, what answers to one challenge have in common; `tempering`, or with discounted evidence
@@ -139,38 +142,48 @@ class Touchstone:
             ("doubt", confidence.doubt(tempered).log()),
         )
 
-    def reliability(
-        self, statistics: Tensor, prior: Prior, *, form: Form, history: Tensor | None = None
-    ) -> Reliability:
+    def skill(self, statistics: Tensor, prior: Prior, *, form: Form) -> Skill:  # noqa: ARG002 - the prior is of a form
         """Intervals allow for answers to uncertain items and for a whole crowd that is wrong together.
 
         n answers are worth `informed` n trials, the share of the information that inferred classes leave (Louis 1982),
         and `gap`, how far raw and published probabilities are apart, is one standard deviation common to all.
         """
-        t = knowing.knowing(statistics, prior, history)
-        before = prior["knowing"].sum() + (0 if history is None else history.sum(1))
-        seen = prior["informed"] * knowing.answered(statistics, prior)
-        doubt = t * (1 - t) / (seen + before + 1)
-        lucky, classes = knowing.lucky(prior), prior["classes"]
-        K = classes.numel()
+        return _skill(knowing.know(statistics, prior), prior, None)
+
+    def reliability(
+        self, statistics: Tensor, prior: Prior, *, form: Form, history: Tensor | None = None
+    ) -> Reliability:
+        """As :meth:`skill` and `knowing` have it."""
+        known, K = knowing.know(statistics, prior, history), knowing.classes_of(prior)
+        skill = _skill(known, prior, history)
         if form == Form.COIN:
-            accuracy = t + (1 - t) / K
-            variance = doubt * (1 - 1 / K) ** 2
-            confusion = ((1 - t) / K)[:, None, None].repeat(1, K, K)
-            confusion.diagonal(dim1=1, dim2=2).copy_(accuracy[:, None].expand(-1, K))
+            confusion = ((1 - known.knowing) / K)[:, None, None].repeat(1, K, K)
+            confusion.diagonal(dim1=1, dim2=2).copy_(skill.accuracy[:, None].expand(-1, K))
         else:
-            rows = knowing.rows_of(statistics, t, prior, history)
-            size, own = knowing.row_sums(rows), knowing.row_sums(statistics.reshape(-1, K, K))  # (J, K)
-            confusion = rows / size[:, :, None]
-            right = confusion.diagonal(dim1=1, dim2=2)
-            accuracy = (right * classes).sum(1)
-            slope = (classes * (1 - lucky) * (size - own) / size).sum(1)  # of accuracy by t
-            known = size - (1 - prior["informed"]) * own
-            variance = (classes.square() * right * (1 - right) / (known + 1)).sum(1) + slope.square() * doubt
-        variance = variance + prior["gap"].square()
-        bounded = accuracy.clamp(GRID, 1 - GRID)  # with one class there is no doubt, and no Beta distribution either
-        low, high = interval(*matched_beta(bounded, variance.clamp(GRID**2, None).minimum(bounded * (1 - bounded) / 2)))
-        return Reliability(accuracy, low, high, confusion)
+            confusion = knowing.rows(known, prior, history)
+            confusion = confusion / confusion.sum(2, keepdim=True)
+        return Reliability(skill.accuracy, skill.low, skill.high, confusion)
+
+
+def _skill(known: Known, prior: Prior, history: Tensor | None) -> Skill:
+    t, classes, K = known.knowing, prior["classes"], knowing.classes_of(prior)
+    before = prior["knowing"].sum() + (0 if history is None else history.sum(1))
+    doubt = t * (1 - t) / (prior["informed"] * known.answered.sum(0) + (before + 1))
+    if "guess" in prior:
+        strength, lucky = knowing.strengths(prior, history), knowing.lucky(prior)[:, None]
+        size = known.answered + strength  # (K, J); so are all tables here
+        right = torch.addcmul(lucky, 1 - lucky, t).mul_(strength).add_(known.right).div_(size)
+        accuracy = classes @ right
+        slope = (classes * (1 - lucky.squeeze(1))) @ (strength / size)  # of accuracy by t
+        trials = torch.addcmul(strength + 1, known.answered, prior["informed"])
+        variance = classes.square() @ (right * (1 - right)).div_(trials) + slope.square() * doubt
+    else:
+        accuracy = t + (1 - t) / K
+        variance = doubt * (1 - 1 / K) ** 2
+    variance = variance + prior["gap"].square()
+    bounded = accuracy.clamp(GRID, 1 - GRID)  # with one class there is no doubt, and no Beta distribution either
+    widest = bounded * (1 - bounded) / 2
+    return Skill(accuracy, *interval(*matched_beta(bounded, variance.clamp_(min=GRID**2).minimum(widest))))
 
 
 def _shape(prior: Prior) -> tuple[str, str]:
@@ -192,40 +205,57 @@ def _settle(layout: Layout, prior: Prior, history: Tensor | None) -> tuple[Tenso
     for _ in range(ROUNDS):
         statistics = tally(layout, posterior)
         prior = knowing.learn(layout, statistics, posterior, votes, prior, history, gold)
-        before, posterior = posterior, _posterior(layout, _heard(layout, statistics, prior, history), prior)
+        before, posterior = posterior, _posterior(layout.gold, _heard(layout, statistics, prior, history), prior)
         residuals.append(change(posterior, before))
 
     def step(posterior: Tensor) -> Tensor:
-        return _posterior(layout, _heard(layout, tally(layout, posterior), prior, history), prior)
+        return _posterior(layout.gold, _heard(layout, tally(layout, posterior), prior, history), prior)
 
     settled = settle(step, posterior)
     return settled.posterior, prior, (*residuals, *settled.residuals), settled.converged
 
 
+def _listen(answers: Answers, statistics: Tensor, prior: Prior, form: Form) -> Hearing:
+    """What the answers say, whatever their order."""
+    history = answers.history
+    known = knowing.know(statistics, prior, history)
+    if form == Form.FULL:
+        return listen(answers, partial(knowing.log_answers, known, prior=prior, history=history), form)
+    says = _coin(known, prior)
+    return listen(answers, lambda annotator, _: says.index_select(0, annotator).t(), form)
+
+
 def _heard(items: Items, statistics: Tensor, prior: Prior, history: Tensor | None) -> Heard:
     """What the items' answers say, of which only those cells are worked out that occur, if that is less."""
-    if items.form == Form.FULL and items.evidence.index.numel() < items.J * items.K:
-        return hear(items, items.apart, _says(statistics, prior, history, items.evidence.index))
+    cells, K = items.evidence.index, items.K
+    if items.form == Form.FULL and cells.numel() < items.J * K:
+        known = knowing.know(statistics, prior, history)
+        return hear(items, items.apart, knowing.log_answers(known, cells // K, cells % K, prior, history).t())
     return hear(items, items.evidence, _says(statistics, prior, history))
 
 
-def _says(statistics: Tensor, prior: Prior, history: Tensor | None, cells: Tensor | None = None) -> Tensor:
-    """log p(label | true class) of one answer, as in `correlation.hear`; in form FULL of these cells, or of all."""
-    if "guess" in prior:
-        return knowing.log_rows(statistics, prior, history, cells)
-    wrong = (1 - knowing.knowing(statistics, prior, history)) / knowing.classes_of(prior)
-    return torch.stack([1 - wrong * (knowing.classes_of(prior) - 1), wrong], 1).log()
+def _says(statistics: Tensor, prior: Prior, history: Tensor | None) -> Tensor:
+    """log p(label | true class) of one answer, as in `correlation.hear`."""
+    known = knowing.know(statistics, prior, history)
+    return knowing.log_rows(known, prior, history) if "guess" in prior else _coin(known, prior)
+
+
+def _coin(known: Known, prior: Prior) -> Tensor:
+    """(J, 2) log p of being right, and of each wrong label."""
+    K = knowing.classes_of(prior)
+    wrong = (1 - known.knowing) / K
+    return torch.stack([1 - wrong * (K - 1), wrong], 1).log_()
 
 
 def _joint(heard: Heard, prior: Prior) -> Tensor:
     return prior["classes"].log() + heard.evidence
 
 
-def _posterior(items: Items, heard: Heard, prior: Prior) -> Tensor:
+def _posterior(gold: Tensor | None, heard: Heard, prior: Prior) -> Tensor:
     joint = _joint(heard, prior)
     if float(prior["discount"]):
-        joint = joint * heard.worth ** -prior["discount"]
-    return clamp(joint, items.gold).softmax(1)
+        joint = joint * heard.worth.log().mul_(-prior["discount"]).exp_()
+    return normalised(clamp(joint, gold))
 
 
 def _tempered(heard: Heard, prior: Prior) -> Tensor:
@@ -256,7 +286,7 @@ def _gold_level(answers: Answers, statistics: Tensor, prior: Prior, form: Form) 
         others = statistics - tally(layout, one_hot(answers.gold[mine], answers.K).to(statistics.dtype))
         heard = _heard(layout, others, prior, answers.history)
         for _ in range(REVISIONS):
-            believed = others + tally(layout, _posterior(layout, heard, prior))
+            believed = others + tally(layout, _posterior(layout.gold, heard, prior))
             heard = _heard(layout, believed, prior, answers.history)
         parts.append(_tempered(heard, prior))
     if not parts:

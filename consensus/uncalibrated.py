@@ -14,6 +14,7 @@ from consensus.fit import Fit
 from consensus.form import Form
 from consensus.inference import Inference
 from consensus.prior import Prior
+from consensus.reliability import Reliability, Skill
 from consensus.votes import pin
 
 
@@ -28,6 +29,13 @@ class Uncalibrated(ABC):
     @abstractmethod
     def update(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         """As :class:`consensus.model.Model` has it."""
+
+    @abstractmethod
+    def reliability(self, statistics: Tensor, prior: Prior, *, form: Form) -> Reliability:
+        """As :class:`consensus.model.Model` has it."""
+
+    def skill(self, statistics: Tensor, prior: Prior, *, form: Form) -> Skill:
+        return self.reliability(statistics, prior, form=form)
 
     def publish(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
         return self.update(replace(answers, gold=None), statistics, prior, form=form)

@@ -32,3 +32,8 @@ def clamp(joint: Tensor, gold: Tensor | None) -> Tensor:
         return joint
     classes = torch.arange(joint.shape[1], device=joint.device)
     return joint.masked_fill((gold[:, None] >= 0) & (gold[:, None] != classes), float("-inf"))
+
+
+def normalised(joint: Tensor) -> Tensor:
+    """Softmax over the classes of (I, K), kept by columns: of many short rows it is worked out slowly row by row."""
+    return joint.t().softmax(0).t()
