@@ -4,6 +4,7 @@ Dimensions here and in every module of this package: I items (challenges), J ann
 answers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,16 +37,19 @@ class Answers:
                 raise ValueError(f"{name}: must be at least {least}, not {size}")
         if self.I * self.J * self.K >= 2**63:
             raise ValueError("I: I * J * K must stay below 2^62")
-        for name, codes, size in (
-            ("item", self.item, self.I),
-            ("annotator", self.annotator, self.J),
-            ("label", self.label, self.K),
-        ):
-            _check(name, codes, self.item.numel(), 0, size)
+        columns = [
+            ("item", self.item, 0, self.I),
+            ("annotator", self.annotator, 0, self.J),
+            ("label", self.label, 0, self.K),
+        ]
+        for name, codes, _, _ in columns:
+            _check_kind(name, codes, self.item.numel())
             if codes.device != self.item.device:
                 raise ValueError(f"{name}: must be on {self.item.device}, not {codes.device}")
         if self.gold is not None:
-            _check("gold", self.gold, self.I, -1, self.K)
+            _check_kind("gold", self.gold, self.I)
+            columns.append(("gold", self.gold, -1, self.K))
+        _check_range(columns)
         if self.history is not None:
             _check_history(self.history, self.J)
 
@@ -73,13 +77,20 @@ class Answers:
         )
 
 
-def _check(name: str, codes: Tensor, length: int, least: int, size: int) -> None:
+def _check_kind(name: str, codes: Tensor, length: int) -> None:
     if codes.dtype != torch.int64:
         raise ValueError(f"{name}: must be int64, not {codes.dtype}")
     if codes.shape != (length,):
         raise ValueError(f"{name}: must have shape ({length},), not {tuple(codes.shape)}")
-    if length:
-        low, high = (int(bound) for bound in torch.stack(codes.aminmax()).tolist())
+
+
+def _check_range(columns: Sequence[tuple[str, Tensor, int, int]]) -> None:
+    """Of names, codes, the least that they may be and what they must be below. One look at the device for all."""
+    columns = [column for column in columns if column[1].numel()]
+    if not columns:
+        return
+    ends = torch.stack([end for _, codes, _, _ in columns for end in codes.aminmax()]).tolist()
+    for (name, _, least, size), low, high in zip(columns, ends[::2], ends[1::2], strict=True):
         if low < least or high >= size:
             raise ValueError(f"{name}: must lie in [{least}, {size}), not reach from {low} to {high}")
 

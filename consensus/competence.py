@@ -23,12 +23,13 @@ import torch
 from torch import Tensor
 
 from consensus.answers import Answers
+from consensus.exclusion import exclude
 from consensus.form import Form
+from consensus.inference import Inference
 from consensus.model import Model
 from consensus.prior import Prior
 from consensus.reliability import NORMAL_95, matched_beta
-from consensus.segment import Segments
-from consensus.statistics import coin, count
+from consensus.statistics import count
 
 MEMORY = 20.0
 MARGIN = 0.1
@@ -36,7 +37,7 @@ CELLS = 32
 ZOOMS = 2
 REACH = 5.0
 TAIL = 0.025
-CHUNK = 2**20
+RUN = 12
 LEAST = 1e-3
 
 
@@ -95,9 +96,9 @@ def weigh(
         posterior: (I, K) with which `statistics` count them.
         statistics: (J, width) of the annotators, from all items.
     """
-    known = (statistics - count(form, here, posterior)).clamp(min=0)
-    given = coin(form, here.K, known)[:, 1:].sum(1, keepdim=True)
-    found = model.reliability(known * (MEMORY / given.clamp(min=MEMORY)), prior, form=form)
+    known = (statistics - count(form, here, posterior)).clamp_(min=0)
+    given = (known if form == Form.FULL else known[:, 1:]).sum(1, keepdim=True)
+    found = model.skill(known.mul_(MEMORY / given.clamp_(min=MEMORY)), prior, form=form)
     mean = found.accuracy.clamp(LEAST, 1 - LEAST)
     deviation = ((found.high - found.low) / NORMAL_95).clamp(min=LEAST)
     a, b = matched_beta(mean, deviation.square().minimum(mean * (1 - mean) / 2))
@@ -113,28 +114,34 @@ def guessing(prior: Prior) -> float:
     return float(prior["classes"].max())
 
 
-def vouched(model: Model, answers: Answers, session: Tensor, statistics: Tensor, prior: Prior, *, form: Form) -> Tensor:
-    """(M,) the probability that each answer of the session is right, by all other annotators' answers to its item."""
-    order = answers.item.argsort(stable=True)
-    sizes = torch.bincount(answers.item, minlength=answers.I)
-    first = sizes.cumsum(0) - sizes
+def vouched(
+    model: Model,
+    answers: Answers,
+    session: Tensor,
+    statistics: Tensor,
+    prior: Prior,
+    *,
+    form: Form,
+    once: bool = False,
+    found: Inference | None = None,
+) -> Tensor:
+    """(M,) the probability that each answer of the session is right, by all other annotators' answers to its item.
 
-    def judge(some: Tensor) -> Tensor:
-        size = sizes[answers.item[some]]
-        case = torch.arange(len(some), device=some.device).repeat_interleave(size)  # (E,) each with all of its item
-        place = torch.arange(len(case), device=some.device) - (size.cumsum(0) - size)[case]
-        other = order[first[answers.item[some]][case] + place]
-        foreign = answers.annotator[other] != answers.annotator[some][case]
-        case, other = case[foreign], other[foreign]
-        others = Answers(case, answers.annotator[other], answers.label[other], len(some), answers.J, answers.K)
-        published = model.publish(others, statistics, prior, form=form)
-        return published.gather(1, answers.label[some, None]).squeeze(1)
-
-    height = max(1, CHUNK // max(int(sizes.max()) if answers.I else 1, 1))
-    right = torch.cat([judge(some) for some in session.nonzero().squeeze(1).split(height)])
+    Args:
+        session: (N,) bool, which of the answers belong to it; or their places (M,), in any order.
+        once: nobody answered an item twice. An answer can then be taken out of its item, which is much less work.
+        found: what the model has inferred from these very answers, under the statistics that are to hold.
+    """
+    some = session.nonzero().squeeze(1) if session.dtype == torch.bool else session
+    label = answers.label[some]
+    if once:
+        published = model.without(answers, some, statistics, prior, form=form, found=found)
+    else:
+        published = exclude(lambda others: model.publish(others, statistics, prior, form=form), answers, some)
+    right = published.gather(1, label[:, None]).squeeze(1)
     if answers.gold is None:
         return right
-    gold, label = answers.gold[answers.item[session]], answers.label[session]
+    gold = answers.gold[answers.item[some]]
     return torch.where(gold >= 0, (gold == label).to(right.dtype), right)
 
 
@@ -184,22 +191,45 @@ def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> _Belief:
     On the scale of φ a standard deviation is about as wide wherever θ is. Where a, b >= 1/2 the mean is right to 1e-3
     and quantiles to 3e-3.
     """
-    order = here.annotator.argsort(stable=True)
-    annotator, right = here.annotator[order], right[order, None]
-    answers = Segments.of(annotator, len(a), torch.arange(here.N, device=order.device), here.N)
-    wrong = (1 - right) / max(here.K - 1, 1)
+    annotator, wrong, slope = _runs(here, right)
     start, end = torch.zeros_like(a), torch.full_like(a, pi / 2)
     for _ in range(ZOOMS):
         cell = (end - start) / CELLS
         angle = _middles(start, cell)
-        rate = angle.sin().square()  # (J, T)
-        joint = (2 * a[:, None] - 1) * angle.sin().log() + (2 * b[:, None] - 1) * angle.cos().log()
+        sine = angle.sin()
+        joint = (2 * a - 1)[:, None] * sine.log()
+        joint.addcmul_((2 * b - 1)[:, None], angle.cos().log_())
         joint[:, 0] += _end_cell(a).where(start == 0, 0)
         joint[:, -1] += _end_cell(b).where(end == pi / 2, 0)
-        factor = torch.addcmul(wrong, rate[annotator], right - wrong)  # (N, T)
-        belief = _Belief(start, cell, (joint + answers.sum(factor.clamp_(min=LEAST**4).log_())).softmax(1))
+        rate = sine.square_().index_select(0, annotator)  # (R, T)
+        factor = torch.addcmul(wrong, rate, slope).clamp_(min=LEAST**4)  # (RUN, R, T)
+        joint.index_add_(0, annotator, factor.prod(0).log_())
+        belief = _Belief(start, cell, joint.softmax(1))
         start, end = belief.span()
     return belief
+
+
+def _runs(here: Answers, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The answers of each annotator in runs of `RUN`, whose factors are multiplied before their logarithm is taken.
+
+    Returns: (R,) the annotator of each run, ascending; (RUN, R, 1) its factors at rate 0, and by how much they grow
+    until rate 1. A run that is not full has factors of 1.
+    """
+    annotator = here.annotator
+    if bool((annotator.diff() < 0).any()):
+        order = annotator.argsort(stable=True)
+        annotator, right = annotator[order], right[order]
+    sizes = torch.bincount(annotator, minlength=here.J)
+    runs = (sizes + (RUN - 1)).div_(RUN, rounding_mode="floor")
+    ends = runs.cumsum(0)
+    within = torch.arange(here.N, device=annotator.device) - (sizes.cumsum(0) - sizes)[annotator]
+    owner = torch.arange(here.J, device=annotator.device).repeat_interleave(runs)
+    slot = (within % RUN) * len(owner) + (ends - runs)[annotator] + within // RUN
+    each = right.new_ones(2, RUN * len(owner))
+    each[0, slot] = (1 - right) / max(here.K - 1, 1)
+    each[1, slot] = right
+    wrong, right = each.view(2, RUN, len(owner), 1)
+    return owner, wrong, right - wrong
 
 
 def _end_cell(a: Tensor) -> Tensor:

@@ -47,6 +47,21 @@ class Model(Protocol):
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
         """Both of :meth:`update` and :meth:`publish`, in one pass."""
 
+    def without(
+        self,
+        answers: Answers,
+        some: Tensor,
+        statistics: Tensor,
+        prior: Prior,
+        *,
+        form: Form,
+        found: Inference | None = None,
+    ) -> Tensor:
+        """(M, K) as :meth:`publish`, of the items of some (M,) answers, each without all answers of its own annotator.
+
+        Nobody answered an item twice. `found` is what :meth:`infer` made of the same, where that is known.
+        """
+
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         """What the published probabilities are made of, given as much. Gold is not looked at."""
 

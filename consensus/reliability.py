@@ -56,23 +56,40 @@ def _lower(pairs: Tensor) -> Tensor:
     mean, variance, third = _log_gamma(pairs)
     variance = variance.sum(0)
     deviation = variance.sqrt()
-    t = mean - mean.flip(0) + SKEWED * (third - third.flip(0)) / variance - NORMAL * deviation
-    slope = (a - size * t.sigmoid()).maximum(FLAT / deviation)
+    t = _skew(mean).addcdiv_(_skew(third), variance, value=SKEWED).sub_(deviation, alpha=NORMAL)
+    slope = torch.addcmul(a, size, t.sigmoid(), value=-1).maximum(FLAT / deviation)
+    wide = slope.reciprocal()
     node, weight = _laguerre(a.device)
     top = size * logsigmoid(t)
-    fall = logsigmoid(t - node / slope).mul_(size).sub_(top).add_(node * (b / slope + 1))
-    area = torch.tensordot(weight, fall.exp_(), 1) / slope  # F / f
-    log_below = top - b * t + area.log() + (size.lgamma() - pairs.lgamma().sum(0))
-    step = (log_below - log(TAIL)) * area
-    return (t - step / (1 - step * (slope - 1 / area) / 2)).sigmoid()
+    fall = logsigmoid(torch.addcmul(t, node, wide, value=-1)).mul_(size).sub_(top)  # (n, 2, J)
+    fall.addcmul_(node, torch.addcmul(_one(a.device), b, wide)).exp_()
+    area = (weight @ fall.flatten(1)).view_as(a).mul_(wide)  # F / f
+    beta = torch.lgamma(torch.cat([pairs, size[None]]))
+    log_below = top.addcmul_(b, t, value=-1).add_(area.log()).add_(beta[2] - beta[0] - beta[1])
+    step = log_below.sub_(log(TAIL)).mul_(area)
+    bend = torch.addcmul(_one(a.device), step, slope - area.reciprocal(), value=-0.5)
+    return t.addcdiv_(step, bend, value=-1).sigmoid_()
+
+
+def _skew(pairs: Tensor) -> Tensor:
+    """Each less the other."""
+    difference = pairs[0] - pairs[1]
+    return torch.stack([difference, -difference])
 
 
 def _log_gamma(a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The first cumulants of the logarithm of a Gamma(a) variable: asymptotic series after one step of recurrence."""
     own, next_ = 1 / a, 1 / (a + 1)
-    mean = -next_.log() - own - next_ / 2 - next_.square() / 12
-    variance = own.square() + next_ * (1 + next_ * (1 / 2 + next_ / 6))
-    return mean, variance, -2 * own**3 - next_.square() * (1 + next_)
+    squared, after = own * own, next_ * next_
+    mean = torch.log1p(a).sub_(own).sub_(next_, alpha=1 / 2).sub_(after, alpha=1 / 12)
+    variance = squared + next_ + after.mul(1 / 2).addcmul_(after, next_, value=1 / 6)
+    third = torch.addcmul(after, after, next_).addcmul_(squared, own, value=2).neg_()
+    return mean, variance, third
+
+
+@cache
+def _one(device: torch.device) -> Tensor:
+    return torch.ones((), dtype=torch.float64, device=device)
 
 
 @cache

@@ -12,6 +12,7 @@ more than others, is not in the model: skips of somebody who skips everything co
 """
 
 from dataclasses import dataclass
+from math import log
 
 import torch
 from torch import Tensor
@@ -55,5 +56,6 @@ def learn(answers: Tensor, skips: Tensor) -> Skipping:
 def unanswerable(answers: Tensor, skips: Tensor, rates: Skipping) -> Tensor:
     """(I,) answers, (I,) skips -> (I,) float64, the probability that a challenge cannot be answered."""
     n, s = answers.to(torch.float64), skips.to(torch.float64)
-    share, a, b = torch.tensor([rates.share, rates.answerable, rates.unanswerable], dtype=torch.float64).to(n.device)
-    return (share.logit() + s * (b / a).log() + n * ((1 - b) / (1 - a)).log()).sigmoid()
+    share, a, b = rates.share, rates.answerable, rates.unanswerable
+    odds = (n * log((1 - b) / (1 - a))).add_(s, alpha=log(b / a)).add_(log(share / (1 - share)))
+    return odds.sigmoid_()

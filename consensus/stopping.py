@@ -84,7 +84,16 @@ class Stop:
     status: Tensor  # (I,) int64, of `Status`
     answer: Tensor  # (I,) int64, the cheapest decision; the first of equals
     cost: Tensor  # (I,) its expected cost, or that of saying "unanswerable" where that is the status
-    rivals: Tensor  # (I, K) bool, where ambiguous: the fewest classes but for which `answer` would be settled
+    share: Tensor  # (I, K) what each class adds to the expected cost of `answer`
+    target: float  # the rule's
+
+    @property
+    def rivals(self) -> Tensor:
+        """(I, K) bool, where ambiguous: the fewest classes but for which `answer` would be settled."""
+        worst, order = self.share.sort(dim=1, descending=True, stable=True)
+        left = worst.flip(1).cumsum(1).flip(1)  # the cost that remains before the class is named
+        named = (left > self.target) & (worst > 0)
+        return torch.zeros_like(named).scatter(1, order, named) & (self.status == Status.AMBIGUOUS)[:, None]
 
 
 def stop(
@@ -105,14 +114,14 @@ def stop(
     No more is asked of a challenge whose expected cost, which is all that perfect information could save (Raiffa &
     Schlaifer 1961), is below the price of one answer.
     """
-    loss = _loss(rule, posterior)
-    asked = answers if skips is None else answers + skips
-    answerable = torch.ones_like(posterior[:, 0])
+    loss, by_class = _loss(rule, posterior), posterior.t().contiguous()  # (K, I): long rows are worked on faster
+    asked, risk, refusal = answers, loss @ by_class, torch.full_like(posterior[:, 0], rule.unanswerable)
     if skips is not None:
-        answerable = answerable - skipping.unanswerable(answers, skips, rates).to(posterior.dtype)
-    risk = answerable[:, None] * (posterior @ loss.T) + (1 - answerable[:, None]) * rule.unanswerable  # (I, K)
-    cost, answer = _cheapest(risk)
-    refusal = answerable * rule.unanswerable
+        asked = answers + skips
+        refusal.mul_(1 - skipping.unanswerable(answers, skips, rates).to(posterior.dtype))
+        risk.mul_(refusal / rule.unanswerable).add_(rule.unanswerable - refusal)
+    cost = risk.amin(0)
+    answer = (risk <= cost + TIE).to(torch.int8).argmax(0)
 
     refused = (asked >= rule.minimum) & (refusal <= rule.target) & (refusal < cost)
     settled = (answers >= rule.minimum) & (cost <= rule.target) & ~refused
@@ -122,13 +131,8 @@ def stop(
         ended |= asked >= rule.maximum
     ambiguous = ended & ~settled & ~refused
     status = Status.SETTLED * settled + Status.AMBIGUOUS * ambiguous + Status.UNANSWERABLE * refused
-
-    share = answerable[:, None] * posterior * loss[answer]  # (I, K) what each class adds to the cost of the answer
-    worst, order = share.sort(dim=1, descending=True, stable=True)
-    left = worst.flip(1).cumsum(1).flip(1)  # the cost that remains before the class is named
-    named = (left > rule.target) & (worst > 0)
-    rivals = torch.zeros_like(named).scatter(1, order, named) & ambiguous[:, None]
-    return Stop(status, answer, cost, rivals)
+    share = loss.index_select(0, answer).mul_(posterior).mul_((refusal / rule.unanswerable)[:, None])
+    return Stop(status, answer, cost, share, rule.target)
 
 
 def _loss(rule: Rule, posterior: Tensor) -> Tensor:
@@ -139,8 +143,3 @@ def _loss(rule: Rule, posterior: Tensor) -> Tensor:
     if len(rule.cost) != K:
         raise ValueError(f"cost: must have a row for each of {K} classes, not {len(rule.cost)}")
     return rule.cost.to(posterior)
-
-
-def _cheapest(risk: Tensor) -> tuple[Tensor, Tensor]:
-    cost, _ = risk.min(1)
-    return cost, (risk <= cost[:, None] + TIE).to(torch.int8).argmax(1)

@@ -121,6 +121,20 @@ class Touchstone:
         posterior = quantise_(_posterior(answers.gold, heard, prior))
         return Inference(posterior.contiguous(), _published(heard, prior).contiguous(), hearing)
 
+    def without(
+        self,
+        answers: Answers,
+        some: Tensor,
+        statistics: Tensor,
+        prior: Prior,
+        *,
+        form: Form,
+        found: Inference | None = None,
+    ) -> Tensor:
+        known = None if found is None else found.hearing
+        hearing = known or _listen(answers, statistics, prior, form)
+        return _published(hearing.without(answers, some).heard, prior)
+
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
         """Steps: `correlation`, what answers to one challenge have in common; `tempering`, or with discounted evidence
         `shapes`, which brings it to the mixture of both shapes; `doubt`, that all may be wrong together.

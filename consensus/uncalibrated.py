@@ -10,6 +10,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from consensus.answers import Answers
+from consensus.exclusion import exclude
 from consensus.fit import Fit
 from consensus.form import Form
 from consensus.inference import Inference
@@ -43,6 +44,18 @@ class Uncalibrated(ABC):
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
         published = self.publish(answers, statistics, prior, form=form)
         return Inference(pin(published, answers.gold), published)
+
+    def without(
+        self,
+        answers: Answers,
+        some: Tensor,
+        statistics: Tensor,
+        prior: Prior,
+        *,
+        form: Form,
+        found: Inference | None = None,  # noqa: ARG002 - it does not help
+    ) -> Tensor:
+        return exclude(lambda others: self.publish(others, statistics, prior, form=form), answers, some)
 
     def fitted(
         self,

@@ -20,7 +20,7 @@ from workers.standing import Standing
 
 Bools = npt.NDArray[np.bool_]
 
-CHUNK = 2048
+CHUNK = 512
 """Sittings that are weighed at once."""
 
 
@@ -69,16 +69,17 @@ def give(
         respondents,
         scheme.classes,
     )
-    seat = tensor(sitting[told[fresh]], device)
-    owner = tensor(person, device)
-    found = _weigh(scheme, everything, tensor(new[told], device), seat, owner, locked, revised, standing, device)
+    seat = sitting[told[fresh]]
+    order = np.sort(seat * len(seat) + np.arange(len(seat))) % max(len(seat), 1)  # by sitting
+    mine, owner = tensor(np.flatnonzero(new[told])[order], device), tensor(person, device)
+    found = _weigh(scheme, everything, mine, tensor(seat[order], device), owner, locked, revised, standing, device)
     score_rows.write(
         writes,
         NewScores(
             batches[batch],
             locked.respondents[person],
             [names[code] for code in session],
-            np.bincount(seat.cpu().numpy(), minlength=len(batch)),
+            np.bincount(seat, minlength=len(batch)),
             *found.cpu().numpy(),
         ),
     )
@@ -87,7 +88,7 @@ def give(
 def _weigh(
     scheme: Scheme,
     answers: Answers,
-    new: Tensor,
+    mine: Tensor,
     seat: Tensor,
     owner: Tensor,
     locked: Locked,
@@ -98,29 +99,32 @@ def _weigh(
     """(3, S) score, low and high of each sitting.
 
     Args:
-        new: (N,) bool, M of the answers.
-        seat: (M,) the sitting of each of these.
+        mine: (M,) places of answers, by sitting.
+        seat: (M,) the sitting of each of these, ascending.
         owner: (S,) the annotator of each sitting.
     """
-    veiled = standing.veiled
+    veiled, once = standing.veiled, scheme.grading.repeats != "all"
     seen = veiled.seen
-    right = vouched(scheme.model, answers, new, seen, scheme.prior, form=scheme.form)
-    item, label = answers.item[new], answers.label[new]
-    gold = tensor(np.where(revised.moved, locked.gold, locked.counted_as), device)
-    known = veiled.many[answers.annotator[new]]
-    right = torch.where(known & (gold[item] >= 0), (gold[item] == label).to(right.dtype), right)
-    raw = tensor(revised.raw, device)
-    posterior = torch.cat([raw, pin(raw, gold)])  # as U counts the items, and as S does
-    item = item + answers.I * known
-    statistics = seen[owner]
+    right = vouched(scheme.model, answers, mine, seen, scheme.prior, form=scheme.form, once=once)
+    item, label = answers.item[mine], answers.label[mine]
+    posterior = tensor(revised.raw, device)
+    gold = np.where(revised.moved, locked.gold, locked.counted_as)
+    if (gold >= 0).any():
+        pinned = tensor(gold, device)
+        known = veiled.many[answers.annotator[mine]]
+        right = torch.where(known & (pinned[item] >= 0), (pinned[item] == label).to(right.dtype), right)
+        posterior = torch.cat([posterior, pin(posterior, pinned)])  # as U counts the items, and as S does
+        item = item + answers.I * known
+    statistics, items = seen[owner], len(posterior)
     parts = []
-    for start in range(0, len(owner), CHUNK):
-        here = (seat >= start) & (seat < start + CHUNK)
+    sizes = torch.bincount(seat // CHUNK, minlength=-(-len(owner) // CHUNK)).tolist()
+    for number, part in enumerate(zip(*(column.split(sizes) for column in (item, seat, label, right)), strict=True)):
+        start = number * CHUNK
         some = statistics[start : start + CHUNK]
         judged = weigh(
             scheme.model,
-            Answers(item[here], seat[here] - start, label[here], 2 * answers.I, len(some), answers.K),
-            right[here],
+            Answers(part[0], part[1] - start, part[2], items, len(some), answers.K),
+            part[3],
             posterior,
             some,
             scheme.prior,

@@ -5,11 +5,12 @@ import torch
 
 from consensus.answers import Answers
 from consensus.digest import digest
+from consensus.exclusion import exclude
 from consensus.form import Form, form_for
 from consensus.scores import score
 from consensus.simulation import Crowd, simulate
 from consensus.touchstone import MODEL
-from tests.unit.consensus.crowds import answers_of, small_crowd
+from tests.unit.consensus.crowds import answers_of, shuffled, small_crowd
 
 
 def misled(crowd: Crowd) -> Answers:
@@ -158,3 +159,31 @@ def test_habits_tell_guesses_from_knowledge_where_nobody_shares_a_challenge() ->
 
     assert confidence(habitual) < 0.65
     assert 0.75 < confidence(varied) < 0.9
+
+
+@pytest.mark.parametrize("form", Form)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_an_answer_taken_out_of_its_item_leaves_what_the_others_say(form: Form, seed: int) -> None:
+    answers = simulate(seed, challenges=300, classes=4, answers=1500, respondents=60).answers
+    fit = MODEL.fit(answers, form=form)
+    known = fit.statistics, fit.prior
+    some = torch.randperm(answers.N, generator=torch.Generator().manual_seed(seed))[:200]
+
+    rest = MODEL.without(answers, some, *known, form=form)
+
+    others = exclude(lambda others: MODEL.publish(others, *known, form=form), answers, some)
+    assert torch.equal(rest, others)
+    found = MODEL.infer(answers, *known, form=form)
+    assert torch.equal(rest, MODEL.without(answers, some, *known, form=form, found=found))
+
+
+@pytest.mark.parametrize("form", Form)
+def test_a_live_update_does_not_see_in_which_order_answers_come(form: Form) -> None:
+    answers = simulate(4, challenges=300, classes=5, answers=1500, respondents=60).answers
+    fit = MODEL.fit(answers, form=form)
+
+    found = MODEL.infer(answers, fit.statistics, fit.prior, form=form)
+    again = MODEL.infer(shuffled(answers, 1), fit.statistics, fit.prior, form=form)
+
+    assert torch.equal(found.posterior, again.posterior)
+    assert torch.equal(found.published, again.published)
