@@ -180,6 +180,40 @@ def release(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error
     connection.execute(statement, {"id": batch_id, "claim": claim_id, "error": error, "wait": wait})
 
 
+_RELEASE_UNTRIED = text("""
+UPDATE batches SET
+    state = 'waiting', claim_id = NULL, lease_until = NULL, error = :error, attempts = attempts - 1,
+    due_at = now() + make_interval(secs => (0.5 + random()) * least(:most, greatest(:least,
+        :share * extract(epoch FROM now() - accepted_at)::float8)))
+WHERE id = ANY(:ids) AND state = 'claimed' AND claim_id = :claim RETURNING extract(epoch FROM due_at - now())::float8
+""")
+
+
+def release_untried(
+    connection: Connection, claim: Claim, *, error: str, share: float, least: float, most: float
+) -> list[float]:
+    """Give back whatever is left under the claim as if it had not been tried; no error if another has it by now.
+
+    The lease may have run out meanwhile, as renewing it takes room, too.
+
+    Args:
+        share: of a batch's age that it waits before it is tried again, so that waits grow as a shortage lasts.
+        least: seconds, and `most`: bounds of that, before jitter.
+
+    Returns:
+        Seconds until each is due again.
+    """
+    parameters = {
+        "ids": [batch.id for batch in claim.batches],
+        "claim": claim.id,
+        "error": error,
+        "share": share,
+        "least": least,
+        "most": most,
+    }
+    return list(connection.execute(_RELEASE_UNTRIED, parameters).scalars())
+
+
 def bury(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error: str) -> None:
     """Declare a batch dead; no error if the claim is over."""
     statement = text(

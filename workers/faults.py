@@ -1,9 +1,15 @@
-"""What happens when grading fails: retry, halve, give back, and at last declare dead what is to blame."""
+"""What happens when grading fails: retry, halve, give back, and at last declare dead what is to blame.
+
+Where Postgres has no room nothing is to blame: all that is left of the claim goes back as if it had not been tried.
+"""
 
 import random
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
+
+from sqlalchemy.exc import DBAPIError
 
 from db import claims
 from db.claims import Claim, ClaimedBatch
@@ -19,6 +25,10 @@ Dead = Mapping[int, Mapping[int, str]]
 
 REHEARSALS = 200
 """Attempts to find the bad answers of a batch before all of it is declared dead."""
+SHORTAGE_SHARE = 0.5
+"""Of a batch's age, that it waits when Postgres had no room for it: it is tried ever less often while that lasts."""
+SHORTAGE_PAUSE = 5.0
+"""Seconds that a worker does nothing then, at most: whatever it took next would find no room either."""
 
 
 class GradingFailedError(Exception):
@@ -27,6 +37,10 @@ class GradingFailedError(Exception):
     def __init__(self, failed: Sequence[str], left: WorkLeft) -> None:
         super().__init__("; ".join(failed))
         self.left = left
+
+
+class _NoRoomError(Exception):
+    """Postgres has no room for what was to be stored."""
 
 
 class Grade(Protocol):
@@ -40,6 +54,9 @@ def isolate(runtime: Runtime, claim: Claim, grade: Grade) -> list[str]:
 
     Returns:
         A line for each batch that could not be graded whole.
+
+    Raises:
+        GradingFailedError: Postgres has no room. What was not graded waits, and so did this worker: the slice is over.
     """
     failed: list[str] = []
     try:
@@ -47,13 +64,42 @@ def isolate(runtime: Runtime, claim: Claim, grade: Grade) -> list[str]:
     except StaleClaimError as error:
         metrics.CLAIMS.labels("fenced").inc()
         log.warning("claim lost", reason=str(error))
+    except (_NoRoomError, DBAPIError) as error:
+        cause = error.__cause__ if isinstance(error, _NoRoomError) else error
+        if not isinstance(cause, DBAPIError) or not retries.short(cause):
+            raise
+        failed.append(_give_back(runtime, claim, cause))
+        tried = tuple(batch.uid for batch in claim.batches)
+        raise GradingFailedError(failed, WorkLeft(graded=tried)) from cause
     return failed
+
+
+def _give_back(runtime: Runtime, claim: Claim, error: DBAPIError) -> str:
+    """Let what is left of the claim wait until there may be room, and wait a while here."""
+    settings = runtime.settings
+    metrics.CLAIMS.labels("no_room").inc()
+
+    def release() -> list[float]:
+        with runtime.engine.begin() as connection:
+            return claims.release_untried(
+                connection,
+                claim,
+                error=line(error),
+                share=SHORTAGE_SHARE,
+                least=settings.retry_base,
+                most=settings.retry_max,
+            )
+
+    waits = retries.until_room(release, limit=settings.lease)
+    log.error("no room", batches=len(waits), wait=max(waits, default=0.0), error=line(error))
+    time.sleep(min(SHORTAGE_PAUSE, max(waits, default=0.0)))
+    return f"{len(waits)} batches wait until there is room: {line(error)}"
 
 
 def _divide(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch], grade: Grade, failed: list[str]) -> None:
     try:
         _persist(runtime, grade, batches, {})
-    except StaleClaimError:
+    except (StaleClaimError, _NoRoomError):
         raise
     except Exception as failure:  # noqa: BLE001 - the batches beside the one to blame must not suffer from it
         error = failure
@@ -74,7 +120,12 @@ def _divide(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch], gra
 def _persist(
     runtime: Runtime, grade: Grade, batches: Sequence[ClaimedBatch], dead: Dead, *, rehearse: bool = False
 ) -> None:
-    retries.through_conflicts(partial(grade, batches, dead, rehearse=rehearse), limit=runtime.settings.lease)
+    try:
+        retries.through_conflicts(partial(grade, batches, dead, rehearse=rehearse), limit=runtime.settings.lease)
+    except DBAPIError as error:
+        if not retries.short(error) or (retries.out_of_memory(error) and len(batches) > 1):
+            raise
+        raise _NoRoomError from error
 
 
 def _renew(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch]) -> None:
@@ -97,7 +148,7 @@ def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, er
         if dead:
             try:
                 _persist(runtime, grade, [batch], {batch.id: dead})
-            except StaleClaimError:
+            except (StaleClaimError, _NoRoomError):
                 raise
             except Exception as remaining:  # noqa: BLE001 - leaving them out was not enough: all of it is to blame
                 error = remaining
@@ -116,8 +167,10 @@ def _dead_answers(
     """Which answers keep the batch from being graded, and why; none if they cannot be told from the rest."""
     try:
         everything = intake.decode(runtime.engine, [batch]).position.tolist()
-    except Exception:  # noqa: BLE001 - a body that cannot be read has no good part; the batch carries the error
-        return {}
+    except Exception as failure:
+        if retries.short(failure):
+            raise
+        return {}  # a body that cannot be read has no good part; the batch carries the error
     dead: dict[int, str] = {}
     rehearsals = 0
 
@@ -135,7 +188,7 @@ def _dead_answers(
             _renew(runtime, claim, [batch])
             try:
                 _persist(runtime, grade, [batch], {batch.id: left_out}, rehearse=True)
-            except StaleClaimError:
+            except (StaleClaimError, _NoRoomError):
                 raise
             except Exception as failure:  # noqa: BLE001 - the reason is recorded with the answer
                 search(half, failure)

@@ -21,6 +21,9 @@ class ForgottenError(Exception):
 
 TRANSIENT = {"40001", "40P01", "55P03"}
 """Serialization failure, deadlock, lock not available."""
+NO_MEMORY = "53200"
+SHORTAGE = "53"
+"""What SQLSTATEs of insufficient resources begin with: disk full, out of memory, too many connections."""
 
 TRIES = 4
 
@@ -44,6 +47,29 @@ def through_conflicts(action: Callable[[], T], *, limit: float) -> T:
                 raise
             log.warning("tried again", error=line(error))
             time.sleep(random.uniform(0.02, 0.2))  # noqa: S311 - jitter
+
+
+def until_room(action: Callable[[], T], *, limit: float) -> T:
+    """The same, and again for `limit` seconds when Postgres has no room for it, too."""
+    give_up = time.monotonic() + limit
+    while True:
+        try:
+            return through_conflicts(action, limit=limit)
+        except DBAPIError as error:
+            if not short(error) or time.monotonic() > give_up:
+                raise
+            log.warning("no room yet", error=line(error))
+            time.sleep(random.uniform(0.2, 0.5))  # noqa: S311 - jitter
+
+
+def short(error: Exception) -> bool:
+    """Whether Postgres lacks the disk, the memory or the connections: nothing is wrong with what it was asked to do."""
+    return (_code(error) or "").startswith(SHORTAGE)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether it is memory that Postgres lacks: less at once may do."""
+    return _code(error) == NO_MEMORY
 
 
 def line(error: Exception) -> str:

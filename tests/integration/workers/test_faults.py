@@ -218,6 +218,112 @@ def test_a_commit_whose_reply_is_lost_is_not_done_twice(engine: Engine, runtime:
     assert books(engine, project).graded == 10
 
 
+SHORTAGES = ["53100", "53200", "53300", "53400"]
+"""Disk full, out of memory, too many connections, a configured limit."""
+
+
+def attempts(engine: Engine) -> list[int]:
+    """Attempts of each batch that waits."""
+    with engine.connect() as connection:
+        return list(connection.execute(text("SELECT attempts FROM batches WHERE state = 'waiting'")).scalars())
+
+
+@pytest.mark.parametrize("code", SHORTAGES)
+@pytest.mark.parametrize(("event", "when"), POINTS, ids=[event for event, _ in POINTS])
+def test_a_shortage_is_no_attempt_and_passes_when_there_is_room(
+    engine: Engine, runtime: Runtime, event: str, when: str, code: str
+) -> None:
+    project = make_project(engine)
+    uids = accept(engine, project, *split(crowd(8)[:30], 10))
+    with fault(engine, event, fail(code), times=10_000, when=when):
+        for _ in range(3 * runtime.settings.max_attempts):
+            execute(engine, "UPDATE batches SET due_at = now()")
+            with pytest.raises(faults.GradingFailedError):
+                grading.run(runtime, project, "live")
+            assert attempts(engine) == [0, 0, 0]
+        row = books(engine, project)
+        assert (row.graded, row.waiting, row.dead) == (0, 30, 0)
+        with engine.connect() as connection:
+            said = connection.execute(text("SELECT DISTINCT error FROM batches")).scalars().all()
+        assert [error.partition(":")[2] for error in said] == [" a fault of the test"]
+    drain(runtime, project)
+    assert states(engine) == dict.fromkeys(uids, "graded")
+    assert books(engine, project).graded == 30
+
+
+def test_a_full_disk_halves_no_claim_and_ends_the_slice(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, *split(crowd(9)[:80], 10))
+    one = replace(runtime, settings=runtime.settings.model_copy(update={"claim_batches": 4, "slice_ms": 60_000}))
+    with fault(engine, "INSERT ON answers", fail("53100"), times=10_000):
+        with pytest.raises(faults.GradingFailedError, match="4 batches wait until there is room: DiskFull"):
+            grading.run(one, project, "live")
+        with engine.connect() as connection:
+            assert scalar(connection, "SELECT last_value FROM fault_count") == 1
+    drain(runtime, project)
+    assert books(engine, project).graded == 80
+
+
+def test_what_needs_less_memory_is_graded_and_the_rest_is_no_attempt(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    uids = accept(engine, project, *split(crowd(10)[:40], 10))
+    big = "NEW.batch_id = (SELECT max(id) FROM batches)"
+    with (
+        fault(engine, "INSERT ON answers", f"IF {big} THEN {fail('53200')}; END IF", times=10_000),
+        pytest.raises(faults.GradingFailedError, match="1 batches wait until there is room: OutOfMemory"),
+    ):
+        grading.run(runtime, project, "live")
+    assert states(engine) == dict.fromkeys(uids, "graded") | {uids[-1]: "waiting"}
+    assert attempts(engine) == [0]
+    drain(runtime, project)
+    assert books(engine, project).graded == 40
+
+
+def test_a_shortage_while_looking_for_the_bad_answer_blames_none(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    answers = crowd(11)[:8]
+    answers[5] = answer("poison", "r", "a")
+    (uid,) = accept(engine, project, answers)
+    corrupt(engine, uid, "poison", "poi\\u0000son")
+    execute(engine, "UPDATE batches SET attempts = :last", last=runtime.settings.max_attempts - 1)
+    with fault(engine, "INSERT ON answers", fail("53100"), times=1):
+        with pytest.raises(faults.GradingFailedError, match="until there is room"):
+            grading.run(runtime, project, "live")
+        assert attempts(engine) == [runtime.settings.max_attempts - 1]
+        drain(runtime, project)
+    row = books(engine, project)
+    assert (row.graded, row.dead) == (7, 1)
+
+
+def test_waits_grow_while_a_shortage_lasts(engine: Engine, runtime: Runtime, settings: Settings) -> None:
+    project = make_project(engine)
+    accept(engine, project, *([answer("c", f"r{number}", "a")] for number in range(3)))
+    execute(
+        engine,
+        "UPDATE batches SET accepted_at = accepted_at - make_interval(secs => 10 * (id - first))"
+        " FROM (SELECT min(id) AS first FROM batches) AS b",
+    )
+    with engine.begin() as connection:
+        claim = claims.claim(connection, project, "live", batches=64, answers=1000, lease=30)
+    assert claim is not None
+    with engine.begin() as connection:
+        waits = sorted(claims.release_untried(connection, claim, error="full", share=0.5, least=1, most=6))
+    for wait, middle in zip(waits, (1, 5, 6), strict=True):
+        assert 0.5 * middle <= wait <= 1.5 * middle + 1
+    assert attempts(engine) == [0, 0, 0]
+
+
+def test_giving_back_waits_for_room_too(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    with (
+        fault(engine, "UPDATE ON batches", fail("53100"), times=3, when="NEW.state <> 'claimed'"),
+        pytest.raises(faults.GradingFailedError, match="1 batches wait until there is room"),
+    ):
+        grading.run(runtime, project, "live")
+    assert attempts(engine) == [0]
+
+
 def faults_per_claim() -> int:
     """Failing tries before a batch is given back."""
     from workers import retries
