@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.fleet.crowd import ANSWERS, Crowd
 from benchmarks.fleet.processor import Processor
-from benchmarks.fleet.run import send
+from benchmarks.fleet.run import UNANSWERED, send
 from benchmarks.fleet.stack import Stack, running
 from config.settings import Settings
 
@@ -75,7 +75,7 @@ def _take(stack: Stack, run: str, posts: int, seconds: float) -> Ingest:
     return Ingest(
         seconds=round(taken, 1),
         accepted=round(total / taken, 1),
-        refused=int(((sent["status"] != 202) & np.isfinite(sent["began"])).sum()),
+        refused=int((~accepted & (sent["status"] != UNANSWERED)).sum()),
         p99_ms=round(float(np.percentile(1000 * (replied - began), 99)), 1),
         foreign_cores=processor.foreign,
         cores=processor.cores,

@@ -3,11 +3,13 @@
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import text
@@ -20,6 +22,8 @@ from benchmarks.fleet.stack import PROJECT, Stack
 Floats = npt.NDArray[np.float64]
 
 CONNECTIONS = 64
+UNANSWERED = 0
+"""Status that the gateway notes where there was no reply."""
 KEEPS_UP = 0.98
 """Share of the offered answers that must be graded in the same time."""
 NOISE = 0.25
@@ -51,7 +55,9 @@ class Run:
     offered: float
     accepted: float
     refused: int
-    """POSTs that were not accepted."""
+    """POSTs with another reply than 202."""
+    unanswered: int
+    """POSTs that were sent and had no reply in time, or were due and never sent as no connection was free: backlog."""
     graded: float
     p50_ms: float | None
     """From a POST's time to its verdicts; null when some were never graded."""
@@ -96,7 +102,7 @@ def offer(stack: Stack, run: str, rate: float, seconds: float) -> Run:
         requests.path.unlink()
     looked = time.time()
     settle(stack)
-    return _figures(stack, run, sent, processor, seconds, looked)
+    return figures(sent, _fates(stack, run, len(sent["scheduled"])), processor, seconds, looked)
 
 
 def settle(stack: Stack, projects: str = PROJECT) -> None:
@@ -122,19 +128,40 @@ def send(stack: Stack, requests: Requests, rate: float, seconds: float, seed: in
             return dict(found)
 
 
-def _figures(stack: Stack, run: str, sent: dict[str, Any], processor: Processor, seconds: float, looked: float) -> Run:
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """What became of POSTs, by their number."""
+
+    finished: Floats
+    """(P,) when it was graded, in seconds since the epoch; NaN if never."""
+    transaction: npt.NDArray[np.int64]
+    """(P,) which transaction did it."""
+
+
+def _fates(stack: Stack, run: str, posts: int) -> Fates:
     with stack.engine.connect() as connection:
         rows = connection.execute(_FINISHED, {"project": PROJECT, "run": f"{run}-%"}).all()
-    scheduled, replied, accepted = sent["scheduled"], sent["replied"], sent["status"] == 202
-    finished = np.full(len(scheduled), np.nan)
-    transaction = np.zeros(len(scheduled), dtype=np.int64)
+    fates = Fates(np.full(posts, np.nan), np.zeros(posts, dtype=np.int64))
     for number, moment, xmin in rows:
-        finished[number], transaction[number] = moment, xmin
+        fates.finished[number], fates.transaction[number] = moment, xmin
+    return fates
+
+
+def figures(sent: Mapping[str, Any], fates: Fates, processor: Processor, seconds: float, looked: float) -> Run:
+    """The figures of a run.
+
+    Args:
+        sent: what the gateway noted: `start`, and of each POST that was due `scheduled`, `replied` and `status`.
+        looked: until when the processor's time was measured, in seconds since the epoch.
+    """
+    scheduled, replied, status, finished = sent["scheduled"], sent["replied"], sent["status"], fates.finished
+    accepted = status == httpx.codes.ACCEPTED
+    refused = ~accepted & (status != UNANSWERED)
     begin, end = float(sent["start"]) + _WARM * seconds, float(sent["start"]) + seconds
     span = end - begin
     window = (scheduled >= begin) & (scheduled < end)
     in_time = (finished >= begin) & (finished < end)
-    claims = len(np.unique(transaction[in_time]))
+    claims = len(np.unique(fates.transaction[in_time]))
     latency = 1000 * (finished - scheduled)[window & accepted]
     quarter = span / 4
     total = ANSWERS * int((finished < looked).sum())  # what the processor time up to then was spent on
@@ -142,13 +169,14 @@ def _figures(stack: Stack, run: str, sent: dict[str, Any], processor: Processor,
         seconds=round(seconds, 1),
         offered=_rate(window, span),
         accepted=_rate(accepted & (replied >= begin) & (replied < end), span),
-        refused=int((~accepted).sum()),
+        refused=int(refused.sum()),
+        unanswered=int((status == UNANSWERED).sum()),
         graded=_rate(in_time, span),
         p50_ms=_percentile(latency, 50),
         p99_ms=_percentile(latency, 99),
         reply_p99_ms=_percentile(1000 * (replied - scheduled)[window & accepted], 99),
-        backlog_first=_backlog(scheduled[accepted], finished[accepted], begin, begin + quarter),
-        backlog_last=_backlog(scheduled[accepted], finished[accepted], end - quarter, end),
+        backlog_first=_backlog(scheduled[~refused], finished[~refused], begin, begin + quarter),
+        backlog_last=_backlog(scheduled[~refused], finished[~refused], end - quarter, end),
         claims=claims,
         batches_per_claim=round(int(in_time.sum()) / max(1, claims), 2),
         foreign_cores=processor.foreign,
