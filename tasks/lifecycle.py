@@ -4,9 +4,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from celery import signals
+from celery import current_app, signals
 
 from config.settings import load
+from tasks import queues
 from telemetry import crashpoints, logging
 
 log = logging.get(__name__)
@@ -21,6 +22,12 @@ def _log(**_: Any) -> None:
     logging.configure(settings.log_level, settings.log_format)
 
 
+@signals.worker_init.connect
+def _note_role(sender: Any, **_: Any) -> None:
+    """The configuration goes along to the child of a prefork worker; what the worker consumes does not."""
+    sender.app.conf.touchstone_role = queues.role(sender.app.amqp.queues.consume_from)
+
+
 @signals.worker_process_init.connect
 def _open(**_: Any) -> None:
     """In the process that computes: a solo worker itself, or the child of a prefork one."""
@@ -28,7 +35,7 @@ def _open(**_: Any) -> None:
 
     settings = load()
     crashpoints.arm(settings.crash_point)
-    process.open_process(settings)
+    process.open_process(settings, current_app.conf.touchstone_role)
 
 
 @signals.worker_process_shutdown.connect

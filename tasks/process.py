@@ -36,11 +36,15 @@ class Process:
 _process: Process | None = None
 
 
-def open_process(settings: Settings) -> Process:
-    """Open this process's connections; the second call replaces the first."""
+def open_process(settings: Settings, role: str) -> Process:
+    """Open this process's connections; the second call replaces the first.
+
+    Args:
+        role: what Postgres shows its connections as.
+    """
     global _process  # noqa: PLW0603 - one process, one set of connections
     close_process()
-    _process = Process(Runtime.open(settings), Publisher(settings))
+    _process = Process(Runtime.open(settings, name=role), Publisher(settings))
     return _process
 
 

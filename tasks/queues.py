@@ -15,6 +15,8 @@ A message is a doorbell: it says where to look, never what to do. Losing one cos
 `explain` alone is a question, with the key at which its reply is waited for; losing it costs whoever asked another try.
 """
 
+from collections.abc import Collection
+
 from kombu.entity import Queue
 
 LIVE, BULK, REFIT, MAINTENANCE = "live", "bulk", "refit", "maintenance"
@@ -47,6 +49,12 @@ SWEEP_LIMIT = 60
 def queues() -> tuple[Queue, ...]:
     """Every queue, each of one Redis list."""
     return tuple(Queue(name, routing_key=name) for name in NAMES)  # type: ignore[no-untyped-call]
+
+
+def role(names: Collection[str]) -> str:
+    """What a worker of these queues is to Postgres (`application_name`), whatever its name is to Celery."""
+    chosen = next((name for name in (REFIT, MAINTENANCE) if name in names), "worker")
+    return f"touchstone-{chosen}"
 
 
 def prefork(names: tuple[str, ...]) -> bool:

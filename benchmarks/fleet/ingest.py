@@ -64,7 +64,7 @@ def _without_workers(stack: Stack) -> Iterator[None]:
 def _take(stack: Stack, run: str, posts: int, seconds: float) -> Ingest:
     requests = stack.encode(run, posts)
     try:
-        with Processor(stack.processes) as processor:
+        with Processor(stack.processes, stack.clients) as processor:
             sent = send(stack, requests, 0, seconds)
     finally:
         requests.path.unlink()

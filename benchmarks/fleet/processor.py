@@ -11,6 +11,9 @@ import psutil
 
 BENCHMARK = "benchmark"
 LOAD = "load"
+POSTGRES = "postgres"
+OTHERS = "others"
+_OURS = "touchstone-"
 _PERIOD = 1.0
 _CORES_DIGITS = 3
 
@@ -28,9 +31,11 @@ class Processor:
 
     Args:
         processes: process ids of the stack by name, at the moment of asking.
+        clients: whom the backends of Postgres serve (`application_name`), by process id, at the moment of asking.
     """
 
     processes: Callable[[], Mapping[str, int]]
+    clients: Callable[[], Mapping[int, str]] = dict
     resident: dict[str, list[float]] = field(default_factory=dict)
     """MB of resident memory by role, sample by sample; of several processes the sum."""
     seconds: float = 0.0
@@ -82,13 +87,15 @@ class Processor:
         names = {pid: name for name, pid in self.processes().items()}
         resident: dict[str, float] = {}
         me = psutil.Process()
-        for process in (me, *me.children(recursive=True)):
+        family = (me, *me.children(recursive=True))
+        clients = self.clients() if any(process.pid not in self._seen for process in family) else {}
+        for process in family:
             with suppress(psutil.NoSuchProcess):
                 times = process.cpu_times()
                 spent = times.user + times.system
                 seen = self._seen.get(process.pid)
                 if seen is None:
-                    role = _role(process, names, me.pid)
+                    role = _role(process, names, clients, me.pid)
                     seen = self._seen[process.pid] = _Seen(role, spent if first else 0.0, spent)
                 seen.now = spent
                 resident[seen.role] = resident.get(seen.role, 0.0) + process.memory_info().rss / 2**20
@@ -96,20 +103,27 @@ class Processor:
             self.resident.setdefault(role, []).append(size)
 
 
-def _role(process: psutil.Process, names: Mapping[int, str], benchmark: int) -> str:
-    """The name of the nearest ancestor that has one."""
+def _role(process: psutil.Process, names: Mapping[int, str], clients: Mapping[int, str], benchmark: int) -> str:
+    """The name of the nearest ancestor that has one; of a backend of Postgres whom it serves."""
     if process.pid == benchmark:
         return BENCHMARK
     for ancestor in (process, *process.parents()):
         name = names.get(ancestor.pid)
-        if name == "postgres":
+        if name == POSTGRES:
             title = (process.cmdline() or [""])[0]
-            return "postgres backends" if "touchstone" in title and "(" in title else "postgres itself"
+            if "touchstone" in title and "(" in title:
+                return f"{POSTGRES} for {_client(clients.get(process.pid, ''))}"
+            return f"{POSTGRES} itself"
         if name is not None:
             return name
         if ancestor.pid == benchmark:
             break
     return LOAD
+
+
+def _client(application: str) -> str:
+    """Which part of the stack connects under this name."""
+    return application.removeprefix(_OURS) if application.startswith(_OURS) else OTHERS
 
 
 def _machine() -> tuple[float, float]:

@@ -96,7 +96,7 @@ def offer(stack: Stack, run: str, rate: float, seconds: float) -> Run:
     requests = stack.prepare(run, posts)
     settle(stack)
     try:
-        with Processor(stack.processes) as processor:
+        with Processor(stack.processes, stack.clients) as processor:
             sent = send(stack, requests, rate / ANSWERS, seconds)
     finally:
         requests.path.unlink()

@@ -80,6 +80,12 @@ class Stack:
         with self.engine.connect() as connection:
             return float(connection.execute(text(query), parameters).scalar_one())
 
+    def clients(self) -> Mapping[int, str]:
+        """Who is connected to Postgres, by the process id of the backend."""
+        query = text("SELECT pid, application_name FROM pg_stat_activity WHERE backend_type = 'client backend'")
+        with self.engine.connect() as connection:
+            return {row.pid: row.application_name for row in connection.execute(query)}
+
 
 @contextmanager
 def running(home: Path, crowd: Crowd, **settings: object) -> Iterator[Stack]:

@@ -8,6 +8,8 @@ from tests.functional.fleet import CHECKOUT
 
 KEYS = {"answers_per_second", "p50_ms", "p99_ms", "ingest_per_second", "bytes_per_answer"}
 
+SERVED = {f"postgres {whom}" for whom in ("itself", "for worker", "for maintenance", "for ingest", "for api")}
+
 
 def test_every_figure_is_there() -> None:
     words = ["--json", "--parts=throughput,latency,fairness,ingest", "--seconds=2", "--rate=1000", "--pool=500"]
@@ -29,3 +31,4 @@ def test_every_figure_is_there() -> None:
     assert found["fairness"]["batches"] == found["fairness"]["sent"] > 0
     assert all(run["refused"] == 0 for run in found["runs"])
     assert found["runs"][0]["claims"] > 0
+    assert found["runs"][0]["microseconds"].keys() >= SERVED

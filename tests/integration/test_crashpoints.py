@@ -46,7 +46,7 @@ def work(point: str, settings: Settings, project: int, key: str) -> None:
     if point in crashpoints.API:
         asyncio.run(post(settings, key, ANSWERS[80:100]))
         return
-    here = process.open_process(settings)
+    here = process.open_process(settings, "touchstone-worker")
     if point in crashpoints.SWEEP:
         sweep.run(here.runtime)
         sweep.keep_house(here.runtime)

@@ -46,7 +46,7 @@ def publisher(settings: Settings, client: redis.Redis) -> Iterator[Publisher]:
 def here(settings: Settings, client: redis.Redis) -> Iterator[Process]:
     """This process as a worker's."""
     quick = settings.model_copy(update={"retry_base": 0.001, "retry_max": 0.001, "max_attempts": 1, "slice_ms": 1})
-    yield process.open_process(quick)
+    yield process.open_process(quick, "touchstone-worker")
     process.close_process()
 
 
