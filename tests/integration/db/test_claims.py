@@ -259,5 +259,6 @@ def test_those_who_hold_a_claim_go_through_no_other(engine: Engine, project: int
     with engine.begin() as connection:
         for claimed in held:
             claims.renew(connection, claimed.id, ids(claimed), 30)
-            claims.finish(connection, claimed.id, ids(claimed), [0] * len(ids(claimed)))
+            with Writes(connection) as writes:
+                claims.finish(writes, claimed.id, ids(claimed), [0] * len(ids(claimed)))
         assert scalar(connection, "SELECT pg_stat_get_xact_numscans('ix_batches_claimed'::regclass)") == 0
