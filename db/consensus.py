@@ -114,18 +114,20 @@ UPDATE consensus c SET
     answers = t.answers, skips = t.skips, status = (CAST(:statuses AS text[]))[t.status + 1], version = t.version,
     reported = nullif(t.reported, 'NaN'), gold = nullif(t.gold, -1),
     revision = c.revision + t.changed::int, final = t.final, model_run_id = :run, updated_at = now(),
-    packed = CASE WHEN t.size IS NULL THEN c.packed ELSE substring(CAST(:packed AS bytea) FROM t.start FOR t.size) END
+    packed = CASE WHEN t.size IS NULL THEN c.packed ELSE substring(CAST(:packed AS bytea) FROM t.start FOR t.size) END,
+    positions = CASE WHEN t.position = 0 THEN c.positions ELSE c.positions || t.position END
 FROM (
-    SELECT id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, start, size,
-           (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS raw,
+    SELECT id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, position, start,
+           size, (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS raw,
            (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS posterior
     FROM unnest(
         CAST(:ids AS bigint[]), CAST(:confidences AS float8[]), CAST(:answer AS smallint[]), CAST(:answers AS int[]),
         CAST(:skips AS int[]), CAST(:status AS smallint[]), CAST(:version AS int[]), CAST(:reported AS float8[]),
         CAST(:gold AS smallint[]), CAST(:changed AS boolean[]), CAST(:final AS boolean[]),
-        CAST(:starts AS int[]), CAST(:sizes AS int[])
+        CAST(:positions AS bigint[]), CAST(:starts AS int[]), CAST(:sizes AS int[])
     ) WITH ORDINALITY AS u(
-        id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, start, size, place
+        id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, position, start, size,
+        place
     )
 ) t WHERE c.challenge_id = t.id
 """)
@@ -143,6 +145,7 @@ def write(
     skips: Ints,
     status: Ints,
     version: Ints,
+    position: Ints,
     reported: Floats,
     gold: Ints,
     changed: npt.NDArray[np.bool_],
@@ -161,6 +164,7 @@ def write(
         answers: (I,) counted answers; `skips` likewise.
         status: (I,) place in `STATUSES`.
         version: (I,) the latest, with the confidence that it `reported`.
+        position: (I,) of that version in the feed where it is new, else 0.
         gold: (I,) class code that statistics count them as from now on, -1 where it is no gold.
         changed: (I,) whether the counted answers are others than before.
         final: (I,) whether the posteriors are a refit's.
@@ -188,6 +192,7 @@ def write(
             "status": status.astype(np.int16),
             "statuses": list(STATUSES),
             "version": version.astype(np.int32),
+            "positions": position,
             "reported": reported,
             "gold": gold.astype(np.int16),
             "changed": changed,

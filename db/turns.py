@@ -2,6 +2,9 @@
 
 Turns are numbered. A process that has moved the project in turn n and takes turn n + 1 knows that what it remembers is
 what is stored; if others had turns in between, it forgets what these have moved.
+
+Positions of the project's feed are given in turns, too. When a turn ends, all that it has written can be seen, and the
+next one goes on behind it: what can be seen of the feed has no gap.
 """
 
 from dataclasses import dataclass
@@ -28,31 +31,34 @@ class Moved:
 
 _TAKE = text("""
 INSERT INTO turns AS t (project_id, number) VALUES (:project, 1)
-ON CONFLICT (project_id) DO UPDATE SET number = t.number + 1 RETURNING number
+ON CONFLICT (project_id) DO UPDATE SET number = t.number + 1 RETURNING number, events
 """)
 
 
-def take(connection: Connection, project_id: int) -> int:
-    """The next turn's number; until this transaction ends nobody else has one.
+def take(connection: Connection, project_id: int) -> tuple[int, int]:
+    """The next turn's number, and the last position of the feed; until this transaction ends nobody else has a turn.
 
     Raises:
         OperationalError: another has it for longer than the transaction's lock time-out.
     """
-    return int(connection.execute(_TAKE, {"project": project_id}).scalar_one())
+    row = connection.execute(_TAKE, {"project": project_id}).one()
+    return row.number, row.events
 
 
 _LEAVE = text("""
 WITH old AS (
     DELETE FROM moves WHERE project_id = :project AND number <= :number - :kept
+), given AS (
+    UPDATE turns SET events = :events WHERE project_id = :project AND events <> :events
 )
 INSERT INTO moves (project_id, number, challenge_ids, respondent_ids)
 VALUES (:project, :number, CAST(:challenges AS bigint[]), CAST(:respondents AS bigint[]))
 """)
 
 
-def leave(writes: Writes, project_id: int, number: int, moved: Moved) -> None:
-    """Say what this turn has moved."""
-    parameters = {"project": project_id, "number": number, "kept": KEPT}
+def leave(writes: Writes, project_id: int, number: int, events: int, moved: Moved) -> None:
+    """Say how far the feed has come, and what this turn has moved."""
+    parameters = {"project": project_id, "number": number, "events": events, "kept": KEPT}
     writes.send(_LEAVE, {**parameters, "challenges": moved.challenges, "respondents": moved.respondents})
 
 

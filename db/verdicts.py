@@ -1,4 +1,4 @@
-"""Versions of verdicts: written with the change that makes them, in its transaction."""
+"""Versions of verdicts: written with the change that makes them, in its transaction, with their places in the feed."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,15 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import text
 
-from db.models.challenge import STATUSES
-from db.models.verdict import CAUSES
 from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+MOST = 128
+"""Events in one bulletin."""
+_ROOM, _EVENT, _CLASS = 7700, 54, 4
+"""Bytes of a page that events may take, of an event, and more of it for each class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,57 +29,70 @@ class NewVersions:
     """(I, K) by class code."""
     confidence: Floats
     status: Ints
-    """Places in `STATUSES`, and of the causes in `CAUSES`."""
+    """Places in `db.models.challenge.STATUSES`, and of the causes in `db.models.verdict.CAUSES`."""
     cause: Ints
     answers: Ints
     skips: Ints
     digest: Ints
     """Of the counted answers, whatever their order."""
+    answer_before: Ints
+    """What the version before said; so do the other two."""
+    confidence_before: Floats
+    """NaN where there was none before."""
+    status_before: Ints
 
 
 _APPEND = text("""
-WITH written AS (
-    INSERT INTO verdicts (challenge_id, version, answer, posterior, confidence, status, cause, answers, skips,
-                          input_digest, model_run_id, configuration_id)
-    SELECT id, version, nullif(answer, -1),
-           (CAST(:posterior AS real[]))[(place - 1) * :classes + 1 : place * :classes],
-           confidence, (CAST(:statuses AS text[]))[status + 1], (CAST(:causes AS text[]))[cause + 1],
-           answers, skips, digest, :run, :configuration
-    FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:versions AS int[]), CAST(:answer AS smallint[]), CAST(:confidence AS float8[]),
-        CAST(:status AS smallint[]), CAST(:cause AS smallint[]), CAST(:answers AS int[]), CAST(:skips AS int[]),
-        CAST(:digest AS bigint[])
-    ) WITH ORDINALITY AS u(id, version, answer, confidence, status, cause, answers, skips, digest, place)
-)
-INSERT INTO outbox (project_id, challenge_ids, versions)
-VALUES (:project, CAST(:ids AS bigint[]), CAST(:versions AS int[]))
+INSERT INTO bulletins (project_id, first, model_run_id, configuration_id, challenge_ids, versions, answers,
+                       confidences, statuses, causes, answered, skips, digests, posteriors, answers_before,
+                       confidences_before, statuses_before)
+SELECT :project, CAST(:behind AS bigint) + a, :run, :configuration, (CAST(:challenges AS bigint[]))[a:b],
+       (CAST(:versions AS int[]))[a:b], (CAST(:answers AS smallint[]))[a:b], (CAST(:confidences AS float8[]))[a:b],
+       (CAST(:statuses AS smallint[]))[a:b], (CAST(:causes AS smallint[]))[a:b], (CAST(:answered AS int[]))[a:b],
+       (CAST(:skips AS int[]))[a:b], (CAST(:digests AS bigint[]))[a:b],
+       (CAST(:posteriors AS real[]))[(a - 1) * :classes + 1 : b * :classes],
+       (CAST(:answers_before AS smallint[]))[a:b], (CAST(:confidences_before AS float8[]))[a:b],
+       (CAST(:statuses_before AS smallint[]))[a:b]
+FROM generate_series(1, CAST(:events AS int), CAST(:size AS int)) AS a
+CROSS JOIN LATERAL (SELECT a + CAST(:size AS int) - 1 AS b) AS last
 """)
 
 
 def append(
-    writes: Writes, project_id: int, new: NewVersions, *, run_id: int | None, configuration_id: int | None
+    writes: Writes,
+    project_id: int,
+    behind: int,
+    new: NewVersions,
+    *,
+    run_id: int | None,
+    configuration_id: int | None,
 ) -> None:
-    """Write versions, and note them in the outbox: once committed, the feed's sequencer finds them there."""
-    if not len(new.challenge_ids):
+    """Write versions as the events behind a position, the last one given; this must be the project's turn."""
+    events, classes = new.posterior.shape
+    if not events:
         return
     writes.send(
         _APPEND,
         {
             "project": project_id,
-            "ids": new.challenge_ids,
-            "versions": new.versions.astype(np.int32),
-            "answer": new.answer.astype(np.int16),
-            "posterior": new.posterior.astype(np.float32),
-            "classes": new.posterior.shape[1],
-            "confidence": new.confidence,
-            "status": new.status.astype(np.int16),
-            "statuses": list(STATUSES),
-            "cause": new.cause.astype(np.int16),
-            "causes": list(CAUSES),
-            "answers": new.answers.astype(np.int32),
-            "skips": new.skips.astype(np.int32),
-            "digest": new.digest,
+            "behind": behind,
+            "events": events,
+            "size": max(1, min(MOST, _ROOM // (_EVENT + _CLASS * classes))),
             "run": run_id,
             "configuration": configuration_id,
+            "challenges": new.challenge_ids,
+            "versions": new.versions.astype(np.int32),
+            "answers": new.answer.astype(np.int16),
+            "confidences": new.confidence,
+            "statuses": new.status.astype(np.int16),
+            "causes": new.cause.astype(np.int16),
+            "answered": new.answers.astype(np.int32),
+            "skips": new.skips.astype(np.int32),
+            "digests": new.digest,
+            "posteriors": new.posterior.astype(np.float32),
+            "classes": classes,
+            "answers_before": new.answer_before.astype(np.int16),
+            "confidences_before": new.confidence_before,
+            "statuses_before": new.status_before.astype(np.int16),
         },
     )

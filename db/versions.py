@@ -6,6 +6,8 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from db.errors import NotFoundError
+from db.models.challenge import STATUSES
+from db.models.verdict import CAUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +29,37 @@ class VersionRow:
 
 
 _SELECT = """
+WITH challenge AS (
+    SELECT c.id, c.project_id, s.positions
+    FROM challenges c JOIN consensus s ON s.challenge_id = c.id WHERE c.project_id = :project AND c.key = :key
+), published AS (
+    SELECT e.version, b.created_at, nullif(b.answers[e.place], -1) AS answer, b.confidences[e.place] AS confidence,
+           b.posteriors[(e.place - 1) * e.classes + 1 : e.place * e.classes] AS posterior,
+           (CAST(:statuses AS text[]))[b.statuses[e.place] + 1] AS status,
+           (CAST(:causes AS text[]))[b.causes[e.place] + 1] AS cause,
+           b.answered[e.place] AS answers, b.skips[e.place] AS skips, b.model_run_id, b.configuration_id,
+           b.digests[e.place] AS input_digest
+    FROM challenge c
+    CROSS JOIN LATERAL unnest(c.positions) WITH ORDINALITY AS p(position, version)
+    CROSS JOIN LATERAL (
+        SELECT * FROM bulletins WHERE project_id = c.project_id AND first <= p.position ORDER BY first DESC LIMIT 1
+    ) b
+    CROSS JOIN LATERAL (
+        SELECT p.version::int AS version, (p.position - b.first + 1)::int AS place,
+               cardinality(b.posteriors) / cardinality(b.versions) AS classes
+    ) e
+    UNION ALL
+    SELECT r.version, r.created_at, r.answer, r.confidence, r.posterior, r.status, r.cause, r.answers, r.skips,
+           r.model_run_id, r.configuration_id, r.input_digest
+    FROM challenge c JOIN retained_verdicts r ON r.challenge_id = c.id
+)
 SELECT v.version, v.created_at, v.answer, v.confidence, v.posterior, v.status, v.cause, v.answers, v.skips,
        r.uid::text, g.hash, v.input_digest
-FROM challenges c
-JOIN verdicts v ON v.challenge_id = c.id
+FROM published v
 LEFT JOIN model_runs r ON r.id = v.model_run_id
 LEFT JOIN configurations g ON g.id = v.configuration_id
-WHERE c.project_id = :project AND c.key = :key
 """
+_NAMES = {"statuses": list(STATUSES), "causes": list(CAUSES)}
 
 
 def get(connection: Connection, project_id: int, challenge: str, version: int) -> VersionRow:
@@ -43,8 +68,9 @@ def get(connection: Connection, project_id: int, challenge: str, version: int) -
     Raises:
         NotFoundError: the project has no such challenge, or its verdict no such version.
     """
-    query = text(f"{_SELECT} AND v.version = :version")
-    row = connection.execute(query, {"project": project_id, "key": challenge, "version": version}).one_or_none()
+    query = text(f"{_SELECT} WHERE v.version = :version")
+    parameters = {"project": project_id, "key": challenge, "version": version, **_NAMES}
+    row = connection.execute(query, parameters).one_or_none()
     if row is None:
         raise NotFoundError(f"the verdict on a challenge {challenge!r} has no version {version}")
     return VersionRow(*row)
@@ -56,8 +82,8 @@ def page(connection: Connection, project_id: int, challenge: str, *, after: int,
     Raises:
         NotFoundError: the project has no such challenge.
     """
-    query = text(f"{_SELECT} AND v.version > :after ORDER BY v.version LIMIT :limit")
-    parameters = {"project": project_id, "key": challenge, "after": after, "limit": limit}
+    query = text(f"{_SELECT} WHERE v.version > :after ORDER BY v.version LIMIT :limit")
+    parameters = {"project": project_id, "key": challenge, "after": after, "limit": limit, **_NAMES}
     rows = [VersionRow(*row) for row in connection.execute(query, parameters)]
     if not rows:
         known = text("SELECT 1 FROM challenges WHERE project_id = :project AND key = :key")

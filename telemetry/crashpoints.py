@@ -22,8 +22,7 @@ GRADE: Final = (
     "grade-claimed",
     "grade-resolved",  # names have their ids
     "grade-before-commit",
-    "grade-committed",  # its versions have no place in the feed
-    "feed-before-commit",
+    "grade-committed",
     "grade-before-wake",  # nobody else knows of what is left
     "grade-before-ack",  # the message may come again
 )

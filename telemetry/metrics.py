@@ -28,7 +28,7 @@ DOORBELLS = Counter("touchstone_doorbells", "Doorbells: rung, coalesced, failed 
 CLAIMS = Counter("touchstone_claims", "Claims: committed, empty, failed, fenced or no_room.", ["outcome"])
 SLICE_SECONDS = Histogram("touchstone_slice_seconds", "Time of one slice, claim to commit.", ["lane"], buckets=_LATENCY)
 ANSWERS_GRADED = Counter("touchstone_answers_graded", "Answers graded, each counted once.")
-EVENTS = Counter("touchstone_events", "Changes of verdicts that were given their place in the feed.")
+EVENTS = Counter("touchstone_events", "Changes of verdicts that were committed.")
 SWEEPS = Counter("touchstone_sweeps", "Sweeps that found something to wake.")
 REFIT_SECONDS = Histogram("touchstone_refit_seconds", "Time of one refit, to published.", ["model"], buckets=_MINUTES)
 

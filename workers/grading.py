@@ -12,7 +12,7 @@ from db import answers as answer_rows
 from db import claims, failures, projects
 from db.claims import Claim, ClaimedBatch
 from telemetry import crashpoints, logging, metrics
-from workers import faults, feed, intake, repeats, revision, scheme, scores, standing, turns
+from workers import faults, intake, repeats, revision, scheme, scores, standing, turns
 from workers.ahead import Ahead
 from workers.intake import Intake
 from workers.locked import lock, packed
@@ -58,8 +58,6 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
         else:
             with runtime.engine.connect() as connection:
                 more = claims.due(connection, project_id, lane)
-    if graded:
-        feed.number(runtime, project_id)  # once for all claims: readers of the feed wait a slice at most
     if failed:
         raise faults.GradingFailedError(failed, _left(project_id, lane, graded, more=more))
     return _left(project_id, lane, graded, more=more)

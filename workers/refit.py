@@ -23,7 +23,7 @@ from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
-from workers import devices, feed, gold_flags, lease, retries, revision, scheme, standing, turns
+from workers import devices, gold_flags, lease, retries, revision, scheme, standing, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -206,7 +206,6 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")
-        feed.number(runtime, after.grading.project_id)
     return final
 
 

@@ -229,15 +229,17 @@ def _write(
     judged = verdicts.judge(scheme, posterior, raw, answers, skips, device)
     places = part.places
     was = locked.status[places]
-    reported, version = locked.reported[places], locked.version[places]
+    before, version = locked.reported[places], locked.version[places]
     anew = moved & (
         (version == 0)
         | (judged.answer != locked.answer[places])
         | (judged.status != was)
-        | (np.abs(judged.confidence - reported) >= scheme.rules.report_step)
+        | (np.abs(judged.confidence - before) >= scheme.rules.report_step)
     )
     version = version + anew
-    reported = np.where(anew, judged.confidence, reported)
+    reported = np.where(anew, judged.confidence, before)
+    behind = turn.events
+    turn.events += int(anew.sum())
     changed = part.total(part.now != part.was) > 0
     pieces = None if packed is None else packed[places][moved]
     consensus_rows.write(
@@ -251,6 +253,7 @@ def _write(
         skips=skips[moved],
         status=judged.status[moved],
         version=version[moved],
+        position=np.where(anew, behind + np.cumsum(anew), 0)[moved],
         reported=reported[moved],
         gold=scheme.codes(locked.gold[places])[moved],
         changed=changed[moved],
@@ -279,7 +282,8 @@ def _write(
     digests = verdicts.digest(part.item[part.now], who, part.choice[part.now], len(places))
     verdict_rows.append(
         turn.writes,
-        scheme.grading.project_id,
+        turn.project_id,
+        behind,
         verdict_rows.NewVersions(
             challenge_ids=locked.ids[places][anew],
             versions=version[anew],
@@ -291,6 +295,9 @@ def _write(
             answers=answers[anew],
             skips=skips[anew],
             digest=digests[anew],
+            answer_before=scheme.codes(locked.answer[places])[anew],
+            confidence_before=before[anew],
+            status_before=was[anew],
         ),
         run_id=scheme.run_id,
         configuration_id=scheme.grading.configuration_id,

@@ -13,7 +13,7 @@ import numpy as np
 
 from db import claims, consensus, projects
 from telemetry import crashpoints, logging
-from workers import feed, retries, revision, scheme, standing, turns
+from workers import retries, revision, scheme, standing, turns
 from workers.locked import lock
 from workers.runtime import Runtime
 
@@ -51,8 +51,6 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
         )
         round_ = Round(last, round_.number, round_.moved + moved)
         crashpoints.reach("revisit-committed")
-        if moved:
-            feed.number(runtime, project_id)
         if visited < CHUNK:
             log.info("round of revisits", project=project_id, round=round_.number, moved=round_.moved)
             if round_.moved == 0 or round_.number == ROUNDS:

@@ -2,7 +2,6 @@
 
 from db import claims, gold, history, payloads, runs, transactions
 from telemetry import crashpoints, logging, metrics
-from workers import feed
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -15,7 +14,7 @@ REFIT_REST = 9.0
 
 
 def run(runtime: Runtime) -> WorkLeft:
-    """End what has expired, ask for refits that are due, number forgotten events, list the doors where work waits."""
+    """End what has expired, ask for refits that are due, list the doors where work waits."""
     settings = runtime.settings
     with runtime.engine.begin() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
@@ -39,7 +38,6 @@ def run(runtime: Runtime) -> WorkLeft:
     crashpoints.reach("sweep-committed")
     if revived or dead:
         log.warning("claims expired", waiting=revived, dead=dead)
-    feed.catch_up(runtime)
     if doors or refits or regrades:
         metrics.SWEEPS.inc()
     return WorkLeft(tuple(doors), tuple(refits), regrades=tuple(regrades))

@@ -16,6 +16,7 @@ from db import transactions
 from db import turns as turn_rows
 from db.turns import Moved
 from db.writes import Writes
+from telemetry import metrics
 from workers.recall import Recall
 from workers.runtime import Runtime
 
@@ -36,10 +37,12 @@ class Turn:
         recall: what is remembered of the project, right as of now; whoever writes also writes here.
     """
 
-    def __init__(self, connection: Connection, project_id: int, recall: Recall) -> None:
+    def __init__(self, connection: Connection, project_id: int, recall: Recall, events: int) -> None:
         self._connection = connection
         self.project_id = project_id
         self.recall = recall
+        self.events = events
+        """The last position of the project's feed, those among them that this turn has given."""
         self.writes = Writes(connection)
         """What is moved; Postgres does it while the work goes on."""
         self.challenges: list[Ints] = []
@@ -65,19 +68,20 @@ def taken(runtime: Runtime, project_id: int) -> Iterator[Turn]:
         with runtime.engine.begin() as connection:
             bounds = transactions.bounds(idle=runtime.settings.lease, lock=PATIENCE)
             transactions.adopt(connection, bounds, transactions.BY_INDEX)
-            number = turn_rows.take(connection, project_id)
+            number, events = turn_rows.take(connection, project_id)
             recall = runtime.memory.of(project_id)
             _catch_up(connection, project_id, recall, number)
-            turn = Turn(connection, project_id, recall)
+            turn = Turn(connection, project_id, recall, events)
             with turn.writes:
                 yield turn
                 moved = Moved(_all(turn.challenges), _all(turn.respondents))
-                turn_rows.leave(turn.writes, project_id, number, moved)
+                turn_rows.leave(turn.writes, project_id, number, turn.events, moved)
     except BaseException:  # whatever became of the transaction: what is remembered may not be what is stored
         if recall is not None:
             recall.forget()
         raise
     recall.turn = number
+    metrics.EVENTS.inc(turn.events - events)
 
 
 @contextmanager

@@ -29,9 +29,9 @@ class Faults:
     wrong_consensus: int = 0
     """Challenges whose row does not count its answers, and answers that it has otherwise than their batch's sheet."""
     wrong_feed: int = 0
-    """Versions that are missing, or have no place or two in the feed, and gaps in it."""
+    """Versions that are missing, or have no place or a wrong one in the feed, and gaps in it."""
     unsettled: int = 0
-    """Batches, claims, gold and events that are left over when nothing is to be done any more."""
+    """Batches, claims and gold that are left over when nothing is to be done any more."""
 
     def __add__(self, other: Self) -> "Faults":
         return Faults(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Faults)))
@@ -190,30 +190,29 @@ WHERE c.project_id = :p AND (c.answers, c.skips) <> (coalesce(a.answers, 0), coa
 """
 
 _FEED = (
-    # Every version that a challenge has reached is in the feed once, or on its way there once.
+    # Every version that a challenge has reached is in the feed once, where the challenge says.
     """
     SELECT count(*) FROM (
-        SELECT c.challenge_id, v.version FROM consensus c, generate_series(1, c.version) AS v(version)
+        SELECT c.challenge_id, v.version, c.positions[v.version] AS position
+        FROM consensus c, generate_series(1, greatest(c.version, cardinality(c.positions))) AS v(version)
         WHERE c.project_id = :p
-    ) reached FULL JOIN (
-        SELECT challenge_id, version, count(*) AS times FROM (
-            SELECT u.challenge_id, u.version
-            FROM outbox o, unnest(o.challenge_ids, o.versions) AS u(challenge_id, version) WHERE o.project_id = :p
-            UNION ALL SELECT challenge_id, version FROM events WHERE project_id = :p
-        ) places GROUP BY 1, 2
-    ) told USING (challenge_id, version)
-    WHERE told.times IS DISTINCT FROM 1 OR reached.challenge_id IS NULL
+    ) reached FULL JOIN (SELECT * FROM events WHERE project_id = :p) told USING (challenge_id, version, position)
+    WHERE reached.challenge_id IS NULL OR told.project_id IS NULL
     """,
     """
     SELECT count(*) FROM consensus c
-    WHERE c.project_id = :p AND c.version <> (SELECT count(*) FROM verdicts v WHERE v.challenge_id = c.challenge_id)
+    LEFT JOIN (SELECT challenge_id, count(*) AS versions FROM verdicts GROUP BY 1) v USING (challenge_id)
+    WHERE c.project_id = :p AND c.version <> coalesce(v.versions, 0)
     """,
-    "SELECT coalesce(max(position), 0) - count(*) FROM events WHERE project_id = :p",
+    """
+    SELECT abs(coalesce(max(position), 0) - count(*))
+        + abs(coalesce(max(position), 0) - (SELECT coalesce(max(events), 0) FROM turns WHERE project_id = :p))
+    FROM events WHERE project_id = :p
+    """,
 )
 
 _UNSETTLED = (
     "SELECT count(*) FROM batches WHERE project_id = :p AND state IN ('waiting', 'claimed')",
     "SELECT count(*) FROM model_runs WHERE project_id = :p AND state IN ('waiting', 'running')",
     "SELECT count(*) FROM gold WHERE project_id = :p AND NOT applied",
-    "SELECT count(*) FROM outbox WHERE project_id = :p",
 )

@@ -11,16 +11,16 @@ from db.models.respondent import Respondent, RespondentStatistics
 from db.models.run import ModelRun
 from db.models.tenant import ApiKey, Tenant
 from db.models.turn import Move, Turn
-from db.models.verdict import Event, Outbox, Verdict
+from db.models.verdict import Bulletin, RetainedVerdict
 
 __all__ = [
     "ApiKey",
     "Base",
     "Batch",
+    "Bulletin",
     "Challenge",
     "Configuration",
     "Consensus",
-    "Event",
     "Failure",
     "Gold",
     "GoldHolder",
@@ -28,16 +28,15 @@ __all__ = [
     "GroupMember",
     "ModelRun",
     "Move",
-    "Outbox",
     "Payload",
     "Population",
     "Project",
     "ProjectClass",
     "Respondent",
     "RespondentStatistics",
+    "RetainedVerdict",
     "Score",
     "Sheet",
     "Tenant",
     "Turn",
-    "Verdict",
 ]

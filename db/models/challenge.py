@@ -18,6 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from db.base import Base, Id, Key, Now
 
 STATUSES = ("open", "settled", "ambiguous", "unanswerable")
+"""Bulletins store their places."""
 STATUS = "status IN ('open', 'settled', 'ambiguous', 'unanswerable')"
 
 
@@ -64,7 +65,7 @@ class Consensus(Base):
     """What respondents' statistics hold of this challenge: q by class code, gold clamped, on a grid of 2^-32."""
     status: Mapped[str] = mapped_column(server_default="open")
     version: Mapped[int] = mapped_column(Integer, server_default=text("0"))
-    """The latest row of `verdicts`; 0 before the first."""
+    """The latest one of its verdict; 0 before the first."""
     reported: Mapped[float | None] = mapped_column(Double)
     """The confidence of that version: the next one is written when it has moved far enough from here."""
     skips: Mapped[int] = mapped_column(Integer, server_default=text("0"))
@@ -73,3 +74,5 @@ class Consensus(Base):
     """The class that statistics count this challenge as, whatever its posterior: what `gold` said when last applied."""
     packed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text("''::bytea"))
     """All answers to the challenge, as `db.answers.RECORD`: what grading reads, in the row that it reads anyway."""
+    positions: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=text("'{}'"))
+    """Where in the project's feed versions 1, 2, ... stand; 0 where that is no longer known."""

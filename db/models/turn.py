@@ -1,6 +1,6 @@
 """Whose turn it is to move a project's posteriors and statistics, and what each turn has moved."""
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,6 +15,8 @@ class Turn(Base):
 
     project_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger)
+    events: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """The last position of the project's feed; who has the turn gives those behind it."""
 
 
 class Move(Base):

@@ -1,57 +1,46 @@
-from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, Sequence, SubFactory
+import math
 
-from db.models import Event, Outbox, Verdict
+from factory.declarations import LazyAttribute, LazyFunction, SelfAttribute, SubFactory
+
+from db.models import Bulletin
+from db.models.challenge import STATUSES
+from db.models.verdict import CAUSES, NO_ANSWER
 from tests.factories.base import Factory
 from tests.factories.challenge import ChallengeFactory
 
 
-class VerdictFactory(Factory):
-    """The first version of a verdict for the first class."""
+class BulletinFactory(Factory):
+    """A bulletin of a single event: the first version of a verdict, for the first class.
+
+    Where it stands among the challenge's `positions` is the caller's to say.
+    """
 
     class Meta:
-        model = Verdict
-        exclude = ("challenge",)
+        model = Bulletin
+        exclude = ("challenge", "version", "answer", "confidence", "status", "cause", "skipped", "digest", "before")
 
     challenge = SubFactory(ChallengeFactory)
-
-    challenge_id = SelfAttribute("challenge.id")
     version = 1
+    answer: int | None = 0
     confidence = 0.75
-    input_digest = 0
-    answers = 1
-    skips = 0
-    answer = 0
     status = "open"
     cause = "answers"
-    posterior = LazyFunction(lambda: [0.75, 0.25])
-
-
-class OutboxFactory(Factory):
-    """What the transaction that wrote a verdict leaves behind; give `verdict`, or its arrays."""
-
-    class Meta:
-        model = Outbox
-        exclude = ("verdict", "challenge")
-
-    challenge = SubFactory(ChallengeFactory)
-    verdict = SubFactory(VerdictFactory, challenge=SelfAttribute("..challenge"))
+    skipped = 0
+    digest = 0
+    before = (NO_ANSWER, math.nan, "open")
 
     project_id = SelfAttribute("challenge.project_id")
-    challenge_ids = LazyAttribute(lambda row: [row.verdict.challenge_id])
-    versions = LazyAttribute(lambda row: [row.verdict.version])
-
-
-class EventFactory(Factory):
-    """A version with its place in the feed."""
-
-    class Meta:
-        model = Event
-        exclude = ("verdict", "challenge")
-
-    challenge = SubFactory(ChallengeFactory)
-    verdict = SubFactory(VerdictFactory, challenge=SelfAttribute("..challenge"))
-
-    project_id = SelfAttribute("challenge.project_id")
-    position = Sequence(lambda number: number + 1)
-    challenge_id = SelfAttribute("verdict.challenge_id")
-    version = SelfAttribute("verdict.version")
+    first = 1
+    challenge_ids = LazyAttribute(lambda row: [row.challenge.id])
+    versions = LazyAttribute(lambda row: [row.version])
+    answers = LazyAttribute(lambda row: [NO_ANSWER if row.answer is None else row.answer])
+    confidences = LazyAttribute(lambda row: [row.confidence])
+    statuses = LazyAttribute(lambda row: [STATUSES.index(row.status)])
+    causes = LazyAttribute(lambda row: [CAUSES.index(row.cause)])
+    answered = LazyFunction(lambda: [1])
+    skips = LazyAttribute(lambda row: [row.skipped])
+    digests = LazyAttribute(lambda row: [row.digest])
+    posteriors = LazyFunction(lambda: [0.75, 0.25])
+    answers_before = LazyAttribute(lambda row: [row.before[0]])
+    confidences_before = LazyAttribute(lambda row: [row.before[1]])
+    statuses_before = LazyAttribute(lambda row: [STATUSES.index(row.before[2])])

@@ -29,7 +29,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import feed, population, refit, regrade, revisit, sweep
+from workers import population, refit, regrade, revisit, sweep
 from workers.runtime import Runtime
 
 _forks = multiprocessing.get_context("forkserver")
@@ -107,11 +107,9 @@ def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, setting
     drain(runtime, project)
     regrade.run(runtime, project)
     refit.run(runtime, project)
-    feed.catch_up(runtime)
     row = books(engine, project)
     assert (row.graded, row.waiting) == (100 if point in crashpoints.API else 80, 0)
     with engine.connect() as connection:
         assert scalar(connection, "SELECT count(*) FROM gold WHERE NOT applied") == 0
-        assert scalar(connection, "SELECT count(*) FROM outbox") == 0
         assert scalar(connection, "SELECT count(*) FROM model_runs WHERE state <> 'done'") == 0
     runtime.close()

@@ -31,15 +31,16 @@ ROWS: dict[str, str] = {
     """,
     "0002": """
         INSERT INTO gold (challenge_id, project_id, answer) SELECT id, project_id, 0 FROM challenges;
-        UPDATE consensus SET status = 'settled', version = 1, reported = 0.9, gold = 0;
+        UPDATE consensus SET status = 'settled', version = 2, reported = 0.9, gold = 0;
         UPDATE respondent_statistics SET gold = '{0.1,-0.1,0,0}';
         INSERT INTO configurations (project_id, hash, content) SELECT id, 'abc', '{}' FROM projects;
         UPDATE projects SET configuration_id = (SELECT id FROM configurations);
         INSERT INTO verdicts (challenge_id, version, answer, posterior, confidence, status, cause, answers, skips,
                               input_digest, configuration_id, model_run_id)
-            SELECT c.challenge_id, 1, 0, '{0.9,0.1}', 0.9, 'settled', 'answers', 1, 0, -1, p.configuration_id,
-                   c.model_run_id FROM consensus c, projects p;
-        INSERT INTO outbox (project_id, challenge_ids, versions) SELECT id, '{1}', '{1}' FROM projects;
+            SELECT c.challenge_id, v, 0, '{0.9,0.1}', 0.9, 'settled', 'answers', 1, 0, -1, p.configuration_id,
+                   c.model_run_id FROM consensus c, projects p, generate_series(1, 2) v;
+        INSERT INTO outbox (project_id, challenge_ids, versions)
+            SELECT project_id, array[challenge_id], '{2}' FROM consensus;
         INSERT INTO events (project_id, position, challenge_id, version)
             SELECT project_id, 1, challenge_id, 1 FROM consensus;
         INSERT INTO scores (batch_id, respondent_id, answers, score, low, high)
@@ -61,5 +62,11 @@ ROWS: dict[str, str] = {
     "0006": """
         INSERT INTO moves (project_id, number, challenge_ids, respondent_ids)
             SELECT p.id, 1, array[c.id], array[r.id] FROM projects p, challenges c, respondents r;
+    """,
+    "0007": """
+        INSERT INTO challenges (project_id, key) SELECT id, 'c2' FROM projects;
+        INSERT INTO retained_verdicts (challenge_id, created_at, version, answer, posterior, confidence, status, cause,
+                                       answers, skips, input_digest)
+            SELECT id, now(), 3, 1, '{0.2,0.8}', 0.8, 'open', 'refit', 2, 1, 7 FROM challenges WHERE key = 'c2';
     """,
 }

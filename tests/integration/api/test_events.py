@@ -13,12 +13,12 @@ from sqlalchemy.orm import scoped_session
 from api import feeds
 from api.cursors import encode
 from config.settings import Settings
-from db import events, history, keys
+from db import history, keys
 from db.models import Project, Tenant
-from tests.factories.challenge import ChallengeFactory
+from tests.factories.challenge import ChallengeFactory, ConsensusFactory
 from tests.factories.project import ProjectFactory
 from tests.factories.run import ModelRunFactory
-from tests.factories.verdict import EventFactory, VerdictFactory
+from tests.factories.verdict import BulletinFactory
 from tests.integration.api.callers import Call, make_key
 from tests.integration.api.service import serve
 from tests.versions import make_challenges, write
@@ -35,11 +35,9 @@ def project_id(session: Rows) -> int:
 
 
 def publish(engine: Engine, project: int, challenges: list[int]) -> None:
-    """Give each of these challenges its next version, and those their places."""
+    """Give each of these challenges its next version."""
     with engine.begin() as connection:
         write(connection, project, challenges)
-    with engine.begin() as connection:
-        events.sequence(connection, project)
 
 
 def blocks(stream: httpx.Response) -> Iterator[dict[str, str]]:
@@ -73,10 +71,10 @@ def test_pages_follow_one_another_for_ever(client: httpx.Client, project: str, s
 
     row = session.query(Project).one()
     challenge = ChallengeFactory.create(project=row, key="img/1")
-    first = VerdictFactory.create(challenge=challenge)
-    second = VerdictFactory.create(challenge=challenge, version=2, answer=1, confidence=0.9, cause="refit")
-    for position, verdict in enumerate((first, second), 1):
-        EventFactory.create(challenge=challenge, verdict=verdict, position=position)
+    BulletinFactory.create(challenge=challenge)
+    BulletinFactory.create(
+        challenge=challenge, first=2, version=2, answer=1, confidence=0.9, cause="refit", before=(0, 0.75, "open")
+    )
     session.commit()
 
     page = client.get(f"{project}/events", params={"after": nothing["next"], "limit": 1}).json()
@@ -112,7 +110,7 @@ def test_a_cursor_whose_events_are_gone_is_told_so(
         publish(engine, found, challenges)
     cursors = [encode(0), *(event["cursor"] for event in client.get(path).json()["items"])]
     with engine.begin() as connection:
-        connection.execute(text("UPDATE verdicts SET created_at = created_at - interval '9 days' WHERE version = 1"))
+        connection.execute(text("UPDATE bulletins SET created_at = created_at - interval '9 days' WHERE first = 1"))
         assert history.drop(connection, found, 7) == 3
 
     for cursor in cursors[:3]:
@@ -229,9 +227,17 @@ def test_versions_stay_readable(client: httpx.Client, project: str, session: Row
     row = session.query(Project).one()
     run = ModelRunFactory.create(project=row, state="done")
     challenge = ChallengeFactory.create(project=row, key="img/17 ü?/explain")
-    VerdictFactory.create(challenge=challenge, input_digest=-1)
-    VerdictFactory.create(
-        challenge=challenge, version=2, answer=None, status="unanswerable", cause="refit", model_run_id=run.id, skips=4
+    ConsensusFactory.create(challenge=challenge, version=2, positions=[1, 2])
+    BulletinFactory.create(challenge=challenge, digest=-1)
+    BulletinFactory.create(
+        challenge=challenge,
+        first=2,
+        version=2,
+        answer=None,
+        status="unanswerable",
+        cause="refit",
+        model_run_id=run.id,
+        skipped=4,
     )
     ChallengeFactory.create(project=row, key="new")
     session.commit()

@@ -10,7 +10,6 @@ import pytest
 from pyarrow import parquet
 from sqlalchemy import Engine, text
 
-from db.events import sequence
 from tests.integration.cli.conftest import Processes, Touchstone
 from tests.versions import make_challenges, write
 
@@ -163,8 +162,6 @@ def test_events(online: Touchstone, name: str, engine: Engine) -> None:
     for _ in range(2):
         with engine.begin() as connection:
             write(connection, project, challenges)
-        with engine.begin() as connection:
-            sequence(connection, project)
     listed = [json.loads(line) for line in online("events", "--project", name, "--json").out.splitlines()]
     assert [(event["position"], event["version"]) for event in listed] == [(1, 1), (2, 1), (3, 2), (4, 2)]
     rest = online("events", "--project", name, "--after", listed[2]["cursor"])

@@ -7,18 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session as OrmSession
 from sqlalchemy.orm import scoped_session
 
 from config.settings import Settings
-from db import events, transactions
+from db import events, transactions, verdicts, versions
 from db.engine import make_engine
+from db.events import EventRow
 from tests.factories.base import Session
 from tests.factories.challenge import ChallengeFactory
 from tests.factories.project import ProjectFactory
-from tests.factories.verdict import EventFactory, OutboxFactory, VerdictFactory
+from tests.factories.verdict import BulletinFactory
 from tests.versions import faults, make_challenges, write
 
 Rows = scoped_session[OrmSession]
@@ -32,136 +33,151 @@ def session(engine: Engine) -> Iterator[Rows]:
     Session.remove()
 
 
-def sequenced(engine: Engine, project_id: int, **limits: int) -> int:
+@pytest.fixture
+def project(session: Rows) -> int:
+    """The id of a project without events."""
+    made = int(ProjectFactory.create().id)
+    session.commit()
+    return made
+
+
+def publish(engine: Engine, project_id: int, challenges: list[int]) -> None:
     with engine.begin() as connection:
-        return events.sequence(connection, project_id, **limits)
+        write(connection, project_id, challenges)
 
 
-def feed(engine: Engine, project_id: int) -> list[tuple[int, int, int]]:
-    query = text("SELECT position, challenge_id, version FROM events WHERE project_id = :project ORDER BY position")
+def feed(engine: Engine, project_id: int, *, after: int = 0, limit: int = 1_000_000) -> list[EventRow]:
     with engine.connect() as connection:
-        return [
-            (row.position, row.challenge_id, row.version) for row in connection.execute(query, {"project": project_id})
-        ]
+        return events.page(connection, project_id, after=after, limit=limit)
 
 
-def test_what_is_committed_gets_the_next_positions(engine: Engine, session: Rows) -> None:
-    first, other = ProjectFactory.create(), ProjectFactory.create()
-    a, b = (ChallengeFactory.create(project=first) for _ in range(2))
-    OutboxFactory.create(challenge=a, challenge_ids=[a.id, b.id], versions=[1, 1])
-    OutboxFactory.create(challenge=b, challenge_ids=[b.id, a.id], versions=[2, 2])
-    OutboxFactory.create(challenge=a, verdict=None, challenge_ids=[a.id], versions=[3])
-    OutboxFactory.create(challenge=ChallengeFactory.create(project=other))
+def seen(engine: Engine, project_id: int) -> list[tuple[int, str, int]]:
+    return [(event.position, event.challenge, event.version) for event in feed(engine, project_id)]
+
+
+def test_versions_get_the_next_positions(engine: Engine, project: int, session: Rows) -> None:
+    a, b = make_challenges(engine, project, 2)
+    other = ProjectFactory.create()
     session.commit()
+    for written in ([a, b], [b, a], [a]):
+        publish(engine, project, written)
+    publish(engine, other.id, make_challenges(engine, other.id, 1))
     with engine.connect() as connection:
-        assert events.waiting(connection) == [first.id, other.id]
+        assert events.heads(connection, [project, other.id, -1]) == {project: 5, other.id: 1}
+    assert seen(engine, project) == [(1, "c1", 1), (2, "c2", 1), (3, "c2", 2), (4, "c1", 2), (5, "c1", 3)]
+    assert faults(engine, project) == {}
 
-    assert sequenced(engine, first.id, rows=1) == 2
-    assert sequenced(engine, first.id) == 3
-    assert sequenced(engine, first.id) == 0
-    assert feed(engine, first.id) == [(1, a.id, 1), (2, b.id, 1), (3, b.id, 2), (4, a.id, 2), (5, a.id, 3)]
+
+def test_what_is_rolled_back_gives_its_positions_to_the_next(engine: Engine, project: int) -> None:
+    early, late = make_challenges(engine, project, 2)
     with engine.connect() as connection:
-        assert events.waiting(connection) == [other.id]
-        assert events.heads(connection, [first.id, other.id]) == {first.id: 5}
+        write(connection, project, [early])
+        connection.rollback()
+    publish(engine, project, [late])
+    assert seen(engine, project) == [(1, "c2", 1)]
+    assert faults(engine, project) == {}
 
 
-def test_what_is_not_committed_is_passed_over_and_comes_later(engine: Engine, session: Rows) -> None:
-    project = ProjectFactory.create()
-    session.commit()
-    early, late = make_challenges(engine, project.id, 2)
+def test_nobody_gives_positions_before_the_turn_has_ended(engine: Engine, project: int) -> None:
+    early, late = make_challenges(engine, project, 2)
     with engine.connect() as slow, slow.begin():
-        write(slow, project.id, [early])  # has drawn the lower id
-        with engine.begin() as quick:
-            write(quick, project.id, [late])
-        assert sequenced(engine, project.id) == 1
-        assert feed(engine, project.id) == [(1, late, 1)]
-    assert sequenced(engine, project.id) == 1
-    assert feed(engine, project.id) == [(1, late, 1), (2, early, 1)]
-
-
-def test_two_do_not_number_one_project_at_once(engine: Engine, session: Rows) -> None:
-    project = ProjectFactory.create()
-    row = OutboxFactory.create(challenge=ChallengeFactory.create(project=project))
-    other = OutboxFactory.create()
-    session.commit()
-    with engine.begin() as holder:
-        assert events.sequence(holder, project.id) == 1
+        write(slow, project, [early])
         with engine.connect() as connection:
             transactions.adopt(connection, transactions.bounds(idle=5, lock=0.01))
             with pytest.raises(OperationalError):
-                events.sequence(connection, project.id)
-        assert sequenced(engine, other.project_id) == 1
-        holder.rollback()
-    assert sequenced(engine, project.id) == 1
-    assert feed(engine, project.id) == [(1, row.challenge_ids[0], 1)]
+                write(connection, project, [late])
+        assert seen(engine, project) == []
+    publish(engine, project, [late])
+    assert seen(engine, project) == [(1, "c1", 1), (2, "c2", 1)]
+
+
+@pytest.mark.parametrize("count", [1, verdicts.MOST, 3 * verdicts.MOST + 7])
+def test_pages_begin_and_end_anywhere(engine: Engine, project: int, count: int) -> None:
+    challenges = make_challenges(engine, project, count)
+    for _ in range(2):
+        publish(engine, project, challenges)
+    whole = feed(engine, project)
+    assert [(row.position, row.challenge, row.version) for row in whole] == [
+        (number + 1, f"c{number % count + 1}", number // count + 1) for number in range(2 * count)
+    ]
+    rng = random.Random(count)
+    for _ in range(20):
+        after, limit = rng.randrange(2 * count + 1), rng.randint(1, 2 * count)
+        assert feed(engine, project, after=after, limit=limit) == whole[after : after + limit]
+
+
+def test_versions_are_found_by_their_positions(engine: Engine, project: int) -> None:
+    challenges = make_challenges(engine, project, 300)
+    for _ in range(3):
+        publish(engine, project, challenges)
+    with engine.connect() as connection:
+        rows = versions.page(connection, project, "c217", after=1, limit=9)
+        assert [(row.version, row.answer, row.posterior) for row in rows] == [(2, 0, [0.5, 0.5]), (3, 1, [0.5, 0.5])]
+        assert versions.get(connection, project, "c217", 3) == rows[1]
 
 
 def test_a_page_tells_what_changed(engine: Engine, session: Rows) -> None:
     project = ProjectFactory.create()
     challenge = ChallengeFactory.create(project=project, key="c")
-    verdicts = [
-        VerdictFactory.create(challenge=challenge),
-        VerdictFactory.create(
-            challenge=challenge, version=2, answer=1, confidence=0.9, status="settled", cause="refit"
-        ),
-    ]
-    for position, verdict in enumerate(verdicts, 1):
-        EventFactory.create(challenge=challenge, verdict=verdict, position=position)
-    EventFactory.create()
+    BulletinFactory.create(challenge=challenge)
+    BulletinFactory.create(
+        challenge=challenge,
+        first=2,
+        version=2,
+        answer=1,
+        confidence=0.9,
+        status="settled",
+        cause="refit",
+        before=(0, 0.75, "open"),
+    )
+    BulletinFactory.create()
     session.commit()
-    with engine.connect() as connection:
-        first, second = events.page(connection, project.id, after=0, limit=10)
-        assert events.page(connection, project.id, after=1, limit=10) == [second]
-        assert events.page(connection, project.id, after=0, limit=1) == [first]
+    first, second = feed(engine, project.id)
+    assert feed(engine, project.id, after=1) == [second]
+    assert feed(engine, project.id, limit=1) == [first]
     assert (first.kind, first.previous, first.challenge, first.version) == ("verdict.created", None, "c", 1)
     assert (second.position, second.kind, second.answer, second.status) == (2, "verdict.corrected", 1, "settled")
     assert second.previous == events.Before(1, 0, 0.75, "open")
 
 
-WRITERS, OPEN, TRANSACTIONS = 4, 3, 100
+WRITERS, TURNS, READERS = 4, 100, 2
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_no_gap_under_writers_that_commit_in_any_order(
-    settings: Settings, engine: Engine, session: Rows, seed: int
-) -> None:
-    """Each writer holds several transactions open and ends them in random order, a tenth by rolling back."""
-    project = ProjectFactory.create()
-    session.commit()
-    ids = make_challenges(engine, project.id, 300)
-    many = make_engine(settings.require_database_url(), pool_size=WRITERS * OPEN + 2, name="test-writers")
+def test_no_gap_is_seen_while_many_write(settings: Settings, engine: Engine, project: int, seed: int) -> None:
+    """Writers end a tenth of their turns by rolling back; readers go on behind what they have seen."""
+    ids = make_challenges(engine, project, 300)
+    many = make_engine(settings.require_database_url(), pool_size=WRITERS + READERS, name="test-writers")
     ended = threading.Event()
 
     def writer(number: int) -> None:
         rng = random.Random(f"{seed} {number}")
-        with ExitStack() as stack:
-            open_ = [stack.enter_context(many.connect()) for _ in range(OPEN)]
-            for _ in range(TRANSACTIONS):
-                connection = rng.choice(open_)
-                if connection.in_transaction():
-                    connection.rollback() if rng.random() < 0.1 else connection.commit()
-                transactions.adopt(connection, transactions.bounds(idle=60, lock=0.02))
-                try:
-                    write(connection, project.id, rng.sample(ids, rng.randint(1, 8)))
-                except OperationalError:  # another holds one of these, who may be waiting for us
-                    connection.rollback()
-            for connection in rng.sample(open_, OPEN):
-                connection.commit()
+        for _ in range(TURNS):
+            with many.connect() as connection:
+                write(connection, project, rng.sample(ids, rng.randint(1, 200)))
+                connection.rollback() if rng.random() < 0.1 else connection.commit()
 
-    def sequencer() -> None:
-        while not ended.is_set():
-            sequenced(many, project.id)
+    def reader(number: int) -> list[EventRow]:
+        rng = random.Random(f"{seed} {number}")
+        found: list[EventRow] = []
+        while True:
+            last = ended.is_set()
+            rows = feed(many, project, after=len(found), limit=rng.randint(1, 500))
+            assert [row.position for row in rows] == list(range(len(found) + 1, len(found) + len(rows) + 1))
+            found += rows
+            if last and not rows:
+                return found
 
-    with ThreadPoolExecutor(WRITERS + 2) as pool:
-        sequencers = [pool.submit(sequencer) for _ in range(2)]
+    with ExitStack() as stack:
+        stack.callback(many.dispose)
+        pool = stack.enter_context(ThreadPoolExecutor(WRITERS + READERS))
+        readers = [pool.submit(reader, number) for number in range(READERS)]
         try:
             for each in [pool.submit(writer, number) for number in range(WRITERS)]:
                 each.result()
         finally:
             ended.set()
-        for each in sequencers:
-            each.result()
-    sequenced(many, project.id)
-    many.dispose()
-    assert faults(engine, project.id) == {}
-    assert len(feed(engine, project.id)) > 300
+        read = [each.result() for each in readers]
+    assert faults(engine, project) == {}
+    assert read == [feed(engine, project)] * READERS
+    assert len(read[0]) > 10_000

@@ -13,18 +13,29 @@ from db import (
     claims,
     consensus,
     current_verdicts,
+    events,
     grades,
     identities,
     ledger,
     projects,
     runs,
     statistics,
+    versions,
 )
 from db.current_verdicts import VerdictFilter
 from db.writes import Writes
 from tests.integration.workers.crowd import execute, make_project, new_batch, scalar
 
-LARGE = ("sheets", "batches", "challenges", "consensus", "respondents", "respondent_statistics", "payloads_default")
+LARGE = (
+    "sheets",
+    "batches",
+    "bulletins",
+    "challenges",
+    "consensus",
+    "respondents",
+    "respondent_statistics",
+    "payloads_default",
+)
 
 FILL = """
 INSERT INTO challenges (project_id, key) SELECT :project, 'c' || n FROM generate_series(1, 20000) n;
@@ -41,6 +52,16 @@ INSERT INTO sheets (batch_id, accepted_at, first, challenge_ids, respondent_ids,
     FROM generate_series(0, 9999) n, (SELECT min(id) AS batch FROM batches) b,
          LATERAL (SELECT array_agg((SELECT min(id) FROM challenges) + (10 * n + i) % 20000) AS ids
                   FROM generate_series(0, 9) i) a;
+INSERT INTO bulletins (project_id, first, challenge_ids, versions, answers, confidences, statuses, causes, answered,
+                       skips, digests, posteriors, answers_before, confidences_before, statuses_before)
+    SELECT :project, 10 * n + 1, ids, array_fill(1 + n / 2000, '{10}'), zero, array_fill(0.5::float8, '{10}'), zero,
+           zero, zero, zero, ids, array_fill(0.5::real, '{30}'), zero, array_fill(0.5::float8, '{10}'), zero
+    FROM generate_series(0, 9999) n, (SELECT array_fill(0::smallint, '{10}') AS zero) z,
+         LATERAL (SELECT array_agg((SELECT min(id) FROM challenges) + (10 * n + i) % 20000) AS ids
+                  FROM generate_series(0, 9) i) a;
+UPDATE consensus SET version = 5, positions = ARRAY(
+    SELECT challenge_id - (SELECT min(id) FROM challenges) + 1 + 20000 * v FROM generate_series(0, 4) v);
+INSERT INTO turns (project_id, number, events) VALUES (:project, 1, 100000);
 INSERT INTO model_runs (project_id, state, cause, started_at, answers)
     VALUES (:project, 'done', 'growth', now(), 100000);
 UPDATE projects SET current_run_id = (SELECT max(id) FROM model_runs) WHERE id = :project;
@@ -97,6 +118,7 @@ def write_consensus(connection: Connection, project: int) -> None:
             skips=ONES * 0,
             status=ONES * 0,
             version=ONES,
+            position=ONES,
             reported=FLAT,
             gold=-ONES,
             changed=flags,
@@ -145,6 +167,8 @@ HOT: dict[str, Callable[[Connection, int], object]] = {
     "verdict": lambda c, p: current_verdicts.get(c, p, "c77"),
     "verdicts": lambda c, p: current_verdicts.page(c, p, after="c5", limit=100),
     "verdicts of a status": lambda c, p: current_verdicts.page(c, p, after="", limit=100, only=SETTLED),
+    "events": lambda c, p: (events.heads(c, [p]), events.page(c, p, after=54_321, limit=100)),
+    "versions": lambda c, p: (versions.page(c, p, "c77", after=0, limit=100), versions.get(c, p, "c77", 3)),
     "outgrown": lambda c, _: runs.outgrown(c, growth=0.1, age=60, minimum=100, pause=60, rest=9),
     "backlog": lambda c, _: ledger.backlog(c),
 }

@@ -13,10 +13,11 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
-from db import batches, ledger, projects, tenants
+from db import batches, events, ledger, projects, tenants
 from db.batches import NewBatch
 from db.bodies import JSON, pack
 from db.errors import NotFoundError
+from db.events import Before
 from db.ledger import LedgerRow
 from db.projects import NewProject
 from tests.waiting import until
@@ -219,6 +220,7 @@ def books(engine: Engine, project_id: int) -> LedgerRow:
         row = next(row for row in ledger.read(connection) if row.project == name)
         _check_statistics(connection, project_id)
         _check_consensus(connection, project_id)
+        _check_feed(connection, project_id)
         _check_scores(connection, project_id)
         for batch in batches.page(connection, project_id, state=None, lane=None, after=0, limit=1000):
             assert sum(batch.counts.values()) == batch.answers, batch
@@ -292,28 +294,43 @@ def _check_consensus(connection: Connection, project_id: int) -> None:
     """Answers are counted once, in the challenge's own row too; posteriors are probabilities."""
     rows = connection.execute(
         text("""
-            SELECT c.answers, c.skips, c.posterior, c.raw, c.confidence, c.version, c.answer, c.status, c.reported,
+            WITH published AS (
+                SELECT challenge_id, array_agg(version ORDER BY version) AS versions,
+                       (array_agg((answer, status, confidence) ORDER BY version DESC))[1] AS latest
+                FROM verdicts GROUP BY challenge_id
+            ), feed AS (
+                SELECT challenge_id, array_agg(version ORDER BY position) AS versions,
+                       array_agg(position ORDER BY position) AS positions
+                FROM events WHERE project_id = :p GROUP BY challenge_id
+            )
+            SELECT c.answers, c.skips, c.posterior, c.raw, c.confidence, c.version, c.positions,
                    count(a) FILTER (WHERE a.counted AND a.choice >= 0) AS counted,
                    count(a) FILTER (WHERE a.counted AND a.choice < 0) AS skipped,
-                   ARRAY(SELECT v.version FROM verdicts v WHERE v.challenge_id = c.challenge_id ORDER BY 1) AS versions,
-                   (SELECT (v.answer, v.status, v.confidence) = (c.answer, c.status, c.reported)
-                    OR (v.answer, c.answer) IS NOT DISTINCT FROM (NULL::smallint, NULL::smallint)
-                    FROM verdicts v WHERE v.challenge_id = c.challenge_id AND v.version = c.version) AS latest,
-                   (SELECT array_agg(told.version ORDER BY told.version) FROM (
-                       SELECT u.version FROM outbox o, unnest(o.challenge_ids, o.versions) AS u(challenge, version)
-                       WHERE u.challenge = c.challenge_id
-                       UNION ALL SELECT e.version FROM events e WHERE e.challenge_id = c.challenge_id
-                   ) told) AS told
-            FROM consensus c LEFT JOIN answers a ON a.challenge_id = c.challenge_id
-            WHERE c.project_id = :p GROUP BY c.challenge_id
+                   coalesce(v.versions, '{}') AS versions,
+                   v.latest IS NOT DISTINCT FROM (c.answer, c.status, c.reported) AS latest,
+                   coalesce(f.versions, '{}') AS told, coalesce(f.positions, '{}') AS told_at
+            FROM consensus c
+            LEFT JOIN answers a ON a.challenge_id = c.challenge_id
+            LEFT JOIN published v ON v.challenge_id = c.challenge_id
+            LEFT JOIN feed f ON f.challenge_id = c.challenge_id
+            WHERE c.project_id = :p GROUP BY c.challenge_id, v.versions, v.latest, f.versions, f.positions
         """),
         {"p": project_id},
     )
     for row in rows:
         assert (row.answers, row.skips) == (row.counted, row.skipped)
-        assert row.versions == (row.told or []) == list(range(1, row.version + 1))
+        assert row.versions == row.told == list(range(1, row.version + 1))
+        assert row.positions == row.told_at
         assert row.latest or not row.version
         if row.answers:
             assert abs(sum(row.posterior) - 1) < 1e-8
             assert abs(sum(row.raw) - 1) < 1e-8
             assert row.confidence == max(row.posterior)
+
+
+def _check_feed(connection: Connection, project_id: int) -> None:
+    """What an event says was before is what the last event of its challenge said."""
+    said: dict[str, Before] = {}
+    for event in events.page(connection, project_id, after=0, limit=1_000_000):
+        assert event.previous == said.get(event.challenge)
+        said[event.challenge] = Before(event.version, event.answer, event.confidence, event.status)

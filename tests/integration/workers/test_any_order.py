@@ -20,7 +20,7 @@ from db.batches import NewBatch
 from db.claims import Claim
 from db.errors import ConflictError, StaleClaimError
 from tests.integration.workers.crowd import Answer, answer, books, drain, execute, gild, make_project, new_batch, scalar
-from workers import feed, grading, refit, regrade, revisit, sweep
+from workers import grading, refit, regrade, revisit, sweep
 from workers.refit import RefitError
 from workers.runtime import Runtime
 
@@ -158,7 +158,6 @@ class AnyOrder(RuleBasedStateMachine):
         drain(self.runtime, self.project)
         regrade.run(self.runtime, self.project)
         self._refit()
-        feed.catch_up(self.runtime)
         accepted = {str(batch.uid): batch.answers for batch in self.posted}
         assert audit(self.engine, self.project, accepted, at_rest=True) == Faults()
         with self.engine.connect() as connection:

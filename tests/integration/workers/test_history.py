@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import Engine, text
 
-from db import events, history
+from db import events, history, versions
+from db.errors import NotFoundError
 from tests.integration.workers.crowd import execute, make_project
 from tests.versions import faults, make_challenges, write
 from workers import sweep
@@ -12,16 +14,15 @@ from workers.runtime import Runtime
 
 
 def publish(engine: Engine, project: int, challenges: list[int], *, age: int = 0) -> None:
-    """Give each of these challenges its next version, so many days ago, and those their places."""
+    """Give each of these challenges its next version, so many days ago."""
     with engine.begin() as connection:
         write(connection, project, challenges)
-    with engine.begin() as connection:
-        events.sequence(connection, project)
     execute(
         engine,
-        "UPDATE verdicts SET created_at = now() - make_interval(days => :age) WHERE version ="
-        " (SELECT max(version) FROM verdicts)",
+        "UPDATE bulletins SET created_at = now() - make_interval(days => :age) WHERE first ="
+        " (SELECT max(first) FROM bulletins WHERE project_id = :project)",
         age=age,
+        project=project,
     )
 
 
@@ -41,13 +42,24 @@ def test_what_is_old_and_superseded_goes(engine: Engine, runtime: Runtime) -> No
         publish(engine, project, challenges, age=age)
     sweep.keep_house(runtime)
     assert len(kept(engine, project)[0]) == 5
+    with engine.connect() as connection:
+        whole = versions.page(connection, project, "c1", after=0, limit=9)
 
     sweep.keep_house(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 7})))
     assert kept(engine, project) == ([4, 5], [(a, 2), (a, 3), (a, 4), (b, 1)])
     with engine.connect() as connection:
         first, _ = events.page(connection, project, after=3, limit=9)
         assert history.begins_behind(connection, project) == 3
+        assert versions.page(connection, project, "c1", after=0, limit=9) == whole[1:]
+        assert versions.get(connection, project, "c2", 1).answer == 1
+        with pytest.raises(NotFoundError, match="no version 1"):
+            versions.get(connection, project, "c1", 1)
     assert (first.kind, first.previous and first.previous.version) == ("verdict.corrected", 2)
+
+    sweep.keep_house(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 1})))
+    assert kept(engine, project) == ([5], [(a, 3), (a, 4), (b, 1)])
+    with engine.connect() as connection:
+        assert versions.page(connection, project, "c1", after=0, limit=9) == whole[2:]
 
 
 def test_the_last_event_stays_and_positions_go_on(engine: Engine) -> None:
@@ -57,18 +69,17 @@ def test_the_last_event_stays_and_positions_go_on(engine: Engine) -> None:
         publish(engine, project, [challenge], age=30)
     with engine.begin() as connection:
         assert history.old(connection, 7) == [project]
-        assert [history.drop(connection, project, 7, rows=3) for _ in range(3)] == [3, 1, 0]
+        assert [history.drop(connection, project, 7, bulletins=3) for _ in range(3)] == [3, 1, 0]
     publish(engine, project, [challenge])
     assert kept(engine, project) == ([5, 6], [(challenge, 4), (challenge, 5), (challenge, 6)])
-    assert faults(engine, project).keys() <= {"gaps", "out_of_order", "missing"}
+    assert faults(engine, project).keys() <= {"gaps", "out_of_order", "misplaced"}
 
 
 def test_a_young_event_before_an_old_one_keeps_it(engine: Engine) -> None:
     project = make_project(engine)
     a, b = make_challenges(engine, project, 2)
     publish(engine, project, [a])
-    publish(engine, project, [b])
-    execute(engine, "UPDATE verdicts SET created_at = now() - interval '9 days' WHERE challenge_id = :b", b=b)
+    publish(engine, project, [b], age=9)
     with engine.begin() as connection:
         assert history.old(connection, 7) == []
         assert history.drop(connection, project, 7) == 0

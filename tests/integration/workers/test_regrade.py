@@ -37,7 +37,7 @@ def shown(engine: Engine) -> list[Any]:
         return [
             list(connection.execute(text(query)).scalars()),
             scalar(connection, "SELECT count(*) FROM verdicts"),
-            scalar(connection, "SELECT count(*) FROM outbox"),
+            scalar(connection, "SELECT sum(events) FROM turns"),
         ]
 
 
