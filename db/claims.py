@@ -190,7 +190,7 @@ WHERE id = ANY(:ids) AND state = 'claimed' AND claim_id = :claim RETURNING extra
 
 
 def release_untried(
-    connection: Connection, claim: Claim, *, error: str, share: float, least: float, most: float
+    connection: Connection, claim: Claim, *, error: str | None, share: float, least: float, most: float
 ) -> list[float]:
     """Give back whatever is left under the claim as if it had not been tried; no error if another has it by now.
 

@@ -47,7 +47,9 @@ class Ahead:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        with self._stack:
+            if self._next is not None:
+                self._give_back(self._next)
 
     @property
     def waiting(self) -> bool:
@@ -91,6 +93,16 @@ class Ahead:
         except Exception as error:  # noqa: BLE001 - whatever it is, grading comes upon it where it can be dealt with
             log.info("claim not made ready", claim=claim.id, error=str(error))
             return Ready(claim, None)
+
+    def _give_back(self, started: "Future[Ready | None]") -> None:
+        """Let go of a claim that nobody will grade: the slice has ended with an error."""
+        try:
+            ready = started.result()
+            if ready is not None:
+                with self._runtime.engine.begin() as connection:
+                    claims.release_untried(connection, ready.claim, error=None, share=0, least=0, most=0)
+        except Exception as error:  # noqa: BLE001 - then its lease runs out
+            log.warning("claim not given back", error=str(error))
 
     def _keep(self, connection: Connection) -> None:
         for claim in list(self._claims.values()):

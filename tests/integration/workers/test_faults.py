@@ -255,7 +255,7 @@ def test_a_full_disk_halves_no_claim_and_ends_the_slice(engine: Engine, runtime:
     project = make_project(engine)
     accept(engine, project, *split(crowd(9)[:80], 10))
     one = replace(runtime, settings=runtime.settings.model_copy(update={"claim_batches": 4, "slice_ms": 60_000}))
-    with fault(engine, "INSERT ON answers", fail("53100"), times=10_000):
+    with fault(engine, "INSERT ON sheets", fail("53100"), times=10_000):
         with pytest.raises(faults.GradingFailedError, match="4 batches wait until there is room: DiskFull"):
             grading.run(one, project, "live")
         with engine.connect() as connection:
@@ -269,7 +269,7 @@ def test_what_needs_less_memory_is_graded_and_the_rest_is_no_attempt(engine: Eng
     uids = accept(engine, project, *split(crowd(10)[:40], 10))
     big = "NEW.batch_id = (SELECT max(id) FROM batches)"
     with (
-        fault(engine, "INSERT ON answers", f"IF {big} THEN {fail('53200')}; END IF", times=10_000),
+        fault(engine, "INSERT ON sheets", f"IF {big} THEN {fail('53200')}; END IF", times=10_000),
         pytest.raises(faults.GradingFailedError, match="1 batches wait until there is room: OutOfMemory"),
     ):
         grading.run(runtime, project, "live")
@@ -286,7 +286,7 @@ def test_a_shortage_while_looking_for_the_bad_answer_blames_none(engine: Engine,
     (uid,) = accept(engine, project, answers)
     corrupt(engine, uid, "poison", "poi\\u0000son")
     execute(engine, "UPDATE batches SET attempts = :last", last=runtime.settings.max_attempts - 1)
-    with fault(engine, "INSERT ON answers", fail("53100"), times=1):
+    with fault(engine, "INSERT ON sheets", fail("53100"), times=1):
         with pytest.raises(faults.GradingFailedError, match="until there is room"):
             grading.run(runtime, project, "live")
         assert attempts(engine) == [runtime.settings.max_attempts - 1]
