@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from config.settings import Settings
 from db import batches, claims
+from db.bodies import pack, unpack
 from tests.integration.workers.crowd import (
     accept,
     answer,
@@ -28,14 +29,11 @@ from workers.runtime import Runtime
 
 def corrupt(engine: Engine, uid: uuid.UUID, before: str, after: str) -> None:
     """Replace text in the stored body of a batch."""
-    execute(
-        engine,
-        "UPDATE payloads SET body = convert_to(replace(convert_from(body, 'UTF8'), :before, :after), 'UTF8')"
-        " WHERE batch_id = (SELECT id FROM batches WHERE uid = :uid)",
-        before=before,
-        after=after,
-        uid=uid,
-    )
+    where = "WHERE batch_id = (SELECT id FROM batches WHERE uid = :uid)"
+    with engine.begin() as connection:
+        stored = connection.execute(text(f"SELECT body FROM payloads {where}"), {"uid": uid}).scalar_one()
+        body = pack(unpack(stored).replace(before.encode(), after.encode()))
+        connection.execute(text(f"UPDATE payloads SET body = :body {where}"), {"body": body, "uid": uid})
 
 
 def batch(engine: Engine, project: int, uid: uuid.UUID) -> batches.BatchRow:
