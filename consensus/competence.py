@@ -155,20 +155,17 @@ class _Belief:
 
     start: Tensor  # (J,) where the first cell begins
     cell: Tensor  # (J,) the width of each
+    angle: Tensor  # (J, T) the middles of the cells
+    rate: Tensor  # (J, T) θ there
     mass: Tensor  # (J, T), which sum to 1
 
-    def angle(self) -> Tensor:
-        """(J, T) the middles of the cells."""
-        return _middles(self.start, self.cell)
-
     def mean(self) -> Tensor:
-        return (self.mass * self.angle().sin().square()).sum(1)
+        return (self.mass * self.rate).sum(1)
 
     def span(self) -> tuple[Tensor, Tensor]:
         """Two angles (J,), (J,) between which is all that is worth a finer look."""
-        angle = self.angle()
-        mean = (self.mass * angle).sum(1, keepdim=True)
-        reach = REACH * (self.mass * (angle - mean).square()).sum(1).sqrt() + self.cell
+        mean = (self.mass * self.angle).sum(1, keepdim=True)
+        reach = REACH * (self.mass * (self.angle - mean).square_()).sum(1).sqrt() + self.cell
         return (mean.squeeze(1) - reach).clamp(min=0), (mean.squeeze(1) + reach).clamp(max=pi / 2)
 
     def quantile(self, probability: float) -> Tensor:
@@ -181,7 +178,7 @@ class _Belief:
 
     def above(self, rate: float) -> Tensor:
         """(J,) p(θ > rate), likewise."""
-        top = self.angle() + self.cell[:, None] / 2
+        top = self.angle + self.cell[:, None] / 2
         return (self.mass * ((top - asin(rate**0.5)) / self.cell[:, None]).clamp(0, 1)).sum(1)
 
 
@@ -192,19 +189,22 @@ def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> _Belief:
     and quantiles to 3e-3.
     """
     annotator, wrong, slope = _runs(here, right)
+    middle = torch.arange(0.5, CELLS, dtype=a.dtype, device=a.device)
     start, end = torch.zeros_like(a), torch.full_like(a, pi / 2)
+    ends = _end_cell(a), _end_cell(b)
     for _ in range(ZOOMS):
         cell = (end - start) / CELLS
-        angle = _middles(start, cell)
+        angle = torch.addcmul(start[:, None], cell[:, None], middle)
         sine = angle.sin()
         joint = (2 * a - 1)[:, None] * sine.log()
         joint.addcmul_((2 * b - 1)[:, None], angle.cos().log_())
-        joint[:, 0] += _end_cell(a).where(start == 0, 0)
-        joint[:, -1] += _end_cell(b).where(end == pi / 2, 0)
-        rate = sine.square_().index_select(0, annotator)  # (R, T)
-        factor = torch.addcmul(wrong, rate, slope).clamp_(min=LEAST**4)  # (RUN, R, T)
-        joint.index_add_(0, annotator, factor.prod(0).log_())
-        belief = _Belief(start, cell, joint.softmax(1))
+        joint[:, 0] += ends[0].where(start == 0, 0)
+        joint[:, -1] += ends[1].where(end == pi / 2, 0)
+        rate = sine.square_()
+        each = rate.index_select(0, annotator).t().contiguous()  # (T, R): long rows are worked on faster
+        factor = torch.addcmul(wrong, each, slope).clamp_(min=LEAST**4)  # (RUN, T, R)
+        joint.index_add_(0, annotator, factor.prod(0).log_().t().contiguous())
+        belief = _Belief(start, cell, angle, rate, joint.softmax(1))
         start, end = belief.span()
     return belief
 
@@ -212,7 +212,7 @@ def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> _Belief:
 def _runs(here: Answers, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The answers of each annotator in runs of `RUN`, whose factors are multiplied before their logarithm is taken.
 
-    Returns: (R,) the annotator of each run, ascending; (RUN, R, 1) its factors at rate 0, and by how much they grow
+    Returns: (R,) the annotator of each run, ascending; (RUN, 1, R) its factors at rate 0, and by how much they grow
     until rate 1. A run that is not full has factors of 1.
     """
     annotator = here.annotator
@@ -228,14 +228,10 @@ def _runs(here: Answers, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     each = right.new_ones(2, RUN * len(owner))
     each[0, slot] = (1 - right) / max(here.K - 1, 1)
     each[1, slot] = right
-    wrong, right = each.view(2, RUN, len(owner), 1)
+    wrong, right = each.view(2, RUN, 1, len(owner))
     return owner, wrong, right - wrong
 
 
 def _end_cell(a: Tensor) -> Tensor:
     """log of the mean of φ^(2a - 1) over a cell that begins at 0, by that in its middle: there is a pole if a < 1/2."""
     return (2 * a - 1) * log(2) - (2 * a).log()
-
-
-def _middles(start: Tensor, cell: Tensor) -> Tensor:
-    return start[:, None] + cell[:, None] * (torch.arange(CELLS, dtype=cell.dtype, device=cell.device) + 0.5)

@@ -19,6 +19,7 @@ __all__ = [
     "by_label",
     "coin",
     "count",
+    "count_",
     "form_for",
     "quantise",
     "quantise_",
@@ -42,17 +43,25 @@ def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
 
     Nothing is sorted: sums that do not round are the same in any order.
     """
-    J, K, item, annotator, label = answers.J, answers.K, answers.item, answers.annotator, answers.label
-    statistics = posterior.new_zeros(J * width(form, K))
+    return count_(posterior.new_zeros(answers.J, width(form, answers.K)), form, answers, posterior)
+
+
+def count_(statistics: Tensor, form: Form, answers: Answers, posterior: Tensor) -> Tensor:
+    """Add expected counts to those in (J, width), in place.
+
+    The difference of two posteriors may stand for a posterior: in form FULL that is what a change adds.
+    """
+    K, item, annotator, label = answers.K, answers.item, answers.annotator, answers.label
+    flat = statistics.view(-1)
     if form == Form.FULL:
-        first = annotator * (K * K) + label  # of the K numbers that an answer adds to
+        first = torch.add(label, annotator, alpha=K * K)  # of the K numbers that an answer adds to
         for k, column in enumerate(posterior.t().contiguous()):
-            statistics.index_add_(0, first + k * K, column[item])
+            flat[k * K :].index_add_(0, first, column.index_select(0, item))
     else:
         first = annotator * (1 + K)
-        statistics.index_add_(0, first, posterior.flatten()[item * K + label])
-        statistics.index_add_(0, first + 1 + label, posterior.new_ones(answers.N))
-    return statistics.view(J, width(form, K))
+        flat.index_add_(0, first, posterior.flatten()[item * K + label])
+        flat.index_add_(0, first + 1 + label, posterior.new_ones(answers.N))
+    return statistics
 
 
 def tally(layout: Layout, posterior: Tensor | Table) -> Tensor:

@@ -121,7 +121,9 @@ def stop(
         refusal.mul_(1 - skipping.unanswerable(answers, skips, rates).to(posterior.dtype))
         risk.mul_(refusal / rule.unanswerable).add_(rule.unanswerable - refusal)
     cost = risk.amin(0)
-    answer = (risk <= cost + TIE).to(torch.int8).argmax(0)
+    K = posterior.shape[1]
+    backwards = torch.arange(K, 0, -1, device=posterior.device)[:, None]
+    answer = K - (backwards * (risk <= cost + TIE)).amax(0)
 
     refused = (asked >= rule.minimum) & (refusal <= rule.target) & (refusal < cost)
     settled = (answers >= rule.minimum) & (cost <= rule.target) & ~refused
