@@ -1,17 +1,18 @@
 """Proof under fire: kill what runs under load, again and again, and audit the books after each time.
 
-    python -m benchmarks.chaos [--kills 200] [--seed S] [--rate 10] [--only KIND ...] [--json]
+    python -m benchmarks.chaos [--kills 200] [--seed S] [--rate 10] [--disk MB] [--only KIND ...] [--json]
 
 Everything runs as `touchstone up` runs it, with the settings a user gets. A round waits a moment of chance, strikes,
 and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
 that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round
 the load ends: then nothing may be left over, and a new project begins. `kills` are processes killed; stopped servers,
-emptied queues, doubled messages and jumping clocks come on top.
+emptied queues, doubled messages, jumping clocks and a full disk come on top.
 """
 
 import argparse
 import contextlib
 import json
+import math
 import random
 import sys
 import time
@@ -26,11 +27,12 @@ from typing import Any
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
 
-from benchmarks.chaos import books
+from benchmarks.chaos import books, disk
 from benchmarks.chaos.books import Faults
+from benchmarks.chaos.disk import UnmountableError
 from benchmarks.chaos.load import Load
 from benchmarks.chaos.stack import BrokenError, Stack, until
-from benchmarks.chaos.strikes import STRIKES, deck
+from benchmarks.chaos.strikes import FULL_DISK, STRIKES, deck
 from db import projects, tenants
 
 ROUNDS = 10
@@ -53,6 +55,8 @@ class Report:
     faults: Faults = field(default_factory=Faults)
     recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     killed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    refusals: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Seconds that each request took to be refused while the stack was struck, by kind."""
 
     @property
     def clean(self) -> bool:
@@ -75,7 +79,13 @@ class Report:
             "answers": self.answers,
             "dead": self.dead,
             "kinds": {
-                kind: {"rounds": len(each), "kills": self.killed[kind], "worst_s": max(each)}
+                kind: {
+                    "rounds": len(each),
+                    "kills": self.killed[kind],
+                    "worst_s": max(each),
+                    "refused": len(self.refusals[kind]),
+                    "slowest_refusal_s": round(max(self.refusals[kind], default=0.0), 2),
+                }
                 for kind, each in sorted(self.recovery.items())
             },
         }
@@ -87,6 +97,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--rate", type=float, default=10.0, help="batches posted each second")
+    parser.add_argument("--rounds", type=float, default=math.inf, help="stop after so many, whatever was killed")
+    parser.add_argument("--disk", type=int, metavar="MB", help="give Postgres a disk of its own, and fill it up")
     parser.add_argument("--only", nargs="+", choices=STRIKES, default=list(STRIKES))
     parser.add_argument("--home", type=Path, help="keep the stack's data and logs here")
     parser.add_argument("--json", action="store_true")
@@ -96,14 +108,37 @@ def main() -> None:
     console.print(f"seed {seed}")
     with contextlib.ExitStack() as left:
         home = options.home or Path(left.enter_context(TemporaryDirectory(prefix="touchstone-chaos-")))
-        report = bombard(Stack(home), options.kills, seed, options.rate, options.only, console)
+        kinds = _possible(options.only, Stack(home), options.disk, left, console)
+        if not kinds:
+            parser.error("nothing is left to be done")
+        report = bombard(Stack(home), options.kills, seed, options.rate, kinds, console, options.rounds)
     print(json.dumps(report.figures()) if options.json else json.dumps(report.figures(), indent=1))
     if not report.clean:
         sys.exit(1)
 
 
-def bombard(stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], console: Console) -> Report:
-    """Strike until so many processes were killed.
+def _possible(
+    kinds: list[str], stack: Stack, size: int | None, left: contextlib.ExitStack, console: Console
+) -> list[str]:
+    """The kinds that can be done here; a disk for Postgres stays mounted until `left` ends."""
+    if FULL_DISK not in kinds:
+        return kinds
+    try:
+        if size is None:
+            raise UnmountableError("no --disk is given")
+        if size < disk.LEAST:
+            raise UnmountableError(f"a disk has at least {disk.LEAST} MB")
+        left.enter_context(disk.mounted(stack.database, size))
+    except UnmountableError as error:
+        console.print(f"{FULL_DISK} is left out: {error}")
+        return [kind for kind in kinds if kind != FULL_DISK]
+    return kinds
+
+
+def bombard(
+    stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], console: Console, rounds: float = math.inf
+) -> Report:
+    """Strike until so many processes were killed, or so many rounds are over.
 
     Raises:
         BrokenError: the stack did not come back.
@@ -113,7 +148,11 @@ def bombard(stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], 
     cards = deck(chance, kinds)
     with stack:
         epoch = 0
-        while report.kills < kills:
+
+        def over() -> bool:
+            return report.kills >= kills or report.rounds >= rounds
+
+        while not over():
             epoch += 1
             with Load(stack, f"chaos-{epoch}", chance.getrandbits(32), rate) as load:
                 until(lambda: len(load.accepted) > 10 or load.error, "a load")
@@ -123,7 +162,7 @@ def bombard(stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], 
                         break  # raised where the load ends
                     time.sleep(chance.uniform(0, CALM))
                     _round(stack, load, project, kind, chance, report, console)
-                    if report.kills >= kills:
+                    if over():
                         break
             _rest(stack, load, project, report, console)
     return report
@@ -132,8 +171,10 @@ def bombard(stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], 
 def _round(
     stack: Stack, load: Load, project: int, kind: str, chance: random.Random, report: Report, console: Console
 ) -> None:
+    began = time.time()
     killed = STRIKES[kind].act(stack, chance, project)
     over = time.time()
+    refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
     until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
     recovery = max(0.0, books.finished(stack.engine, project, over) - over)
     known = dict(load.accepted)
@@ -142,8 +183,10 @@ def _round(
     report.kills += killed
     report.killed[kind] += killed
     report.recovery[kind].append(round(recovery, 2))
+    report.refusals[kind] += refusals
     report.faults += faults
-    console.print(f"{report.kills:4} {kind:28} {recovery:6.2f} s  {len(known):6} batches  {_told(faults)}")
+    refused = f"  {len(refusals)} refused within {max(refusals):.2f} s" if refusals else ""
+    console.print(f"{report.kills:4} {kind:28} {recovery:6.2f} s  {len(known):6} batches{refused}  {_told(faults)}")
     until(lambda: _without_outage(stack.whole), f"everything at work after {kind}")
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import threading
+import time
 import uuid
 from typing import Any, Self
 
@@ -26,6 +27,10 @@ _STIR = 1.0
 """Seconds between two requests for a refit or changes of gold."""
 
 
+class AbandonedError(Exception):
+    """The load was ended while some of it was still to be accepted."""
+
+
 class Load:
     """Posts batches to one project at a mean rate, from a thread of its own, until the block ends.
 
@@ -41,6 +46,7 @@ class Load:
         self._skill = [self._random.uniform(0.4, 0.98) for _ in range(RESPONDENTS)]
         self._gold = self._random.sample(range(CHALLENGES), round(GOLD * CHALLENGES))
         self._over = threading.Event()
+        self._abandoned = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load")
         self._keys: dict[str, str] = {}
         self.accepted: dict[str, int] = {}
@@ -49,16 +55,22 @@ class Load:
         """Replies to a repeated POST that named another batch than the first reply did."""
         self.posts = 0
         """Attempts, failed ones among them."""
+        self.refusals: list[tuple[float, float]] = []
+        """Of each request that got 503, or no reply at all: when (of the Unix clock), and seconds until it knew."""
         self.error: BaseException | None = None
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Post nothing new and wait until everything that was begun is accepted."""
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Post nothing new and wait until everything that was begun is accepted; not after an error."""
         self._over.set()
+        if kind is not None:
+            self._abandoned.set()
         self._thread.join()
+        if kind is not None:
+            return
         if self.error:
             raise self.error
 
@@ -123,7 +135,10 @@ class Load:
         """Send it until there is an answer that is no "later"."""
         content = None if body is None else json.dumps(body).encode()
         while True:
+            if self._abandoned.is_set():
+                raise AbandonedError
             self.posts += 1
+            began = time.time()
             try:
                 url = random.choice(self._stack.urls)
                 reply = await self._http.request(
@@ -133,6 +148,10 @@ class Load:
                     if not reply.is_success and reply.status_code != 409:
                         raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text[:300]}")
                     return reply
+                if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+                    self.refusals.append((began, time.time() - began))
+            except httpx.ReadTimeout:
+                self.refusals.append((began, time.time() - began))
             except (httpx.TransportError, IndexError):
                 pass
             await asyncio.sleep(0.05 + random.random() / 5)

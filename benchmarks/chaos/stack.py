@@ -103,6 +103,11 @@ class Stack:
         return self._engine[1]
 
     @property
+    def database(self) -> Path:
+        """The directory with all that its Postgres keeps."""
+        return self._home.postgres
+
+    @property
     def supervisor(self) -> int:
         """Process id of `touchstone up`."""
         assert self._process is not None

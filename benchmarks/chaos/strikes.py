@@ -11,7 +11,9 @@ from functools import partial
 import psutil
 import redis
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from benchmarks.chaos import disk
 from benchmarks.chaos.stack import Stack, until
 from tasks import queues
 from tasks.app import make_app
@@ -21,6 +23,10 @@ PAUSE = 10.0
 """Seconds that servers are stopped for."""
 SPELL = 3.0
 """Seconds of duplicated messages, or of a clock that jumps."""
+FULL = (4.0, 8.0)
+"""Seconds that the disk of Postgres stays full."""
+FULL_DISK = "full-disk"
+"""The kind that needs a disk of its own."""
 PATIENCE = 30.0
 """Seconds in which a doomed process should come to its crash point."""
 
@@ -119,6 +125,25 @@ def stop_postgres(stack: Stack, _: random.Random, __: int) -> int:
     return 0
 
 
+def full_disk(stack: Stack, chance: random.Random, _: int) -> int:
+    """No room for Postgres: it refuses to store. Every other time its log is used up, too: it dies, starts in vain."""
+    with disk.full(stack.database):
+        if chance.random() < 0.5:
+            _use_up_log(stack)
+        time.sleep(chance.uniform(*FULL))
+    until(lambda: psutil.pid_exists(stack.processes["postgres"]), "postgres to be started again")
+    return 0
+
+
+def _use_up_log(stack: Stack) -> None:
+    """Fill segment after segment of Postgres's log until it can begin no other, and dies."""
+    over = time.monotonic() + PATIENCE
+    with contextlib.suppress(DBAPIError):
+        while time.monotonic() < over:
+            with stack.engine.begin() as connection:
+                connection.execute(text("SELECT pg_logical_emit_message(true, 'chaos', ''), pg_switch_wal()"))
+
+
 def flush(stack: Stack, _: random.Random, __: int) -> int:
     with redis.Redis.from_url(stack.settings.require_redis_url()) as client:
         client.flushall()
@@ -193,6 +218,7 @@ STRIKES: dict[str, Strike] = {
     "stop-worker": Strike(stop_worker),
     "stop-valkey": Strike(stop_valkey),
     "stop-postgres": Strike(stop_postgres),
+    FULL_DISK: Strike(full_disk, 2),
     "flush": Strike(flush),
     "triple": Strike(triple),
     "clock": Strike(clock),

@@ -3,7 +3,7 @@
 import os
 import signal
 import subprocess
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
             "unix_socket_directories": "",
             "max_connections": 200,
             "shared_preload_libraries": "pg_stat_statements",
-            **_tuned(),
+            **_tuned(data),
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_line_prefix": "%m [%p] ",
@@ -73,15 +73,30 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
             account=account,
         )
 
-    return Server(program, lambda port: f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}", _answers)
+    return Server(
+        program, lambda port: f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}", _answers, in_limbo
+    )
 
 
-def _tuned() -> dict[str, str]:
+def in_limbo(pid: int) -> bool:
+    """Whether a postmaster neither recovers nor serves.
+
+    PostgreSQL 18 can come to that and stay there: a process died of a full disk, and then the one that replays the log.
+    """
+    with suppress(psutil.Error):
+        titles = [" ".join(child.cmdline()) for child in psutil.Process(pid).children()]
+        return not any(title.startswith(("postgres: startup", "postgres: walwriter")) for title in titles)
+    return False
+
+
+def _tuned(data: Path) -> dict[str, str]:
     """For a fleet that writes all the time, on a disk without a head; nothing here weakens durability."""
     memory = psutil.virtual_memory().total >> 20
+    disk = psutil.disk_usage(str(data)).total >> 20
     return {
         "shared_buffers": f"{min(memory // 8, 4096)}MB",
-        "max_wal_size": "8GB",  # a checkpoint makes every page that is touched next travel to the log whole
+        # A checkpoint makes every page that is touched next travel to the log whole. The log never fills a small disk.
+        "max_wal_size": f"{min(disk // 5, 8192)}MB",
         "checkpoint_timeout": "15min",
         "wal_buffers": "16MB",
         "random_page_cost": "1.1",

@@ -28,14 +28,20 @@ class Server:
         program: makes the program that listens on a given port.
         url: makes the URL for a given port.
         probe: whether the server at a URL answers.
+        stuck: whether the process of this id, as it looks now, will never serve anybody.
     """
 
     def __init__(
-        self, program: Callable[[int], Program], url: Callable[[int], str], probe: Callable[[str], bool]
+        self,
+        program: Callable[[int], Program],
+        url: Callable[[int], str],
+        probe: Callable[[str], bool],
+        stuck: Callable[[int], bool] | None = None,
     ) -> None:
         self._program = program
         self._url = url
         self._probe = probe
+        self.stuck = stuck
         self._port = free_port()
         self._child: Child | None = None
 

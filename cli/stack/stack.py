@@ -112,7 +112,7 @@ def _servers(home: Home, settings: Settings, supervisor: Supervisor) -> dict[str
             continue
         server: Server = module.prepare(directory, home.path, home.log(directory.name))
         server.start(moving=True)
-        supervisor.adopt(Service(server.program, Tier.SERVERS), server.child)
+        supervisor.adopt(Service(server.program, Tier.SERVERS, stuck=server.stuck), server.child)
         urls[field] = server.url
     return urls
 

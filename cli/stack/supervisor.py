@@ -17,6 +17,8 @@ _LAST_DELAY = 10.0
 _HOPELESS = 4  # deaths in a row after which a start is given up
 _STEADY = 60.0  # a child that lived this long starts again with the first delay
 _WARM_UP = 120.0  # until the first stamp: imports take their time on a busy machine
+_CHECK = 2.0  # between two looks whether a program is stuck
+_STUCK = 10.0  # for so long: between two states a program may look as if it were
 _SUSPENDED = 5.0  # a gap between two looks that says the machine slept, and everyone's stamp with it
 
 log = get(__name__)
@@ -37,12 +39,14 @@ class Service:
     Args:
         ready: whether it does its work by now; None: as soon as it runs.
         stamp: a file that it touches as long as it gets on.
+        stuck: whether the process of this id, as it looks now, will never do its work.
     """
 
     program: Program
     tier: Tier
     ready: Callable[[], bool] | None = None
     stamp: Path | None = None
+    stuck: Callable[[int], bool] | None = None
 
 
 class _Run:
@@ -57,6 +61,19 @@ class _Run:
         self.child = child
         self.started = time.time()
         self.due: float | None = None
+        self.checked = self.started
+        self.stuck_since: float | None = None
+
+    def is_stuck(self, now: float) -> bool:
+        """Whether it has been stuck for a while."""
+        if self.service.stuck is None or now - self.checked < _CHECK:
+            return False
+        self.checked = now
+        if not self.service.stuck(self.child.pid):
+            self.stuck_since = None
+        elif self.stuck_since is None:
+            self.stuck_since = now
+        return self.stuck_since is not None and now - self.stuck_since > _STUCK
 
     def last_sign(self) -> float:
         """When it was last seen to get on, as seconds of the clock that stamps files."""
@@ -123,7 +140,7 @@ class Supervisor:
             self._awake_since = now
         self._looked = now
         for run in self._runs.values():
-            if run.child.alive and self._stands_still(run, now):
+            if run.child.alive and (self._stands_still(run, now) or run.is_stuck(now)):
                 log.warning("stands still", process=run.service.program.name, pid=run.child.pid)
                 run.child.kill()
             if run.due is None and not run.child.alive:

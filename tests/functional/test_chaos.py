@@ -1,14 +1,18 @@
 """A short bombardment of the whole stack; the long one is `python -m benchmarks.chaos`."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from benchmarks.chaos import disk
 from benchmarks.chaos.__main__ import bombard
 from benchmarks.chaos.books import Faults
 from benchmarks.chaos.stack import Stack
 
+SIZE = 400
+"""MB of a disk that is filled."""
 KINDS = ["worker", "api", "valkey", "postgres", "flush", "clock"]
 
 
@@ -19,3 +23,24 @@ def test_a_bombarded_stack_loses_nothing_and_counts_nothing_twice(tmp_path: Path
     assert report.contradictions == 0
     assert report.kills >= 6
     assert report.answers > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_full_disk_loses_nothing_and_leaves_nothing_dead(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    with contextlib.ExitStack() as left:
+        try:
+            left.enter_context(disk.mounted(stack.database, SIZE))
+        except disk.UnmountableError as error:
+            pytest.skip(f"no file system can be mounted here: {error}")
+        kinds = ["full-disk"]
+        report = bombard(stack, 1, seed=20261128, rate=5.0, kinds=kinds, console=Console(stderr=True), rounds=2)
+
+    assert report.faults == Faults()
+    assert report.contradictions == 0
+    assert report.dead == 0
+    assert report.rounds == 2
+    assert report.refusals["full-disk"]
+    assert (
+        max(report.refusals["full-disk"]) < 8
+    )  # 2 s that the edge waits for Postgres, and a busy machine; no time-out

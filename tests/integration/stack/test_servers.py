@@ -16,7 +16,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cli.stack.postgres import embedded_postgres
+from cli.stack.postgres import embedded_postgres, in_limbo
 from cli.stack.server import Server
 from cli.stack.valkey import embedded_valkey
 from tests.processes import runs
@@ -101,6 +101,12 @@ def test_postgres_keeps_rows_and_address_over_restart_and_kill(postgres: Server)
     assert postgres.url == before
     with psycopg.connect(postgres.url) as connection:
         assert connection.execute("SELECT x FROM kept").fetchall() == [(1,)]
+
+
+def test_a_server_without_whoever_writes_or_replays_its_log_is_in_limbo(postgres: Server) -> None:
+    assert not in_limbo(postgres.pid)
+    assert in_limbo(psutil.Process().pid)
+    assert not in_limbo(2**22 + 1)  # there is no such process: nobody to be ended
 
 
 def test_valkey_wants_its_password_and_evicts_nothing(valkey: Server) -> None:

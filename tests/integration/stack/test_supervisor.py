@@ -95,6 +95,24 @@ def test_one_that_stands_still_past_the_lease_is_replaced(supervisor: Supervisor
     assert not psutil.pid_exists(first)
 
 
+def test_one_that_is_stuck_for_a_while_is_replaced(supervisor: Supervisor, tmp_path: Path) -> None:
+    stuck: set[int] = set()
+    looked: list[int] = []
+
+    def look(pid: int) -> bool:
+        looked.append(pid)
+        return pid in stuck
+
+    supervisor.start([service(tmp_path, "postgres", SLEEPER, stuck=look)])
+    first = supervisor.processes["postgres"]
+    look_until(supervisor, lambda: len(looked) == 1)
+    stuck.add(first)
+    look_until(supervisor, lambda: len(looked) == 3)
+    assert supervisor.processes["postgres"] == first  # it may just be between two states
+    look_until(supervisor, lambda: supervisor.processes["postgres"] != first)
+    assert not psutil.pid_exists(first)
+
+
 def test_no_grandchild_survives_its_parent(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.start([service(tmp_path, "worker-refit", PARENT)])
     parent = psutil.Process(supervisor.processes["worker-refit"])
