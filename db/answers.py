@@ -76,7 +76,8 @@ def unpack(challenge_ids: Ints, sizes: Ints, packed: bytes) -> AnswerColumns:
 
 
 _OF_CHALLENGES = """
-SELECT challenge_id, octet_length(packed) AS size, packed FROM consensus WHERE challenge_id = ANY(%(ids)s)
+SELECT challenge_id, octet_length(packed) AS size, packed FROM consensus
+WHERE challenge_id = ANY(%(ids)s) AND revision > 0
 """
 
 
@@ -205,7 +206,7 @@ def counted(connection: Connection, project_id: int) -> tuple[Ints, Ints, Ints]:
     rows = binary.copy_out(
         connection,
         "SELECT c.challenge_id, c.packed FROM challenges ch JOIN consensus c ON c.challenge_id = ch.id"
-        f" WHERE ch.project_id = {project_id:d} AND c.packed <> ''",
+        f" WHERE ch.project_id = {project_id:d} AND c.revision > 0",
         ["int8", "bytea"],
     )
     empty = np.empty(0, dtype=np.int64)

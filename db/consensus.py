@@ -48,7 +48,8 @@ class Rows:
 _READ = """
 SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
        array_position(%(statuses)s, status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,
-       octet_length(packed) AS size, packed
+       CASE WHEN revision > 0 THEN octet_length(packed) ELSE 0 END AS size,
+       CASE WHEN revision > 0 THEN packed ELSE '' END AS packed
 FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
 """
 

@@ -19,6 +19,9 @@ from db.base import Base, Id, Key, Now
 
 STATUSES = ("open", "settled", "ambiguous", "unanswerable")
 """Bulletins store their places."""
+RESERVED = 256
+"""Bytes that a new row takes for answers, so that the first of them find room where it is; until `revision` is above 0
+they mean nothing."""
 STATUS = "status IN ('open', 'settled', 'ambiguous', 'unanswerable')"
 
 
@@ -45,7 +48,8 @@ class Consensus(Base):
         # Its columns and its predicate stand still while a posterior is updated in place: such updates stay HOT.
         Index("ix_consensus_provisional", "project_id", "challenge_id", postgresql_where=text("NOT final")),
         CheckConstraint(STATUS, "status"),
-        {"postgresql_with": {"fillfactor": 70}},
+        # Rows grow by each answer: there must be room for that, and for the version before, on the same page.
+        {"postgresql_with": {"fillfactor": 60}},
     )
 
     challenge_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
@@ -72,7 +76,7 @@ class Consensus(Base):
     """Counted answers that say "cannot tell"; they are not among `answers`."""
     gold: Mapped[int | None] = mapped_column(SmallInteger)
     """The class that statistics count this challenge as, whatever its posterior: what `gold` said when last applied."""
-    packed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text("''::bytea"))
+    packed: Mapped[bytes] = mapped_column(LargeBinary, server_default=text(f"decode(repeat('00', {RESERVED}), 'hex')"))
     """All answers to the challenge, as `db.answers.RECORD`: what grading reads, in the row that it reads anyway."""
     positions: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=text("'{}'"))
     """Where in the project's feed versions 1, 2, ... stand; 0 where that is no longer known."""

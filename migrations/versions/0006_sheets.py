@@ -129,9 +129,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("batch_id", "first", name="pk_sheets"),
         postgresql_with={"toast_tuple_target": 8160},
     )
-    op.add_column(
-        "consensus", sa.Column("packed", sa.LargeBinary(), server_default=sa.text("''::bytea"), nullable=False)
-    )
+    reserved = sa.text("decode(repeat('00', 256), 'hex')")
+    op.add_column("consensus", sa.Column("packed", sa.LargeBinary(), server_default=reserved, nullable=False))
+    op.execute("ALTER TABLE consensus SET (fillfactor = 60)")
     op.execute("""
         INSERT INTO sheets (batch_id, accepted_at, first, challenge_ids, respondent_ids, choices, grades, positions,
                             answered_at, durations, counted, sessions)
@@ -179,6 +179,7 @@ def downgrade() -> None:
     op.create_index("ix_answers_batch_id", "answers", ["batch_id"])
     op.execute("DROP VIEW unpacked")
     op.execute(LEDGER.format(answers=BY_ROW))
+    op.execute("ALTER TABLE consensus SET (fillfactor = 70)")
     op.drop_column("consensus", "packed")
     op.drop_table("sheets")
     op.drop_table("moves")
