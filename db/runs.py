@@ -43,11 +43,12 @@ _COLUMNS = (
 
 
 def request(connection: Connection, project_id: int, cause: str) -> uuid.UUID:
-    """Ask for a refit; one that waits already is returned instead of a second one."""
+    """Ask for a refit; one that waits already is returned instead of a second one, as requested if this one is."""
     uid: uuid.UUID = connection.execute(
         text(
             "INSERT INTO model_runs (project_id, cause) VALUES (:project, :cause)"
-            " ON CONFLICT (project_id) WHERE state = 'waiting' DO UPDATE SET cause = model_runs.cause RETURNING uid"
+            " ON CONFLICT (project_id) WHERE state = 'waiting' DO UPDATE SET cause ="
+            " CASE WHEN excluded.cause = 'requested' THEN excluded.cause ELSE model_runs.cause END RETURNING uid"
         ),
         {"project": project_id, "cause": cause},
     ).scalar_one()
@@ -84,6 +85,19 @@ class RunClaim:
     claim_id: uuid.UUID
     attempts: int
     cause: str
+
+
+def expected(connection: Connection, project_id: int, age: float) -> tuple[str, bool] | None:
+    """Why the project's waiting run was asked for, and whether the run before, or else the first answer, is so old."""
+    query = text("""
+        SELECT w.cause, coalesce(r.started_at, (
+            SELECT accepted_at FROM batches b WHERE b.project_id = :project ORDER BY b.id LIMIT 1
+        )) < now() - make_interval(secs => :age) AS old
+        FROM model_runs w JOIN projects p ON p.id = w.project_id LEFT JOIN model_runs r ON r.id = p.current_run_id
+        WHERE w.project_id = :project AND w.state = 'waiting'
+    """)
+    row = connection.execute(query, {"project": project_id, "age": age}).one_or_none()
+    return None if row is None else (row.cause, bool(row.old))
 
 
 def claim(connection: Connection, project_id: int, lease: float) -> RunClaim | None:

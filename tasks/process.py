@@ -24,6 +24,8 @@ class Process:
             self.publisher.ring_regrade(project_id, force=force)
         for project_id in left.refits:
             self.publisher.ring_refit(project_id)
+        for project_id in left.lessons:
+            self.publisher.ring_lesson(project_id)
         for project_id in left.revisits:
             self.publisher.start_revisit(project_id)
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 from consensus import population
 from consensus.answers import Answers
 from db import answers as answer_rows
-from db import claims, populations, projects, transactions
+from db import populations, projects, transactions
 from db.populations import Progress
 from telemetry import crashpoints, logging
-from workers import scheme
+from workers import allowance, scheme
 from workers.runtime import Runtime
 from workers.scheme import tensor
 
@@ -19,14 +19,12 @@ log = logging.get(__name__)
 
 ADVISORY_LOCK = 0x6C65 << 48
 """Plus the project's id."""
-QUIET = 1.0
-"""Seconds without an answer after which a project counts as idle: lessons may come often then."""
 
 
 def due(runtime: Runtime, project_id: int) -> bool:
     """Whether the answers have grown enough since the last fit or lesson to learn anew."""
     with runtime.engine.connect() as connection:
-        return _due(connection, project_id, populations.progress(connection, project_id))
+        return _due(runtime, connection, project_id, populations.progress(connection, project_id))
 
 
 def learn(runtime: Runtime, project_id: int) -> bool:
@@ -42,15 +40,20 @@ def learn(runtime: Runtime, project_id: int) -> bool:
         return transactions.alone(connection, ADVISORY_LOCK + project_id) and _learn(runtime, connection, project_id)
 
 
-def _due(connection: Connection, project_id: int, progress: Progress) -> bool:
-    idle = not claims.fed(connection, project_id, seconds=QUIET) and not claims.busy(connection)
-    return population.due(progress.answers, progress.known, idle=idle)
+def _due(runtime: Runtime, connection: Connection, project_id: int, progress: Progress) -> bool:
+    """The first lesson from enough answers to tell anything comes whatever it costs; others are paid for."""
+    idle = allowance.idle(connection, project_id)
+    if not population.due(progress.answers, progress.known, idle=idle):
+        return False
+    first = progress.known < runtime.settings.refit_minimum <= progress.answers
+    cost = allowance.ANSWER * min(progress.answers, population.SAMPLE)
+    return idle or first or allowance.permits(connection, cost)
 
 
 def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
-    began = time.monotonic()
+    began, meter = time.monotonic(), allowance.Meter()
     progress = populations.progress(connection, project_id)
-    if not _due(connection, project_id, progress):
+    if not _due(runtime, connection, project_id, progress):
         return False
     answers = answer_rows.of_challenges(connection, populations.sample(connection, project_id, population.SAMPLE))
     told = answers.counted & (answers.choice >= 0)
@@ -76,10 +79,14 @@ def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
         model=plan.model.name,
         model_version=plan.model.version,
         sample=sample.N,
-        prior={"classes": plan.classes, "tensors": prior.to_json()} | kept,
+        prior={"classes": plan.classes, "tensors": prior.to_json(), "cost": meter.cost} | kept,
     )
     crashpoints.reach("lesson-before-commit")
     log.info(
-        "population learned", project=project_id, answers=progress.answers, seconds=round(time.monotonic() - began, 3)
+        "population learned",
+        project=project_id,
+        answers=progress.answers,
+        seconds=round(time.monotonic() - began, 3),
+        cost=meter.cost,
     )
     return True

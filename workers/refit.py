@@ -23,7 +23,7 @@ from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
-from workers import devices, gold_flags, lease, retries, revision, scheme, standing, turns
+from workers import allowance, devices, gold_flags, lease, retries, revision, scheme, standing, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -59,13 +59,15 @@ class Snapshot:
 
 
 def run(runtime: Runtime, project_id: int) -> WorkLeft:
-    """Carry out the project's waiting model run, if there is one and none is running.
+    """Carry out the project's waiting model run, if there is one, none is running, and it was asked for or can be paid.
 
     Raises:
         Exception: whatever made the run fail; it is recorded with the run.
     """
     settings = runtime.settings
     with runtime.engine.begin() as connection:
+        if not allowance.affords(connection, project_id, age=settings.refit_after):
+            return WorkLeft(lessons=(project_id,))
         claim = runs.claim(connection, project_id, settings.stall)
     if claim is None:
         return NOTHING_LEFT
@@ -89,7 +91,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
 
 
 def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
-    began = time.monotonic()
+    began, meter = time.monotonic(), allowance.Meter()
     with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         snapshot = take(connection, project_id, runtime.device)
     if snapshot.answers.N == 0:
@@ -118,6 +120,7 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
             "fit_seconds": round(fitted - began, 3),
             "publish_seconds": round(time.monotonic() - fitted, 3),
             "final": kept,
+            "cost": meter.cost,
         },
     )
     with runtime.engine.begin() as connection:

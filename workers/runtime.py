@@ -51,6 +51,8 @@ class WorkLeft:
     """Projects with a model run that waits."""
     revisits: tuple[int, ...] = ()
     """Projects whose statistics have moved and that have nothing waiting."""
+    lessons: tuple[int, ...] = ()
+    """Projects that may have something to learn."""
     regrades: tuple[int, ...] = ()
     """Projects with gold that has changed."""
     graded: tuple[uuid.UUID, ...] = ()

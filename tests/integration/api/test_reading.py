@@ -455,6 +455,8 @@ def test_a_model_run_is_shown_whatever_it_was_asked_for(
     with engine.begin() as connection:
         project_id = connection.execute(text("SELECT id FROM projects")).scalar_one()
         uid = runs.request(connection, project_id, cause)
+    (shown,) = client.get(f"{project}/model-runs").json()["items"]
+    assert (shown["id"], shown["state"], shown["cause"]) == (str(uid), "waiting", cause)
     asked = client.post(f"{project}/model-runs")
-    assert (asked.status_code, asked.json()["id"], asked.json()["cause"]) == (202, str(uid), cause)
+    assert (asked.status_code, asked.json()) == (202, shown | {"cause": "requested"})
     assert client.get(f"{project}/model-runs").json()["items"] == [asked.json()]
