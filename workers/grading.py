@@ -33,11 +33,11 @@ def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
     Raises:
         faults.GradingFailedError: a batch could not be graded and was given back or is dead; the others are.
     """
-    deadline = time.monotonic() + runtime.settings.slice_ms / 1000
     failed: list[str] = []
     graded: list[uuid.UUID] = []
     more = False
     with Ahead(runtime, project_id, lane) as ahead:
+        deadline = time.monotonic() + runtime.settings.slice_ms / 1000
 
         def meanwhile() -> None:
             if time.monotonic() < deadline:
