@@ -17,7 +17,7 @@ from workers.runtime import Runtime
 
 log = logging.get(__name__)
 
-PATIENCE = 1.0
+PATIENCE = 5.0
 """Seconds for which batches are left to another worker that is at the project already: it remembers the project, and
 two in turns forget what the other has moved."""
 

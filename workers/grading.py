@@ -22,7 +22,7 @@ from workers.turns import Turn
 
 log = logging.get(__name__)
 
-INERTIA = 0.02
+INERTIA = 0.05
 """Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
 known of it. Revisits and refits make it good (docs/decisions/0007)."""
 
@@ -130,7 +130,7 @@ def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], 
     if meanwhile is not None:
         meanwhile()
     revised = revision.revise(turn, plan, locked, counted, changed, runtime.device, inertia=INERTIA, packed=pieces)
-    revision.repack(turn, locked.ids[~changed], pieces[~changed])  # all that is new to them is superseded
+    revision.repack(turn, locked, ~changed, pieces)  # all that is new to them is superseded
     flipped = np.flatnonzero(counted[:stored] != answers.counted[:stored])
     if len(flipped):
         answer_rows.recount(turn.writes, answers.batch_id[flipped], answers.position[flipped], counted[flipped])

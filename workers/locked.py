@@ -23,6 +23,8 @@ class Locked:
 
     ids: Ints
     """(I,) challenges, ascending."""
+    places: Ints
+    """(I,) where they are on the shelf of what is remembered."""
     revision: Ints
     """(I,)"""
     raw: Floats
@@ -78,6 +80,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     respondents, annotator = np.unique(answers.respondent_id, return_inverse=True)
     return Locked(
         challenge_ids,
+        places,
         shelf.read("revision", places),
         shelf.read("raw", places),
         shelf.read("posterior", places),

@@ -123,17 +123,20 @@ def follow_gold(turn: Turn, scheme: Scheme, locked: Locked, device: torch.device
     if part.now.any():
         known = standing.read(turn, scheme, locked.respondents, device)
         standing.add(turn, scheme, known, _move(scheme, part, part.stored), device)
-    shelf = turn.recall.challenges
-    shelf.write(shelf.find(locked.ids), counted_as=locked.gold)
+    turn.recall.challenges.write(locked.places, counted_as=locked.gold)
     turn.challenges.append(locked.ids)
 
 
-def repack(turn: Turn, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
-    """Store other answers with challenges of which nothing else changes."""
-    consensus_rows.repack(turn.writes, ids, packed)
-    shelf = turn.recall.challenges
-    shelf.write(shelf.find(ids), packed=packed)
-    turn.challenges.append(ids)
+def repack(turn: Turn, locked: Locked, some: Bools, packed: npt.NDArray[np.object_]) -> None:
+    """Store other answers with some of the challenges, of which nothing else changes.
+
+    Args:
+        some: (I,)
+        packed: (I,) bytes.
+    """
+    consensus_rows.repack(turn.writes, locked.ids[some], packed[some])
+    turn.recall.challenges.write(locked.places[some], packed=packed[some])
+    turn.challenges.append(locked.ids[some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +275,7 @@ def _write(
         "version": version,
         "reported": reported,
     }
-    written = shelf.find(locked.ids[places][moved])
+    written = locked.places[places][moved]
     shelf.write(written, **{name: column[moved] for name, column in kept.items()})
     if pieces is not None:
         shelf.write(written, packed=pieces)

@@ -1,5 +1,6 @@
 """Rows of numbers that a process keeps by id, in memory that is bounded."""
 
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -36,8 +37,7 @@ class Shelf:
     def find(self, ids: Ints) -> Ints:
         """The place of each id, -1 of those that are not here. Places hold until the next `put`."""
         self._clock += 1
-        get = self._place.get
-        places = np.array([get(id_, -1) for id_ in ids.tolist()], dtype=np.int64)
+        places = np.fromiter(map(self._place.get, ids.tolist(), repeat(-1)), np.int64, len(ids))
         self._columns[_USED][places[places >= 0]] = self._clock
         return places
 

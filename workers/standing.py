@@ -29,6 +29,8 @@ class Standing:
     veiled: Veiled
     answers: Ints
     """(J,) counted answers when it was read."""
+    places: Ints
+    """(J,) where they are on the shelf of what is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
     answers = shelf.read("answers", places).astype(np.int64)
     many = tensor(answers >= scheme.rules.score_answers, device)
     clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)
-    return Standing(ids, Veiled(clamped, open_, many), answers)
+    return Standing(ids, Veiled(clamped, open_, many), answers, places)
 
 
 def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
@@ -106,8 +108,8 @@ def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torc
         low=reliability.low.cpu().numpy(),
         high=reliability.high.cpu().numpy(),
     )
-    shelf = turn.recall.respondents
-    shelf.write(shelf.find(ids), clamped=known.cpu().numpy(), open=shown.cpu().numpy(), answers=answers[places])
+    remembered = {"clamped": known.cpu().numpy(), "open": shown.cpu().numpy(), "answers": answers[places]}
+    turn.recall.respondents.write(standing.places[places], **remembered)
     turn.respondents.append(ids)
     many = tensor(answers >= scheme.rules.score_answers, device)
-    return Standing(standing.ids, Veiled(clamped, open_, many), answers)
+    return Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.places)
