@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import torch
 
 from db import answers as answer_rows
 from db import claims, failures, projects
@@ -107,6 +108,7 @@ def grade(
     log.info("graded", project=project_id, batches=len(batches), answers=len(new.columns.position))
 
 
+@torch.inference_mode()
 def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], None] | None) -> None:
     """Revise the touched challenges with the new answers, store the answers with their grades."""
     if not len(new.columns.position):
@@ -145,7 +147,7 @@ def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], 
         sessions=new.sessions,
     )
     known = standing.add(turn, plan, revised.standing, revised.move, runtime.device)
-    scores.give(turn.writes, plan, locked, counted, slice(stored, None), new.sessions, revised, known, runtime.device)
+    scores.give(turn.writes, plan, locked, slice(stored, None), new.sessions, revised, known, runtime.device)
 
 
 def _finish(

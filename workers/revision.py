@@ -14,7 +14,9 @@ from torch import Tensor
 
 from consensus import concealment
 from consensus.answers import Answers
-from consensus.statistics import count
+from consensus.form import Form
+from consensus.inference import Inference
+from consensus.statistics import count, count_
 from consensus.votes import pin
 from db import consensus as consensus_rows
 from db import verdicts as verdict_rows
@@ -58,6 +60,12 @@ class Revised:
     """Of everybody who answered them, as it was read."""
     move: Move
     """What must be added to it before this transaction ends."""
+    places: Ints
+    """(C,) in canonical order, of the challenges that were inferred anew."""
+    heard: Answers
+    """(M,) the answers that they were inferred from, and where these stand in `Locked.answers`."""
+    rows: Ints
+    found: Inference
 
 
 def revise(
@@ -88,7 +96,8 @@ def revise(
     part = _Part.of(scheme, locked, counted, changed, device)
     places = part.places
     known = standing.read(turn, scheme, locked.respondents, device)
-    found = concealment.infer(scheme.model, part.answers(part.now), known.veiled, scheme.prior, form=scheme.form)
+    heard = part.answers(part.now)
+    found = concealment.infer(scheme.model, heard, known.veiled, scheme.prior, form=scheme.form)
     raw, posterior = found.posterior, found.published
     if fixed is not None:
         given = tensor(fixed.known[places], device)[:, None]
@@ -110,7 +119,7 @@ def revise(
     move = _move(scheme, part, raw, everybody=fixed is not None)
     stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
     stored[places], result[places], written[places] = table, shown_table, moved
-    return Revised(stored, result, written, known, move)
+    return Revised(stored, result, written, known, move, places, heard, part.rows[part.now & part.told], found)
 
 
 def follow_gold(turn: Turn, scheme: Scheme, locked: Locked, device: torch.device) -> None:
@@ -163,6 +172,8 @@ class _Part:
     """(N,) which count from now on."""
     was: Bools
     """(N,) which did so far."""
+    rows: Ints
+    """(N,) places in `Locked.answers`."""
     classes: int
     device: torch.device
 
@@ -183,6 +194,7 @@ class _Part:
             scheme.places(choice),
             counted[touched],
             locked.answers.counted[touched],
+            np.flatnonzero(touched),
             scheme.classes,
             device,
         )
@@ -315,10 +327,17 @@ def _move(scheme: Scheme, part: _Part, raw: Tensor, *, everybody: bool = False) 
     """
     now, so_far = pin(raw, part.gold), pin(part.stored, part.counted_as)
     shifted = ((now != so_far) | (raw != part.stored)).any(1).cpu().numpy()
-    told = shifted[part.item] | (part.now != part.was)  # all others add what they take away
-    before, after = part.answers(told & part.was), part.answers(told & part.now)
-    clamped = count(scheme.form, after, now) - count(scheme.form, before, so_far)
+    both, fresh, gone = part.now & part.was & shifted[part.item], part.now & ~part.was, part.was & ~part.now
+    stays, comes, goes = part.answers(both), part.answers(fresh), part.answers(gone)
+
+    def change(new: Tensor, old: Tensor) -> Tensor:  # all others add what they take away
+        moved = count(scheme.form, comes, new) - count(scheme.form, goes, old)
+        if scheme.form == Form.FULL:
+            return count_(moved, scheme.form, stays, new - old)
+        return moved + count(scheme.form, stays, new) - count(scheme.form, stays, old)
+
+    clamped = change(now, so_far)
     golden = bool((part.gold >= 0).any()) or bool((part.counted_as >= 0).any())
-    open_ = count(scheme.form, after, raw) - count(scheme.form, before, part.stored) if golden else clamped
+    open_ = change(raw, part.stored) if golden else clamped
     seen = np.bincount(part.annotator, minlength=len(part.respondents)) > 0
     return Move(clamped, open_, part.by_respondent(part.told), part.by_respondent(~part.told), seen & everybody)

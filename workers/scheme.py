@@ -70,7 +70,7 @@ class Scheme:
         table = np.zeros((stored.count, self.classes))
         for length, (places, values) in stored.by_length.items():
             table[places, :length] = values
-        return table[:, self.order]
+        return table if self._straight else table[:, self.order]
 
     def statistics(self, stored: Lists) -> Floats:
         """Stored statistics as (J, width) in canonical order; those stored before classes were added are widened.
@@ -102,15 +102,22 @@ class Scheme:
 
     def coded_posteriors(self, posterior: Floats) -> Floats:
         """(I, K) in canonical order as they are stored, by class code."""
-        return posterior[:, self.place]
+        return posterior if self._straight else posterior[:, self.place]
 
     def coded_statistics(self, statistics: Floats) -> Floats:
         """(J, width) in canonical order as they are stored, by class code."""
         k = self.classes
+        if self._straight:
+            return statistics
         if self.form == Form.FULL:
             table = statistics.reshape(-1, k, k)
             return table[:, self.place[:, None], self.place].reshape(-1, k * k)
         return statistics[:, np.concatenate([[0], 1 + self.place])]
+
+    @property
+    def _straight(self) -> bool:
+        """Whether codes are in canonical order."""
+        return bool((self.order == np.arange(self.classes)).all())
 
     def _check(self, stored: Lists, longest: int) -> None:
         if max(stored.by_length, default=0) > longest:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,8 +17,6 @@ from workers.revision import Revised
 from workers.scheme import Scheme, tensor
 from workers.standing import Standing
 
-Bools = npt.NDArray[np.bool_]
-
 CHUNK = 512
 """Sittings that are weighed at once."""
 
@@ -28,7 +25,6 @@ def give(
     writes: Writes,
     scheme: Scheme,
     locked: Locked,
-    counted: Bools,
     fresh: slice,
     sessions: Mapping[int, str],
     revised: Revised,
@@ -40,7 +36,6 @@ def give(
     A sitting is a batch, or a session of it. Whoever has few answers is scored as if nothing were gold.
 
     Args:
-        counted: (N,) which of `locked.answers` count from now on.
         standing: of everybody who answered these challenges, with the new answers.
         fresh: which of them are new.
         sessions: by index among the new answers, where the client named one.
@@ -58,21 +53,11 @@ def give(
     sittings, session = np.divmod(sittings, len(names))
     batch, person = np.divmod(sittings, respondents)
 
-    told = counted & (answers.choice >= 0)
-    new = np.zeros(len(told), dtype=bool)
-    new[fresh] = True
-    everything = Answers(
-        tensor(locked.item[told], device),
-        tensor(locked.annotator[told], device),
-        tensor(scheme.places(answers.choice[told]), device),
-        len(locked.ids),
-        respondents,
-        scheme.classes,
-    )
-    seat = sitting[told[fresh]]
+    new = np.flatnonzero(revised.rows >= fresh.start)  # all that count were inferred from
+    seat = sitting[revised.rows[new] - fresh.start]
     order = np.sort(seat * len(seat) + np.arange(len(seat))) % max(len(seat), 1)  # by sitting
-    mine, owner = tensor(np.flatnonzero(new[told])[order], device), tensor(person, device)
-    found = _weigh(scheme, everything, mine, tensor(seat[order], device), owner, locked, revised, standing, device)
+    mine, owner = tensor(new[order], device), tensor(person, device)
+    found = _weigh(scheme, mine, tensor(seat[order], device), owner, locked, revised, standing, device)
     score_rows.write(
         writes,
         NewScores(
@@ -87,7 +72,6 @@ def give(
 
 def _weigh(
     scheme: Scheme,
-    answers: Answers,
     mine: Tensor,
     seat: Tensor,
     owner: Tensor,
@@ -103,12 +87,13 @@ def _weigh(
         seat: (M,) the sitting of each of these, ascending.
         owner: (S,) the annotator of each sitting.
     """
-    veiled, once = standing.veiled, scheme.grading.repeats != "all"
+    veiled, once, answers, places = standing.veiled, scheme.grading.repeats != "all", revised.heard, revised.places
+    before = revised.standing.veiled.seen
+    right = vouched(scheme.model, answers, mine, before, scheme.prior, form=scheme.form, once=once, found=revised.found)
     seen = veiled.seen
-    right = vouched(scheme.model, answers, mine, seen, scheme.prior, form=scheme.form, once=once)
     item, label = answers.item[mine], answers.label[mine]
-    posterior = tensor(revised.raw, device)
-    gold = np.where(revised.moved, locked.gold, locked.counted_as)
+    posterior = tensor(revised.raw[places], device)
+    gold = np.where(revised.moved, locked.gold, locked.counted_as)[places]
     if (gold >= 0).any():
         pinned = tensor(gold, device)
         known = veiled.many[answers.annotator[mine]]

@@ -96,7 +96,7 @@ def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torc
     places = np.flatnonzero(move.reached)
     ids, where = standing.ids[places], torch.from_numpy(places).to(device)
     known, shown = clamped[where], open_[where]
-    reliability = scheme.model.reliability(known, scheme.prior, form=scheme.form)
+    reliability = scheme.model.skill(known, scheme.prior, form=scheme.form)
     statistics_rows.write(
         turn.writes,
         ids,
