@@ -8,8 +8,8 @@ import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-_GONE = {"57P01", "57P02", "57P03"}
-"""The server says that it ends the connection: it is about to be closed."""
+_GONE = {"57P01", "57P02", "57P03", "25P03", "25P04"}
+"""The server says that it ends the connection: it shuts down, or the transaction was idle, or open, for too long."""
 
 
 def copy_out(connection: Connection, query: str, types: Sequence[str]) -> Iterator[tuple[Any, ...]]:

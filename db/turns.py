@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
-from db.writes import Writes
+from db.writes import Writes, bounded
 
 Ints = npt.NDArray[np.int64]
 
@@ -29,19 +29,24 @@ class Moved:
     respondents: Ints
 
 
-_TAKE = text("""
+_TAKE = """
 INSERT INTO turns AS t (project_id, number) VALUES (:project, 1)
 ON CONFLICT (project_id) DO UPDATE SET number = t.number + 1 RETURNING number, events
-""")
+"""
+_TAKE_FOR = f"{_TAKE}, set_config('transaction_timeout', :most, true)"
 
 
-def take(connection: Connection, project_id: int) -> tuple[int, int]:
+def take(connection: Connection, project_id: int, *, most: float) -> tuple[int, int]:
     """The next turn's number, and the last position of the feed; until this transaction ends nobody else has a turn.
+
+    Args:
+        most: seconds that the turn may last, where Postgres can tell (`db.writes.bounded`).
 
     Raises:
         OperationalError: another has it for longer than the transaction's lock time-out.
     """
-    row = connection.execute(_TAKE, {"project": project_id}).one()
+    query = _TAKE_FOR if bounded(connection) else _TAKE
+    row = connection.execute(text(query), {"project": project_id, "most": f"{round(most * 1000)}ms"}).one()
     return row.number, row.events
 
 

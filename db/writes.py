@@ -46,6 +46,8 @@ class Writes:
             cursor = driver.cursor()
             cursor.execute(cast("Any", command), parameters)
         self._sent.append((cursor, check))
+        if not bounded(self._connection):
+            self.settle()
 
     def settle(self) -> None:
         """Wait until everything is done.
@@ -64,6 +66,15 @@ class Writes:
             if check is not None:
                 check(cursor.rowcount)
             cursor.close()
+
+
+def bounded(connection: Connection) -> bool:
+    """Whether this server can end a transaction of a process that has stopped in the middle of a pipeline.
+
+    While it waits for the next statement there it does not count as idle; `transaction_timeout` (PostgreSQL 17) ends it
+    all the same. Older servers are asked for one statement at a time.
+    """
+    return (connection.dialect.server_version_info or (0,)) >= (17,)
 
 
 @lru_cache(maxsize=64)

@@ -16,7 +16,8 @@ def revisit(project: int, after: int = 0, number: int = 1, moved: int = 0) -> No
 
     here = process.current()
     place = revisits.Round(after, number, moved)
-    if place == revisits.Round() and population.due(here.runtime, project):
+    # At every round: while the first one begins answers have just come in, and a lesson may be too dear.
+    if place.after == 0 and population.due(here.runtime, project):
         here.publisher.ring_lesson(project)
     further = revisits.run(here.runtime, project, place)
     if further is not None:

@@ -34,7 +34,7 @@ def make_challenges(engine: Engine, project_id: int, count: int) -> list[int]:
 
 def write(connection: Connection, project_id: int, challenge_ids: Sequence[int]) -> None:
     """The next version of each of these challenges, in this order, each with another answer than the one before."""
-    number, behind = turns.take(connection, project_id)
+    number, behind = turns.take(connection, project_id, most=60)
     ids = np.array(challenge_ids, dtype=np.int64)
     moved = connection.execute(_MOVE, {"behind": behind, "ids": ids}).all()
     version = {row.challenge_id: row.version for row in moved}

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from psycopg.errors import LockNotAvailable
+from sqlalchemy.exc import DBAPIError
 
 from db import claims, consensus, projects
 from telemetry import crashpoints, logging
@@ -25,6 +27,8 @@ TOLERANCE = 1e-3
 """A probability that moves by less is left as it is: no answer changes for it, and no row is written."""
 ROUNDS = 20
 """Rounds after which it is left at that until new answers come."""
+PATIENCE = 0.05
+"""Seconds to wait for the project's turn: whoever has it does more for the consensus."""
 BUDGET = 0.05
 """Seconds of one slice: whoever waits for a grade waits no longer for this."""
 PAUSE = 1.0
@@ -46,9 +50,14 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     """Go on for one slice; None when nothing moves any more."""
     deadline = time.monotonic() + BUDGET
     while time.monotonic() < deadline:
-        visited, moved, last = retries.through_conflicts(
-            partial(_visit, runtime, project_id, round_.after), limit=runtime.settings.lease
-        )
+        try:
+            visited, moved, last = retries.through_conflicts(
+                partial(_visit, runtime, project_id, round_.after), limit=runtime.settings.lease
+            )
+        except DBAPIError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
+            break  # somebody else is at it
         round_ = Round(last, round_.number, round_.moved + moved)
         crashpoints.reach("revisit-committed")
         if visited < CHUNK:
@@ -67,7 +76,7 @@ def fed(runtime: Runtime, project_id: int) -> bool:
 
 def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:
     """Revise one chunk: how many challenges were looked at, how many moved, and the last one's id."""
-    with turns.taken(runtime, project_id) as turn:
+    with turns.taken(runtime, project_id, patience=PATIENCE) as turn:
         ids = consensus.stale(turn.connection, project_id, after=after, limit=CHUNK)
         if not ids:
             return 0, 0, after

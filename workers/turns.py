@@ -24,6 +24,8 @@ Ints = npt.NDArray[np.int64]
 
 PATIENCE = 5.0
 """Seconds to wait for the turn, or for a row that somebody else holds, before giving up."""
+LEASES = 2
+"""A turn lasts for so many leases, at most: whoever has stopped in the middle of one holds up the project no longer."""
 
 
 class UndoneError(Exception):
@@ -57,18 +59,18 @@ class Turn:
 
 
 @contextmanager
-def taken(runtime: Runtime, project_id: int) -> Iterator[Turn]:
+def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> Iterator[Turn]:
     """Wait for the project's turn and have it in the block, which ends with a commit.
 
     Raises:
-        OperationalError: somebody has had it for `PATIENCE` seconds.
+        OperationalError: somebody has had it for `patience` seconds.
     """
-    recall = None
+    recall, lease = None, runtime.settings.lease
     try:
         with runtime.engine.begin() as connection:
-            bounds = transactions.bounds(idle=runtime.settings.lease, lock=PATIENCE)
+            bounds = transactions.bounds(idle=lease, lock=patience)
             transactions.adopt(connection, bounds, transactions.BY_INDEX)
-            number, events = turn_rows.take(connection, project_id)
+            number, events = turn_rows.take(connection, project_id, most=LEASES * lease)
             recall = runtime.memory.of(project_id)
             _catch_up(connection, project_id, recall, number)
             turn = Turn(connection, project_id, recall, events)

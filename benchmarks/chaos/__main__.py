@@ -17,7 +17,7 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -178,7 +178,7 @@ def _round(
     until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
     recovery = max(0.0, books.finished(stack.engine, project, over) - over)
     known = dict(load.accepted)
-    faults = books.audit(stack.engine, project, known)
+    faults = _audited(stack, project, known)
     report.rounds += 1
     report.kills += killed
     report.killed[kind] += killed
@@ -209,6 +209,18 @@ def _rest(stack: Stack, load: Load, project: int, report: Report, console: Conso
 
 def _told(faults: Faults) -> str:
     return str(asdict(faults)) if faults else "books balance"
+
+
+def _audited(stack: Stack, project: int, known: Mapping[str, int]) -> Faults:
+    """What an audit finds; begun again when Postgres, which has just been struck, goes away once more."""
+    found: list[Faults] = []
+
+    def audit() -> bool:
+        found.append(books.audit(stack.engine, project, known))
+        return True
+
+    until(lambda: _without_outage(audit), "an audit")
+    return found[-1]
 
 
 def _without_outage(condition: Callable[[], object]) -> bool:

@@ -31,7 +31,7 @@ def test_a_worker_killed_inside_a_claim(
 
     with books.held(engine, "consensus"):
         post(api, crowd[1]).raise_for_status()
-        until(lambda: books.waiting_for_locks(engine), "a worker inside its claim")
+        until(lambda: books.claimed(engine) and books.waiting_for_locks(engine), "a worker inside its claim")
         worker.kill()
         assert books.claimed(engine) == 1
         assert books.balance(engine, "quiz").waiting  # what nobody held is graded
@@ -50,7 +50,7 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(
 
     with books.held(engine, "consensus"):
         post(api, crowd[1]).raise_for_status()
-        until(lambda: books.waiting_for_locks(engine), "a worker inside its claim")
+        until(lambda: books.claimed(engine) and books.waiting_for_locks(engine), "a worker inside its claim")
         stopped.signal(signal.SIGSTOP)
         until(lambda: books.claimed(engine) == 0, "the lease to run out")
 
