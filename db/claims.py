@@ -46,10 +46,10 @@ WITH unhurried AS MATERIALIZED (
 ), due AS MATERIALIZED (
     SELECT id, answers, attempts FROM batches
     WHERE project_id = :project AND lane = :lane AND state = 'waiting'
-    AND due_at <= now() - make_interval(secs => CASE WHEN EXISTS (
+    AND due_at <= now() AND NOT EXISTS (
         SELECT 1 FROM batches o WHERE o.state = 'claimed' AND o.project_id = :project AND o.lane = :lane
         AND o.lease_until > now() AND o.claim_id <> ALL(CAST(:mine AS uuid[]))
-    ) THEN :patience ELSE 0 END)
+    )
     ORDER BY due_at, id LIMIT :batches FOR UPDATE SKIP LOCKED
 ), ranked AS (
     SELECT id, answers, attempts,
@@ -84,7 +84,6 @@ def claim(
     answers: int,
     lease: float,
     mine: Sequence[uuid.UUID] = (),
-    patience: float = 0.0,
 ) -> Claim | None:
     """Take what waits and is due for the project and lane, oldest first.
 
@@ -92,8 +91,8 @@ def claim(
         batches: batches to take, at most.
         answers: answers to take, at most; one batch is taken whatever its size.
         lease: seconds.
-        mine: claims that this worker holds already.
-        patience: seconds for which batches are left to another worker that is at the project's lane.
+        mine: claims that this worker holds already. Everything is left to another worker that holds one of this
+            project and lane: it remembers the project, and looks again when it is done.
 
     Returns:
         None when nothing is due, or all of it is left to another worker.
@@ -109,7 +108,6 @@ def claim(
             "claim": claim_id,
             "lease": lease,
             "mine": list(mine),
-            "patience": patience,
         },
     ).mappings()
     found = [ClaimedBatch(**{**row, "body": row["body"] and bodies.unpack(row["body"])}) for row in rows]
@@ -258,6 +256,15 @@ def due(connection: Connection, project_id: int, lane: str) -> bool:
     query = text(
         "SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND lane = :lane"
         " AND state = 'waiting' AND due_at <= now())"
+    )
+    return bool(connection.execute(query, {"project": project_id, "lane": lane}).scalar_one())
+
+
+def elsewhere(connection: Connection, project_id: int, lane: str) -> bool:
+    """Whether anything waits and is due that is not this project's in this lane."""
+    query = text(
+        "SELECT EXISTS (SELECT 1 FROM batches WHERE state = 'waiting' AND due_at <= now()"
+        " AND (project_id, lane) <> (:project, :lane))"
     )
     return bool(connection.execute(query, {"project": project_id, "lane": lane}).scalar_one())
 

@@ -16,7 +16,7 @@ def grade(project: int, lane: str) -> None:
     here.publisher.hear(project, lane)
     crashpoints.reach("grade-heard")
     try:
-        left = grading.run(here.runtime, project, lane)
+        left = grading.run(here.runtime, project, lane, here.publisher.tell)
     except faults.GradingFailedError as error:
         here.wake(error.left)
         raise

@@ -1,6 +1,7 @@
 """Claiming ahead: while Postgres stores one claim, the next one is made, decoded and named."""
 
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,10 +17,6 @@ from workers.intake import Intake
 from workers.runtime import Runtime
 
 log = logging.get(__name__)
-
-PATIENCE = 5.0
-"""Seconds for which batches are left to another worker that is at the project already: it remembers the project, and
-two in turns forget what the other has moved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +53,9 @@ class Ahead:
         """Whether a claim is being made that `take` will give."""
         return self._next is not None
 
-    def start(self) -> None:
-        """Make the next claim ready beside what the caller does."""
-        if self._next is None:
+    def start(self, wanted: Callable[[], bool]) -> None:
+        """Make the next claim ready beside what the caller does, if one is wanted."""
+        if self._next is None and wanted():
             self._next = self._pool.submit(self._make)
 
     def take(self) -> Ready | None:
@@ -81,7 +78,6 @@ class Ahead:
                 answers=settings.claim_answers,
                 lease=settings.lease,
                 mine=list(self._claims),
-                patience=PATIENCE,
             )
             if claim is None:
                 return None

@@ -27,41 +27,63 @@ INERTIA = 0.05
 """Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
 known of it. Revisits and refits make it good (docs/decisions/0007)."""
 
+LONGEST = 8
+"""Slices that are spent on one project in a row, at most, even if nothing else waits: a worker must show its pulse."""
 
-def run(runtime: Runtime, project_id: int, lane: str) -> WorkLeft:
-    """Grade what waits for the project and lane, for one slice.
+
+def run(
+    runtime: Runtime, project_id: int, lane: str, tell: Callable[[Sequence[uuid.UUID]], None] | None = None
+) -> WorkLeft:
+    """Grade what waits for the project and lane, for one slice; for longer while nothing else waits.
+
+    Args:
+        tell: called with the batches of each claim once it is done with; else they are in what is returned.
 
     Raises:
         faults.GradingFailedError: a batch could not be graded and was given back or is dead; the others are.
     """
+    length = runtime.settings.slice_ms / 1000
     failed: list[str] = []
     graded: list[uuid.UUID] = []
-    more = False
+    worked = more = False
     with Ahead(runtime, project_id, lane) as ahead:
-        deadline = time.monotonic() + runtime.settings.slice_ms / 1000
+        began = time.monotonic()
+        deadline = began + length
 
-        def meanwhile() -> None:
-            if time.monotonic() < deadline:
-                ahead.start()
+        def goes_on() -> bool:
+            nonlocal deadline
+            now = time.monotonic()
+            if now >= deadline and now - began < LONGEST * length:
+                with runtime.engine.connect() as connection:
+                    if not claims.elsewhere(connection, project_id, lane):
+                        deadline = now + length
+            return now < deadline
 
-        while ahead.waiting or time.monotonic() < deadline:
+        while ahead.waiting or goes_on():
             with metrics.SLICE_SECONDS.labels(lane).time():
                 ready = ahead.take()
                 if ready is None:
                     metrics.CLAIMS.labels("empty").inc()
                     break
                 claim = ready.claim
+                tried = [batch.uid for batch in claim.batches]
                 with logging.bound(claim=claim.id):
+                    meanwhile = partial(ahead.start, goes_on)
                     work = partial(grade, runtime, project_id, claim, ready=ready.intake, meanwhile=meanwhile)
                     failed += faults.isolate(runtime, claim, work)
                 ahead.done(claim)
-                graded += [batch.uid for batch in claim.batches]
+                worked = True
+                if tell is None:
+                    graded += tried
+                else:
+                    tell(tried)
         else:
             with runtime.engine.connect() as connection:
                 more = claims.due(connection, project_id, lane)
+    left = _left(project_id, lane, graded, worked=worked, more=more)
     if failed:
-        raise faults.GradingFailedError(failed, _left(project_id, lane, graded, more=more))
-    return _left(project_id, lane, graded, more=more)
+        raise faults.GradingFailedError(failed, left)
+    return left
 
 
 def grade(
@@ -166,7 +188,7 @@ def _finish(
     turn.writes.settle()
 
 
-def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, more: bool) -> WorkLeft:
+def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, worked: bool, more: bool) -> WorkLeft:
     if more:
         return WorkLeft(doors=((project_id, lane),), graded=tuple(graded))
-    return WorkLeft(revisits=(project_id,), graded=tuple(graded)) if graded else NOTHING_LEFT
+    return WorkLeft(revisits=(project_id,), graded=tuple(graded)) if worked else NOTHING_LEFT

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -27,9 +28,11 @@ def fill(engine: Engine, project: int, *sizes: int, lane: str = "live") -> list[
 
 
 def claim(connection: Connection, project: int, *, batches: int = 64, answers: int = 1000, lease: float = 30) -> Claim:
-    made = claims.claim(connection, project, "live", batches=batches, answers=answers, lease=lease)
-    assert made is not None
-    return made
+    """By the worker that has all claims."""
+    mine = connection.scalars(text("SELECT DISTINCT claim_id FROM batches WHERE claim_id IS NOT NULL")).all()
+    found = claims.claim(connection, project, "live", batches=batches, answers=answers, lease=lease, mine=mine)
+    assert found is not None
+    return found
 
 
 def claim_now(engine: Engine, project: int, *, batches: int = 64, answers: int = 1000, lease: float = 30) -> Claim:
@@ -262,3 +265,28 @@ def test_those_who_hold_a_claim_go_through_no_other(engine: Engine, project: int
             with Writes(connection) as writes:
                 claims.finish(writes, claimed.id, ids(claimed), [0] * len(ids(claimed)))
         assert scalar(connection, "SELECT pg_stat_get_xact_numscans('ix_batches_claimed'::regclass)") == 0
+
+
+def test_everything_is_left_to_the_worker_that_is_there_already(engine: Engine, project: int) -> None:
+    fill(engine, project, 1, 1)
+    held = claim_now(engine, project, batches=1)
+    take = partial(claims.claim, project_id=project, batches=64, answers=1000, lease=30)
+    with engine.begin() as connection:
+        assert take(connection, lane="live") is None
+        assert take(connection, lane="live", mine=[held.id]) is not None
+    execute(
+        engine,
+        "UPDATE batches SET state = 'waiting', claim_id = NULL, lease_until = NULL WHERE id <> :id",
+        id=ids(held)[0],
+    )
+    execute(engine, "UPDATE batches SET lease_until = now() WHERE claim_id IS NOT NULL")
+    with engine.begin() as connection:
+        assert take(connection, lane="live") is not None
+
+
+def test_what_waits_elsewhere(engine: Engine, project: int) -> None:
+    fill(engine, project, 1)
+    with engine.connect() as connection:
+        assert not claims.elsewhere(connection, project, "live")
+        assert claims.elsewhere(connection, project, "bulk")
+        assert claims.elsewhere(connection, project + 1, "live")
