@@ -17,8 +17,8 @@ from consensus.concealment import Veiled
 from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
+from db import claims, projects, runs
 from db import consensus as consensus_rows
-from db import projects, runs
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
@@ -32,6 +32,9 @@ log = logging.get(__name__)
 
 CHUNK = 2000
 """Challenges published in one transaction."""
+REST = 9
+"""Times as long as a chunk took that a run nobody asked for waits before the next one, while answers come in: a chunk
+takes the project's turn, and makes workers read again what they remembered of it."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -191,6 +194,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
     final = 0
     for start in range(0, len(by_id), CHUNK):
         chunk = by_id[start : start + CHUNK]
+        began = time.monotonic()
         with turns.taken(runtime, after.grading.project_id) as turn:
             runs.renew(turn.connection, claim, runtime.settings.stall)
             locked = lock(turn, after, snapshot.challenge_ids[chunk])
@@ -209,7 +213,14 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")
+        if claim.cause != "requested" and _fed(runtime, after.grading.project_id):
+            time.sleep(REST * (time.monotonic() - began))
     return final
+
+
+def _fed(runtime: Runtime, project_id: int) -> bool:
+    with runtime.engine.connect() as connection:
+        return claims.fed(connection, project_id, seconds=1.0)
 
 
 def _gold(
