@@ -18,7 +18,7 @@ LEAST_WINDOW = 10.0
 """Seconds back that are looked at, at least; longer for what costs more: twice what it takes to earn it."""
 HEAD_START = 5.0
 """Seconds that are taken as gone by before the first answer came."""
-QUIET = 1.0
+QUIET = 10.0
 """Seconds without an answer after which a project counts as idle."""
 _POSTGRES = 1.3
 """Times as much as the fitting process's own time that a fit costs, with what Postgres does for it."""

@@ -27,7 +27,7 @@ INERTIA = 0.05
 """Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
 known of it. Revisits and refits make it good (docs/decisions/0007)."""
 
-LONGEST = 8
+LONGEST = 40
 """Slices that are spent on one project in a row, at most, even if nothing else waits: a worker must show its pulse."""
 
 
