@@ -14,8 +14,9 @@ from workers import faults
 def test_grade_hears_the_bell_grades_and_rings_for_the_rest(
     engine: Engine, here: Process, app: Celery, client: redis.Redis
 ) -> None:
-    project = make_project(engine)
+    project, other = make_project(engine), make_project(engine, name="other")
     accept(engine, project, *split(crowd(1) * 4, 5))
+    accept(engine, other, [answer("c", "r", "a")])  # who must not wait for long
     here.publisher.ring(project, "live")
     app.tasks["grade"](project=project, lane="live")
     row = books(engine, project)

@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -39,6 +40,14 @@ def test_every_answer_is_in_the_ledger(engine: Engine, runtime: Runtime) -> None
     row = books(engine, project)
     assert (row.accepted, row.graded, row.waiting) == (len(answers), len(answers), 0)
     assert states(engine) == dict.fromkeys(uids, "graded")
+
+
+def test_a_slice_goes_on_while_nothing_else_waits(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine)
+    accept(engine, project, *split(crowd(1), 5))
+    short = runtime.settings.model_copy(update={"slice_ms": 200, "claim_batches": 2})
+    assert grading.run(replace(runtime, settings=short), project, "live").doors == ()
+    assert not books(engine, project).waiting
 
 
 def test_an_empty_door_is_nothing_to_do(engine: Engine, runtime: Runtime) -> None:
