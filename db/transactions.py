@@ -1,10 +1,8 @@
 """What a transaction may take of others, and how it finds its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from psycopg.errors import LockNotAvailable
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 Settings = Mapping[str, str]
 """Of Postgres, by name."""
@@ -39,46 +37,11 @@ def bounds(*, idle: float, lock: float = 0.0) -> Settings:
 
 def adopt(connection: Connection, *settings: Settings) -> None:
     """Let these settings hold until this transaction ends."""
-    names, values = _local(settings)
-    connection.execute(text(f"SELECT {names}"), values)
-
-
-def _local(settings: Sequence[Settings]) -> tuple[str, dict[str, str]]:
-    """What to select for them to hold, and its parameters."""
     values = {name: value for some in settings for name, value in some.items()}
-    return ", ".join(f"set_config('{name}', :{name}, true)" for name in values), values
+    names = ", ".join(f"set_config('{name}', :{name}, true)" for name in values)
+    connection.execute(text(f"SELECT {names}"), values)
 
 
 def alone(connection: Connection, key: int) -> bool:
     """Whether no other transaction holds this advisory lock; if so, this one does until it ends."""
     return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}).scalar_one())
-
-
-_TURN = "(hashtextextended(:name, :key))"
-
-
-def take_turn(connection: Connection, name: str, key: int, *settings: Settings, patience: float) -> bool:
-    """Wait until no other transaction has this turn; then this one has it until it ends. To be called first of all.
-
-    Args:
-        settings: what is to hold in this transaction, whether it gets the turn or not.
-        patience: seconds to wait, at most.
-
-    Returns:
-        Whether this transaction has it.
-    """
-    turn = {"name": name, "key": key}
-    names, values = _local(settings)
-    if connection.execute(text(f"SELECT pg_try_advisory_xact_lock{_TURN}, {names}"), turn | values).one()[0]:
-        return True
-    waiting = {"lock_timeout": f"{max(1, round(patience * 1000))}ms"}
-    try:
-        with connection.begin_nested():
-            adopt(connection, waiting)
-            connection.execute(text(f"SELECT pg_advisory_xact_lock{_TURN}"), turn)
-            adopt(connection, *settings)
-    except OperationalError as error:
-        if not isinstance(error.orig, LockNotAvailable):
-            raise
-        return False
-    return True

@@ -17,13 +17,13 @@ from consensus.concealment import Veiled
 from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
-from db import claims, projects, runs
 from db import consensus as consensus_rows
+from db import projects, runs
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
-from workers import allowance, devices, gold_flags, lease, retries, revision, scheme, standing, turns
+from workers import allowance, devices, gold_flags, lease, retries, revision, revisit, scheme, standing, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -213,14 +213,9 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")
-        if claim.cause != "requested" and _fed(runtime, after.grading.project_id):
+        if claim.cause != "requested" and revisit.fed(runtime, after.grading.project_id):
             time.sleep(REST * (time.monotonic() - began))
     return final
-
-
-def _fed(runtime: Runtime, project_id: int) -> bool:
-    with runtime.engine.connect() as connection:
-        return claims.fed(connection, project_id, seconds=1.0)
 
 
 def _gold(
