@@ -13,10 +13,11 @@ def grade(project: int, lane: str) -> None:
     from workers import faults, grading
 
     here = process.current()
-    here.publisher.hear(project, lane)
+    door = here.publisher.door(project, lane)
+    door.stay()
     crashpoints.reach("grade-heard")
     try:
-        left = grading.run(here.runtime, project, lane, here.publisher.tell)
+        left = grading.run(here.runtime, project, lane, door)
     except faults.GradingFailedError as error:
         here.wake(error.left)
         raise

@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
 from kombu.exceptions import OperationalError
@@ -17,6 +18,10 @@ log = logging.get(__name__)
 
 REST = 2.0
 """Seconds for which Redis is not tried again after it has failed: else each ring would wait for it anew."""
+
+
+STAY_MS = 1000
+"""Milliseconds for which a worker that has said that it is at a door is believed; it says so at every claim."""
 
 
 class _RestingError(OSError):
@@ -119,8 +124,19 @@ class Publisher:
         except _FAILURES as error:
             self._drop(error)
 
+    def door(self, project_id: int, lane: str) -> "Door":
+        """The door of a project and lane, for whoever goes to work there."""
+        return Door(self, project_id, lane)
+
+    def stay(self, project_id: int, lane: str) -> None:
+        """Say that somebody is at the door and will look again before leaving: for a while nobody needs to ring."""
+        try:
+            self._redis().set(_doorbell(project_id, lane), 1, px=STAY_MS)
+        except _FAILURES as error:
+            self._failed(lane, error)
+
     def hear(self, project_id: int, lane: str) -> None:
-        """Take the doorbell down: who rings from now on is not heard yet. The first act of whoever answers it."""
+        """Take the doorbell down: who rings from now on is not heard yet. To be done before the last look."""
         try:
             self._redis().delete(_doorbell(project_id, lane))
         except _FAILURES as error:
@@ -203,6 +219,28 @@ class Publisher:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collect()
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where somebody works. Nobody rings there meanwhile: a flood would else call everyone to a project that is graded
+    by one."""
+
+    publisher: Publisher
+    project_id: int
+    lane: str
+
+    def stay(self) -> None:
+        """Be known to be here."""
+        self.publisher.stay(self.project_id, self.lane)
+
+    def leave(self) -> None:
+        """Be here for one more look, at what has come without a ring; whoever comes from now on rings."""
+        self.publisher.hear(self.project_id, self.lane)
+
+    def tell(self, graded: Sequence[uuid.UUID]) -> None:
+        """Say which batches were graded."""
+        self.publisher.tell(graded)
 
 
 def _revisit(project_id: int) -> str:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -31,13 +32,24 @@ LONGEST = 40
 """Slices that are spent on one project in a row, at most, even if nothing else waits: a worker must show its pulse."""
 
 
-def run(
-    runtime: Runtime, project_id: int, lane: str, tell: Callable[[Sequence[uuid.UUID]], None] | None = None
-) -> WorkLeft:
+class Door(Protocol):
+    """Where what waits for a project and lane is said to wait."""
+
+    def stay(self) -> None:
+        """Somebody is at it, and will look once more after leaving: nobody needs to be called."""
+
+    def leave(self) -> None:
+        """From now on somebody has to be called again."""
+
+    def tell(self, graded: Sequence[uuid.UUID]) -> None:
+        """These batches are done with."""
+
+
+def run(runtime: Runtime, project_id: int, lane: str, door: Door | None = None) -> WorkLeft:
     """Grade what waits for the project and lane, for one slice; for longer while nothing else waits.
 
     Args:
-        tell: called with the batches of each claim once it is done with; else they are in what is returned.
+        door: told what happens, batch by batch; without it the batches are in what is returned.
 
     Raises:
         faults.GradingFailedError: a batch could not be graded and was given back or is dead; the others are.
@@ -45,7 +57,7 @@ def run(
     length = runtime.settings.slice_ms / 1000
     failed: list[str] = []
     graded: list[uuid.UUID] = []
-    worked = more = False
+    worked = False
     with Ahead(runtime, project_id, lane) as ahead:
         began = time.monotonic()
         deadline = began + length
@@ -60,6 +72,8 @@ def run(
             return now < deadline
 
         while ahead.waiting or goes_on():
+            if door is not None:
+                door.stay()
             with metrics.SLICE_SECONDS.labels(lane).time():
                 ready = ahead.take()
                 if ready is None:
@@ -73,13 +87,11 @@ def run(
                     failed += faults.isolate(runtime, claim, work)
                 ahead.done(claim)
                 worked = True
-                if tell is None:
+                if door is None:
                     graded += tried
                 else:
-                    tell(tried)
-        else:
-            with runtime.engine.connect() as connection:
-                more = claims.due(connection, project_id, lane)
+                    door.tell(tried)
+    more = _more(runtime, project_id, lane, door)
     left = _left(project_id, lane, graded, worked=worked, more=more)
     if failed:
         raise faults.GradingFailedError(failed, left)
@@ -186,6 +198,17 @@ def _finish(
     ids = [batch.id for batch in batches]
     claims.finish(turn.writes, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
     turn.writes.settle()
+
+
+def _more(runtime: Runtime, project_id: int, lane: str, door: Door | None) -> bool:
+    """Whether somebody must be called for what waits now; not if another worker is at it, who will look for itself."""
+    with runtime.engine.connect() as connection:
+        if claims.held(connection, project_id, lane):
+            return False
+    if door is not None:
+        door.leave()
+    with runtime.engine.connect() as connection:  # whoever has been silent until the door was left has committed
+        return claims.due(connection, project_id, lane)
 
 
 def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, worked: bool, more: bool) -> WorkLeft:

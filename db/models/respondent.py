@@ -22,7 +22,7 @@ class RespondentStatistics(Base):
     """Expected counts S_j: at every commit the sum over the stored raw posteriors of j's counted answers."""
 
     __tablename__ = "respondent_statistics"
-    __table_args__ = {"postgresql_with": {"fillfactor": 70}}
+    __table_args__ = {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 2}}
 
     respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     project_id: Mapped[int] = mapped_column(BigInteger)

@@ -14,6 +14,10 @@ SELECT format('index %s', indexdef) FROM pg_indexes WHERE schemaname = 'public'
 UNION ALL
 SELECT format('view %s: %s', viewname, definition) FROM pg_views WHERE schemaname = 'public'
 UNION ALL
+SELECT format('statistics of %s.%s: %s', attrelid::regclass, attname, attstattarget) FROM pg_attribute
+WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+AND coalesce(attstattarget, -1) <> -1 AND attnum > 0
+UNION ALL
 SELECT format('relation %s %s %s', relname, relkind, reloptions) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace
 """
@@ -25,7 +29,7 @@ UNION ALL SELECT viewname FROM pg_views WHERE schemaname = 'public' AND viewname
 
 
 def parts(engine: Engine) -> set[str]:
-    """Columns, constraints, indexes, views and storage options, each as a line; alembic's own table left out."""
+    """Columns, constraints, indexes, views, storage options and ANALYZE's targets, each as a line."""
     with engine.connect() as connection:
         return {part for part in connection.execute(text(_PARTS)).scalars() if "alembic_version" not in part}
 

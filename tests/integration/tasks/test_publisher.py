@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from cli.stack.server import Server
 from config.settings import Settings
 from tasks import queues
-from tasks.publisher import Publisher
+from tasks.publisher import STAY_MS, Publisher
 from tests.processes import hanging, stopped
 
 TIMEOUT = 0.2
@@ -43,6 +43,18 @@ def test_doors_are_apart(publisher: Publisher, client: redis.Redis) -> None:
     publisher.hear(8, "live")
     publisher.ring(7, "live")
     assert client.llen("live") == 2
+
+
+def test_nobody_rings_where_somebody_is_at_work(publisher: Publisher, client: redis.Redis) -> None:
+    door = publisher.door(7, "live")
+    door.stay()
+    assert 0 < client.pttl("doorbell:live:7") <= STAY_MS  # whoever dies at work is not waited for
+    publisher.ring(7, "live")
+    publisher.ring(7, "bulk")
+    assert (client.llen("live"), client.llen("bulk")) == (0, 1)
+    door.leave()
+    publisher.ring(7, "live")
+    assert client.llen("live") == 1
 
 
 def test_other_processes_ring_the_same_bell(settings: Settings, publisher: Publisher, client: redis.Redis) -> None:
