@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+
+from db.writes import Writes
+
+_RECORD = text("""
+INSERT INTO failures (batch_id, position, state, reason)
+SELECT CAST(:batch AS bigint), position, CAST(:state AS text), reason
+FROM unnest(CAST(:positions AS int[]), CAST(:reasons AS text[])) AS t(position, reason)
+""")
 
 
-def record(connection: Connection, batch_id: int, state: str, failures: Sequence[tuple[int, str]]) -> None:
+def record(writes: Writes, batch_id: int, state: str, failures: Sequence[tuple[int, str]]) -> None:
     """Note answers of a batch as `rejected` or `dead`: position and reason of each."""
     if failures:
-        connection.execute(
-            text(
-                "INSERT INTO failures (batch_id, position, state, reason) SELECT :batch, position, :state, reason"
-                " FROM unnest(CAST(:positions AS int[]), CAST(:reasons AS text[])) AS t(position, reason)"
-            ),
+        writes.send(
+            _RECORD,
             {
                 "batch": batch_id,
                 "state": state,

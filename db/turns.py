@@ -7,6 +7,7 @@ Positions of the project's feed are given in turns, too. When a turn ends, all t
 next one goes on behind it: what can be seen of the feed has no gap.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,16 +68,20 @@ def leave(writes: Writes, project_id: int, number: int, events: int, moved: Move
     writes.send(_LEAVE, {**parameters, "challenges": moved.challenges, "respondents": moved.respondents})
 
 
-def between(connection: Connection, project_id: int, after: int, before: int) -> Moved | None:
-    """What the turns after one and before another have moved; None if that is not known of all."""
+def between(
+    connection: Connection, project_id: int, after: int, before: int, own: Collection[int] = ()
+) -> Moved | None:
+    """What others have moved in the turns after one and before another; None if that is not known of all of them."""
     query = text(
-        "SELECT challenge_ids, respondent_ids FROM moves"
-        " WHERE project_id = :project AND number > :after AND number < :before"
+        "SELECT challenge_ids, respondent_ids FROM moves WHERE project_id = :project"
+        " AND number > :after AND number < :before AND number <> ALL(:own)"
     )
     if before - after - 1 > KEPT:
         return None
-    rows = connection.execute(query, {"project": project_id, "after": after, "before": before}).all()
-    if len(rows) != before - after - 1:
+    mine = [number for number in own if after < number < before]
+    parameters = {"project": project_id, "after": after, "before": before, "own": mine}
+    rows = connection.execute(query, parameters).all()
+    if len(rows) != before - after - 1 - len(mine):
         return None
     return Moved(
         np.array([id_ for row in rows for id_ in row.challenge_ids], dtype=np.int64),

@@ -68,6 +68,25 @@ class Writes:
             cursor.close()
 
 
+class Held(Writes):
+    """What a transaction is going to write that has not begun yet."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[TextClause, Mapping[str, Any], Check | None]] = []
+
+    def send(self, statement: TextClause, parameters: Mapping[str, Any], check: Check | None = None) -> None:
+        """Keep it. What it is given must not change any more."""
+        self._held.append((statement, parameters, check))
+
+    def settle(self) -> None:
+        """Nothing has been sent."""
+
+    def pass_on(self, writes: Writes) -> None:
+        """Send all of it."""
+        for statement, parameters, check in self._held:
+            writes.send(statement, parameters, check)
+
+
 def bounded(connection: Connection) -> bool:
     """Whether this server can end a transaction of a process that has stopped in the middle of a pipeline.
 

@@ -35,7 +35,7 @@ def _open(**_: Any) -> None:
 
     settings = load()
     crashpoints.arm(settings.crash_point)
-    process.open_process(settings, current_app.conf.touchstone_role)
+    process.open_process(settings, current_app.conf.touchstone_role).runtime.connect()
 
 
 @signals.worker_process_shutdown.connect

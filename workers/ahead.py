@@ -45,8 +45,8 @@ class Ahead:
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
-            if self._next is not None:
-                self._give_back(self._next)
+            if self._next is not None and self._next.exception() is None and (ready := self._next.result()):
+                self.give_back(ready.claim)
 
     @property
     def waiting(self) -> bool:
@@ -66,6 +66,14 @@ class Ahead:
     def done(self, claim: Claim) -> None:
         """Nothing of a claim is to be graded any more."""
         self._claims.pop(claim.id, None)
+
+    def give_back(self, claim: Claim) -> None:
+        """Let go of a claim that nobody will grade: the slice has ended with an error."""
+        try:
+            with self._runtime.engine.begin() as connection:
+                claims.release_untried(connection, claim, error=None, share=0, least=0, most=0)
+        except Exception as error:  # noqa: BLE001 - then its lease runs out
+            log.warning("claim not given back", error=str(error))
 
     def _make(self) -> Ready | None:
         settings, engine = self._runtime.settings, self._runtime.engine
@@ -89,16 +97,6 @@ class Ahead:
         except Exception as error:  # noqa: BLE001 - whatever it is, grading comes upon it where it can be dealt with
             log.info("claim not made ready", claim=claim.id, error=str(error))
             return Ready(claim, None)
-
-    def _give_back(self, started: "Future[Ready | None]") -> None:
-        """Let go of a claim that nobody will grade: the slice has ended with an error."""
-        try:
-            ready = started.result()
-            if ready is not None:
-                with self._runtime.engine.begin() as connection:
-                    claims.release_untried(connection, ready.claim, error=None, share=0, least=0, most=0)
-        except Exception as error:  # noqa: BLE001 - then its lease runs out
-            log.warning("claim not given back", error=str(error))
 
     def _keep(self, connection: Connection) -> None:
         for claim in list(self._claims.values()):

@@ -13,14 +13,16 @@ import torch
 from db import answers as answer_rows
 from db import claims, failures, projects
 from db.claims import Claim, ClaimedBatch
+from db.projects import Grading
 from telemetry import crashpoints, logging, metrics
 from workers import faults, intake, repeats, revision, scheme, scores, standing, turns
-from workers.ahead import Ahead
+from workers.ahead import Ahead, Ready
+from workers.behind import Behind
 from workers.intake import Intake
 from workers.locked import lock, packed
 from workers.retries import ForgottenError
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
-from workers.turns import Turn
+from workers.turns import Foreseen, Turn
 
 log = logging.get(__name__)
 
@@ -58,7 +60,33 @@ def run(runtime: Runtime, project_id: int, lane: str, door: Door | None = None) 
     failed: list[str] = []
     graded: list[uuid.UUID] = []
     worked = False
-    with Ahead(runtime, project_id, lane) as ahead:
+    if door is not None:
+        door.stay()
+
+    def done(claim: Claim) -> None:  # in the thread that has stored it; the other one waits for that, or computes
+        ahead.done(claim)
+        tried = [batch.uid for batch in claim.batches]
+        if door is None:
+            graded.extend(tried)
+        else:
+            door.tell(tried)
+            door.stay()
+
+    def store(ready: Ready, foreseen: Foreseen) -> None:
+        foreseen.store(partial(crashpoints.reach, "grade-before-commit"))
+        if ready.intake is not None:
+            _note(project_id, ready.claim.batches, ready.intake)
+        done(ready.claim)
+
+    def redo(ready: Ready) -> list[str]:
+        with logging.bound(claim=ready.claim.id):
+            meanwhile = partial(ahead.start, goes_on)
+            work = partial(grade, runtime, project_id, ready.claim, ready=ready.intake, meanwhile=meanwhile)
+            failures = faults.isolate(runtime, ready.claim, work)
+        done(ready.claim)
+        return failures
+
+    with Ahead(runtime, project_id, lane) as ahead, Behind(store, redo) as behind:
         began = time.monotonic()
         deadline = began + length
 
@@ -72,27 +100,21 @@ def run(runtime: Runtime, project_id: int, lane: str, door: Door | None = None) 
             return now < deadline
 
         while ahead.waiting or goes_on():
-            if door is not None:
-                door.stay()
             with metrics.SLICE_SECONDS.labels(lane).time():
                 ready = ahead.take()
                 if ready is None:
                     metrics.CLAIMS.labels("empty").inc()
                     break
-                claim = ready.claim
-                tried = [batch.uid for batch in claim.batches]
-                with logging.bound(claim=claim.id):
-                    meanwhile = partial(ahead.start, goes_on)
-                    work = partial(grade, runtime, project_id, claim, ready=ready.intake, meanwhile=meanwhile)
-                    failed += faults.isolate(runtime, claim, work)
-                ahead.done(claim)
                 worked = True
-                if door is None:
-                    graded += tried
-                else:
-                    door.tell(tried)
-    more = _more(runtime, project_id, lane, door)
-    left = _left(project_id, lane, graded, worked=worked, more=more)
+                foreseen = foresee(runtime, project_id, ready, partial(ahead.start, goes_on))
+                try:
+                    failed += behind.settle(foreseen)
+                except BaseException:
+                    ahead.give_back(ready.claim)
+                    raise
+                failed += behind.store(ready, foreseen)
+        failed += behind.settle()
+    left = _left(project_id, lane, graded, worked=worked, more=_more(runtime, project_id, lane, door))
     if failed:
         raise faults.GradingFailedError(failed, left)
     return left
@@ -131,11 +153,37 @@ def grade(
     with (turns.rehearsed if rehearse else turns.taken)(runtime, project_id) as turn:
         if new.epoch != runtime.keys.epoch:
             raise ForgottenError
-        _persist(runtime, turn, new, meanwhile)
+        grading = projects.grading(turn.connection, project_id)  # the classes that others have met, too
+        _persist(runtime, turn, grading, new, meanwhile)
         _finish(turn, claim, batches, new.rejected, dead)
         crashpoints.reach("grade-before-commit")
     if rehearse:
         return
+    _note(project_id, batches, new)
+
+
+def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable[[], None]) -> Foreseen | None:
+    """Grade a claim as if the turn behind the last one were taken; None if that cannot be done, for whatever reason."""
+    new = ready.intake
+    if new is None:
+        return None
+    try:
+        with turns.foreseen(runtime, project_id) as foreseen:
+            if foreseen is None:
+                return None
+            if new.epoch != runtime.keys.epoch:
+                raise ForgottenError
+            crashpoints.reach("grade-resolved")
+            _persist(runtime, foreseen.turn, new.grading, new, meanwhile)
+            _finish(foreseen.turn, ready.claim, ready.claim.batches, new.rejected, {})
+    except Exception as error:  # noqa: BLE001 - whatever it is, grading in turn comes upon it and deals with it
+        log.info("not foreseen", claim=ready.claim.id, error=repr(error))
+        return None
+    return foreseen
+
+
+def _note(project_id: int, batches: Sequence[ClaimedBatch], new: Intake) -> None:
+    """Say that these are graded; it is committed."""
     crashpoints.reach("grade-committed")
     metrics.CLAIMS.labels("committed").inc()
     metrics.ANSWERS_GRADED.inc(len(new.columns.position))
@@ -143,11 +191,10 @@ def grade(
 
 
 @torch.inference_mode()
-def _persist(runtime: Runtime, turn: Turn, new: Intake, meanwhile: Callable[[], None] | None) -> None:
+def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwhile: Callable[[], None] | None) -> None:
     """Revise the touched challenges with the new answers, store the answers with their grades."""
     if not len(new.columns.position):
         return
-    grading = projects.grading(turn.connection, turn.project_id)  # the classes that others have met, too
     plan = scheme.make(grading, runtime.device)
     locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
@@ -194,7 +241,7 @@ def _finish(
     for batch in batches:
         for state, answers in (("rejected", rejected.get(batch.id)), ("dead", tuple(dead.get(batch.id, {}).items()))):
             if answers:
-                failures.record(turn.connection, batch.id, state, answers)
+                failures.record(turn.writes, batch.id, state, answers)
     ids = [batch.id for batch in batches]
     claims.finish(turn.writes, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
     turn.writes.settle()

@@ -67,6 +67,8 @@ class Intake:
     """By index of the answer, where the client named one."""
     rejected: dict[int, list[tuple[int, str]]]
     """By batch id: position and reason of answers that no class can be found for."""
+    grading: Grading
+    """How the project is graded, with all classes that these answers name."""
     epoch: int
     """Of the keys (`db.identities.Keys`): with another one the ids may be nobody's."""
 
@@ -142,7 +144,7 @@ def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> 
     for index, duration in _given([body.duration_ms for body in good]):
         durations[index] = duration
     sessions = dict(_given([body.session for body in good]))
-    return Intake(columns, waiting.accepted_at, durations, sessions, rejected, epoch)
+    return Intake(columns, waiting.accepted_at, durations, sessions, rejected, grading, epoch)
 
 
 def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:

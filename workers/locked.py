@@ -9,6 +9,7 @@ from db import answers as answer_rows
 from db import consensus as consensus_rows
 from db.answers import AnswerColumns
 from db.errors import NotFoundError
+from db.turns import Moved
 from workers.scheme import Scheme
 from workers.turns import Turn
 
@@ -78,6 +79,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     if new is not None:
         answers = answer_rows.join(answers, new)
     respondents, annotator = np.unique(answers.respondent_id, return_inverse=True)
+    turn.seen.append(Moved(challenge_ids, respondents))
     return Locked(
         challenge_ids,
         places,

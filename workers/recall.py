@@ -4,6 +4,7 @@ It is right as of a turn. Whoever takes the turn behind that one may use it as i
 they have moved is forgotten first (`workers/turns.py`). Nothing here is ever the only copy.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,8 @@ CHALLENGES = 1 << 18
 """Challenges of one project that are remembered, at most: some 300 bytes each."""
 RESPONDENTS = 1 << 18
 """Respondents likewise: twice their statistics, and 150 bytes."""
+OWN = 8
+"""More than are being stored or foreseen at once."""
 ROWS = 1 << 20
 """Of all projects; the one that was longest not asked for is forgotten first."""
 
@@ -53,7 +56,11 @@ class Recall:
     width: int = 0
     """Of respondents' statistics."""
     turn: int | None = None
-    """As of which it is right."""
+    """As of which it is right, apart from what this process has foreseen."""
+    events: int = 0
+    """The last position of the project's feed, those that were foreseen among them."""
+    own: deque[int] = field(default_factory=lambda: deque(maxlen=OWN))
+    """This process's last turns."""
     challenges: Shelf = field(default_factory=lambda: _challenges(0))
     respondents: Shelf = field(default_factory=lambda: _respondents(0))
 
@@ -68,6 +75,11 @@ class Recall:
         self.suit((), 0)
         self.turn = None
 
+    def drop(self, challenges: Ints, respondents: Ints) -> None:
+        """Forget these rows."""
+        self.challenges.drop(challenges)
+        self.respondents.drop(respondents)
+
     def __len__(self) -> int:
         return len(self.challenges) + len(self.respondents)
 
@@ -81,14 +93,15 @@ class Memory:
 
     def __init__(self, engine: Engine) -> None:
         self._projects: dict[int, Recall] = {}
-        self._connections = 0
+        self.epoch = 0
+        """How many connections have been made: in another epoch nothing of what is remembered is right."""
         self._known = 0
         event.listen(engine, "connect", self._connected)
 
     def of(self, project_id: int) -> Recall:
         """What is remembered of a project; to be asked for with the connection in hand that it is used with."""
-        if self._known != self._connections:
-            self._known = self._connections
+        if self._known != self.epoch:
+            self._known = self.epoch
             self._projects.clear()
         found = self._projects.pop(project_id, None) or Recall()
         while self._projects and len(found) + sum(map(len, self._projects.values())) > ROWS:
@@ -97,4 +110,4 @@ class Memory:
         return found
 
     def _connected(self, *_: object) -> None:
-        self._connections += 1
+        self.epoch += 1

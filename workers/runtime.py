@@ -1,17 +1,22 @@
 """What a worker process holds for as long as it lives."""
 
 import uuid
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from config.settings import Settings
 from db.engine import make_engine
 from db.identities import Keys
 from workers import devices
 from workers.recall import Memory
+
+CONNECTIONS = 4
+"""To work, to store what was worked out before, to claim ahead, and to keep leases alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +36,15 @@ class Runtime:
         Raises:
             SettingsError: no Postgres is configured.
         """
-        # Three connections: the work's own, that of whoever keeps its lease alive, and one to claim ahead.
         url, prepared = settings.require_database_url(), settings.prepared_statements
-        engine = make_engine(url, pool_size=3, name=name, prepared=prepared)
+        engine = make_engine(url, pool_size=CONNECTIONS, name=name, prepared=prepared)
         return cls(settings, engine, devices.choose(settings.device), Keys(engine), Memory(engine))
+
+    def connect(self) -> None:
+        """Make all connections now, if Postgres is there: each that is made later makes this process forget."""
+        with ExitStack() as stack, suppress(DBAPIError):
+            for _ in range(CONNECTIONS):
+                stack.enter_context(self.engine.connect())
 
     def close(self) -> None:
         """Give the connections back."""

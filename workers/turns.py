@@ -5,8 +5,9 @@ respondents for itself. In turns, each knows whether anybody has moved anything 
 remembers of a project spares it most of the reading.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from db import transactions
 from db import turns as turn_rows
 from db.turns import Moved
-from db.writes import Writes
+from db.writes import Held, Writes
 from telemetry import metrics
 from workers.recall import Recall
 from workers.runtime import Runtime
@@ -32,30 +33,46 @@ class UndoneError(Exception):
     """The block of a turn wants nothing of what it has done to be kept."""
 
 
+class OvertakenError(Exception):
+    """The turn that was foreseen is another's by now, or what it was foreseen from may not be what is stored."""
+
+
 class Turn:
-    """A transaction that alone may move the project's posteriors and statistics.
+    """What one transaction moves of a project, while nobody else moves anything of it.
 
     Args:
-        recall: what is remembered of the project, right as of now; whoever writes also writes here.
+        recall: what is remembered of the project, right as of the turn before; whoever writes also writes here.
+        events: the last position of the project's feed so far.
     """
 
-    def __init__(self, connection: Connection, project_id: int, recall: Recall, events: int) -> None:
+    def __init__(
+        self, connection: Connection, project_id: int, recall: Recall, number: int, events: int, writes: Writes
+    ) -> None:
         self._connection = connection
         self.project_id = project_id
         self.recall = recall
+        self.number = number
+        self.began = events
         self.events = events
-        """The last position of the project's feed, those among them that this turn has given."""
-        self.writes = Writes(connection)
+        """The last position of the feed, those among them that this turn has given."""
+        self.writes = writes
         """What is moved; Postgres does it while the work goes on."""
         self.challenges: list[Ints] = []
         """Ids of what this turn moves."""
         self.respondents: list[Ints] = []
+        self.seen: list[Moved] = []
+        """What this turn has to do with, moved or not."""
 
     @property
     def connection(self) -> Connection:
-        """The transaction's; whoever asks for it waits for what is still being written."""
+        """To read by; whoever asks for it waits for what is still being written."""
         self.writes.settle()
         return self._connection
+
+    @property
+    def moved(self) -> Moved:
+        """What this turn moves."""
+        return Moved(_all(self.challenges), _all(self.respondents))
 
 
 @contextmanager
@@ -65,25 +82,94 @@ def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> I
     Raises:
         OperationalError: somebody has had it for `patience` seconds.
     """
-    recall, lease = None, runtime.settings.lease
+    recall = None
     try:
-        with runtime.engine.begin() as connection:
-            bounds = transactions.bounds(idle=lease, lock=patience)
-            transactions.adopt(connection, bounds, transactions.BY_INDEX)
-            number, events = turn_rows.take(connection, project_id, most=LEASES * lease)
+        with _begun(runtime, project_id, patience) as (connection, number, events):
             recall = runtime.memory.of(project_id)
             _catch_up(connection, project_id, recall, number)
-            turn = Turn(connection, project_id, recall, events)
+            turn = Turn(connection, project_id, recall, number, events, Writes(connection))
             with turn.writes:
                 yield turn
-                moved = Moved(_all(turn.challenges), _all(turn.respondents))
-                turn_rows.leave(turn.writes, project_id, number, turn.events, moved)
+                _leave(turn, turn.writes)
     except BaseException:  # whatever became of the transaction: what is remembered may not be what is stored
         if recall is not None:
             recall.forget()
         raise
-    recall.turn = number
-    metrics.EVENTS.inc(turn.events - events)
+    recall.turn, recall.events = turn.number, turn.events
+    recall.own.append(turn.number)
+    metrics.EVENTS.inc(turn.events - turn.began)
+
+
+class Foreseen:
+    """A turn that is worked out before it is taken, from what is remembered, while the one before is being stored.
+
+    It is right if whoever has had a turn meanwhile has moved nothing that it has to do with, and given no position.
+    """
+
+    def __init__(self, runtime: Runtime, turn: Turn, epoch: int) -> None:
+        self._runtime = runtime
+        self._epoch = epoch
+        self._behind = turn.number - 1
+        self._others: Moved | None = None
+        self.turn = turn
+        self.sound = True
+        """Whether it can still be right."""
+
+    def store(self, last: Callable[[], None]) -> None:
+        """Take the turn and write what it moves, in one transaction.
+
+        Args:
+            last: called when all is written, before the commit.
+
+        Raises:
+            OvertakenError: it is not right; nothing has changed.
+        """
+        turn = self.turn
+        with _begun(self._runtime, turn.project_id, PATIENCE) as (connection, number, events):
+            if events != turn.began or self._epoch != self._runtime.memory.epoch:
+                raise OvertakenError
+            others = turn_rows.between(connection, turn.project_id, self._behind, number, turn.recall.own)
+            if others is None or _meet(others, turn.seen):
+                raise OvertakenError
+            turn.number, self._others = number, others
+            with Writes(connection) as writes:
+                cast("Held", turn.writes).pass_on(writes)
+                _leave(turn, writes)
+            last()
+        metrics.EVENTS.inc(turn.events - turn.began)
+
+    def settle(self) -> None:
+        """It is stored: what is remembered is right as of it."""
+        recall = self.turn.recall
+        recall.turn = self.turn.number
+        recall.own.append(self.turn.number)
+        if self._others is not None:
+            recall.drop(self._others.challenges, self._others.respondents)
+
+    def undo(self) -> None:
+        """It is not stored, and nothing that was foreseen behind it is: forget what it was to move."""
+        self.sound = False
+        moved = self.turn.moved
+        self.turn.recall.drop(moved.challenges, moved.respondents)
+
+
+@contextmanager
+def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
+    """Work out the project's next turn in the block; None if nothing is remembered."""
+    epoch = runtime.memory.epoch
+    recall = runtime.memory.of(project_id)
+    if recall.turn is None:
+        yield None
+        return
+    try:
+        with runtime.engine.connect() as connection:
+            transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease), transactions.BY_INDEX)
+            turn = Turn(connection, project_id, recall, recall.turn + 1, recall.events, Held())
+            yield Foreseen(runtime, turn, epoch)
+    except BaseException:
+        recall.forget()
+        raise
+    recall.events = turn.events
 
 
 @contextmanager
@@ -97,6 +183,20 @@ def rehearsed(runtime: Runtime, project_id: int) -> Iterator[Turn]:
         pass
 
 
+@contextmanager
+def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple[Connection, int, int]]:
+    """A transaction that has the project's turn: its number, and the last position of the feed."""
+    lease = runtime.settings.lease
+    with runtime.engine.begin() as connection:
+        bounds = transactions.bounds(idle=lease, lock=patience)
+        transactions.adopt(connection, bounds, transactions.BY_INDEX)
+        yield connection, *turn_rows.take(connection, project_id, most=LEASES * lease)
+
+
+def _leave(turn: Turn, writes: Writes) -> None:
+    turn_rows.leave(writes, turn.project_id, turn.number, turn.events, turn.moved)
+
+
 def _catch_up(connection: Connection, project_id: int, recall: Recall, number: int) -> None:
     """Forget what others have moved since."""
     if recall.turn is None or not len(recall):
@@ -107,9 +207,18 @@ def _catch_up(connection: Connection, project_id: int, recall: Recall, number: i
     if moved is None:
         recall.forget()
     else:
-        recall.challenges.drop(moved.challenges)
-        recall.respondents.drop(moved.respondents)
+        recall.drop(moved.challenges, moved.respondents)
     recall.turn = number - 1
+
+
+def _meet(others: Moved, seen: list[Moved]) -> bool:
+    """Whether others have moved anything of this."""
+    return any(
+        bool(np.isin(theirs, ours).any())
+        for mine in seen
+        for theirs, ours in ((others.challenges, mine.challenges), (others.respondents, mine.respondents))
+        if len(theirs)
+    )
 
 
 def _all(parts: list[Ints]) -> Ints:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from db import batches, failures
 from db.batches import Accepted, NewBatch
 from db.errors import ConflictError, NotFoundError
+from db.writes import Writes
 from tests.integration.workers.crowd import accept, answer, books, execute, make_project, new_batch, scalar
 from tests.waiting import until
 
@@ -139,9 +140,9 @@ def test_only_what_is_dead_is_retried(engine: Engine, project: int) -> None:
 
 def test_a_rejected_answer_stays_rejected_when_its_batch_is_retried(engine: Engine, project: int) -> None:
     (uid,) = accept(engine, project, [answer("c", "r", "a"), answer("d", "r", "x")])
-    with engine.begin() as connection:
+    with engine.begin() as connection, Writes(connection) as writes:
         batch = batches.get(connection, project, uid)
-        failures.record(connection, batch.id, "rejected", [(1, "a reason")])
+        failures.record(writes, batch.id, "rejected", [(1, "a reason")])
     execute(engine, "UPDATE batches SET state = 'dead', rejected = 1")
     with engine.begin() as connection:
         batches.retry(connection, project, uid)

@@ -170,10 +170,9 @@ def test_finishing_a_lost_claim_changes_nothing(
     lose(engine, project)
 
     def grade() -> None:
-        with engine.begin() as connection:
-            failures.record(connection, claimed.batches[0].id, "rejected", [(0, "for a reason")])
-            with Writes(connection) as writes:
-                claims.finish(writes, claimed.id, ids(claimed), [1, 0])
+        with engine.begin() as connection, Writes(connection) as writes:
+            failures.record(writes, claimed.batches[0].id, "rejected", [(0, "for a reason")])
+            claims.finish(writes, claimed.id, ids(claimed), [1, 0])
 
     with pytest.raises(StaleClaimError, match="holds 0 of 2"):
         grade()

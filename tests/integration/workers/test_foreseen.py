@@ -1,0 +1,151 @@
+"""Turns that are worked out before they are taken: stored where they are right, done again where they are not."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine, text
+
+from config.settings import Settings
+from tests.integration.workers.crowd import (
+    accept,
+    answer,
+    books,
+    crowd,
+    drain,
+    execute,
+    gild,
+    make_project,
+    scalar,
+    split,
+    states,
+)
+from tests.integration.workers.faulty import TERMINATE, fail, fault
+from workers import faults, grading, regrade
+from workers.ahead import Ahead
+from workers.runtime import Runtime
+from workers.turns import Foreseen, OvertakenError
+
+EARLIER = (
+    [answer("c", "r", "a"), answer("c", "s", "a"), answer("c", "t", "b")],
+    [answer("d", "u", "b"), answer("d", "v", "b"), answer("d", "w", "a")],
+)
+LATE = [answer("c", "x", "a"), answer("c", "y", "b")]
+
+
+def nothing() -> None: ...
+
+
+@contextmanager
+def foreseen(engine: Engine, runtime: Runtime, project: int) -> Iterator[Foreseen]:
+    """The turn that grades LATE, which is claimed in the block."""
+    accept(engine, project, LATE)
+    with Ahead(runtime, project, "live") as ahead:
+        ready = ahead.take()
+        assert ready is not None
+        found = grading.foresee(runtime, project, ready, nothing)
+        assert found is not None
+        yield found
+
+
+@pytest.fixture
+def project(engine: Engine, runtime: Runtime) -> int:
+    runtime.connect()
+    made = make_project(engine)
+    accept(engine, made, *EARLIER)
+    assert drain(runtime, made) == []
+    return made
+
+
+def let(engine: Engine, settings: Settings, act: Callable[[Runtime], object]) -> None:
+    """Let another worker do something."""
+    other = Runtime.open(settings)
+    act(other)
+    other.close()
+
+
+def test_nothing_changes_before_it_is_stored(engine: Engine, runtime: Runtime, project: int) -> None:
+    with foreseen(engine, runtime, project) as found:
+        row = books(engine, project)
+        assert (row.graded, row.waiting) == (6, 2)
+        found.store(nothing)
+    found.settle()
+    assert books(engine, project).graded == 8
+    accept(engine, project, [answer("c", "z", "a")])
+    drain(runtime, project)  # by what is remembered of it
+    assert books(engine, project).graded == 9
+
+
+@pytest.mark.parametrize(("gold", "right"), [("d", True), ("c", False)])
+def test_it_is_right_while_others_move_nothing_that_it_has_to_do_with(
+    engine: Engine, runtime: Runtime, settings: Settings, project: int, gold: str, right: bool
+) -> None:
+    with foreseen(engine, runtime, project) as found:
+        gild(engine, project, {gold: "a"})
+        let(engine, settings, lambda other: regrade.run(other, project))
+        if right:
+            found.store(nothing)
+            found.settle()
+        else:
+            with pytest.raises(OvertakenError):
+                found.store(nothing)
+            found.undo()
+    if not right:
+        execute(
+            engine,
+            "UPDATE batches SET state = 'waiting', claim_id = NULL, lease_until = NULL WHERE finished_at IS NULL",
+        )
+    accept(engine, project, [answer(challenge, "z", "a") for challenge in "cd"])
+    assert drain(runtime, project) == []
+    assert books(engine, project).graded == 10
+
+
+def test_a_position_of_the_feed_that_another_has_given_is_not_given_again(
+    engine: Engine, runtime: Runtime, settings: Settings, project: int
+) -> None:
+    with foreseen(engine, runtime, project) as found:
+        accept(engine, project, [answer("new", "n", "a")], lane="bulk")
+        let(engine, settings, lambda other: grading.run(other, project, "bulk"))
+        with pytest.raises(OvertakenError):
+            found.store(nothing)
+        found.undo()
+    assert books(engine, project).graded == 7
+
+
+def test_it_is_not_right_on_another_connection(engine: Engine, runtime: Runtime, project: int) -> None:
+    """The server may be another one, that lacks the last commits."""
+    with foreseen(engine, runtime, project) as found:
+        runtime.engine.dispose()
+        with pytest.raises(OvertakenError):
+            found.store(nothing)
+
+
+@pytest.mark.parametrize(
+    ("event", "action"),
+    [("UPDATE ON consensus", fail("40001")), ("UPDATE ON respondent_statistics", TERMINATE)],
+    ids=["conflict", "lost connection"],
+)
+def test_what_is_not_stored_is_graded_again_and_so_is_what_was_foreseen_behind_it(
+    engine: Engine, runtime: Runtime, project: int, event: str, action: str
+) -> None:
+    uids = accept(engine, project, *split(crowd(1), 7))
+    small = replace(runtime, settings=runtime.settings.model_copy(update={"claim_batches": 2}))
+    with fault(engine, event, action, times=1):
+        assert drain(small, project) == []
+    assert {states(engine)[uid] for uid in uids} == {"graded"}
+    assert books(engine, project).graded == 6 + len(crowd(1))
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
+
+
+def test_no_room_for_one_claim_gives_the_next_one_back_untried(engine: Engine, runtime: Runtime, project: int) -> None:
+    accept(engine, project, *split(crowd(1), 7))
+    small = replace(runtime, settings=runtime.settings.model_copy(update={"claim_batches": 2, "lease": 0.5}))
+    with fault(engine, "INSERT ON sheets", fail("53100"), times=1000), pytest.raises(faults.GradingFailedError):
+        grading.run(small, project, "live")
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM batches WHERE state = 'claimed'")).scalar() == 0
+        assert scalar(connection, "SELECT max(attempts) FROM batches WHERE state = 'waiting'") == 0
+    drain(runtime, project)
+    assert books(engine, project).graded == 6 + len(crowd(1))
