@@ -80,6 +80,7 @@ def make_app(settings: Settings, *, socket_timeout: float = 5.0) -> Celery:
         # Workers: take one message at a time, keep nothing in memory that another could do meanwhile.
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
+        worker_direct=True,  # a queue for each, by which it calls itself
         worker_pool_start_method="spawn",
         worker_proc_alive_timeout=60.0,
         worker_send_task_events=True,

@@ -23,9 +23,10 @@ def _log(**_: Any) -> None:
 
 
 @signals.worker_init.connect
-def _note_role(sender: Any, **_: Any) -> None:
+def _note_names(sender: Any, **_: Any) -> None:
     """The configuration goes along to the child of a prefork worker; what the worker consumes does not."""
     sender.app.conf.touchstone_role = queues.role(sender.app.amqp.queues.consume_from)
+    sender.app.conf.touchstone_node = sender.hostname
 
 
 @signals.worker_process_init.connect
@@ -35,7 +36,8 @@ def _open(**_: Any) -> None:
 
     settings = load()
     crashpoints.arm(settings.crash_point)
-    process.open_process(settings, current_app.conf.touchstone_role).runtime.connect()
+    conf = current_app.conf
+    process.open_process(settings, conf.touchstone_role, conf.touchstone_node).runtime.connect()
 
 
 @signals.worker_process_shutdown.connect

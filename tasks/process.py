@@ -13,13 +13,15 @@ class Process:
 
     runtime: Runtime
     publisher: Publisher
+    node: str | None = None
+    """Celery's name of this worker."""
 
     def wake(self, left: WorkLeft, *, force: bool = False) -> None:
         """Ring for the work that is left; to be called after the commit that left it."""
         if left.graded:
             self.publisher.tell(left.graded)
         for project_id, lane in left.doors:
-            self.publisher.ring(project_id, lane, force=force)
+            self.publisher.ring(project_id, lane, force=force, node=self.node if left.staying else None)
         for project_id in left.regrades:
             self.publisher.ring_regrade(project_id, force=force)
         for project_id in left.refits:
@@ -38,15 +40,16 @@ class Process:
 _process: Process | None = None
 
 
-def open_process(settings: Settings, role: str) -> Process:
+def open_process(settings: Settings, role: str, node: str | None = None) -> Process:
     """Open this process's connections; the second call replaces the first.
 
     Args:
         role: what Postgres shows its connections as.
+        node: what the worker is called by Celery.
     """
     global _process  # noqa: PLW0603 - one process, one set of connections
     close_process()
-    _process = Process(Runtime.open(settings, name=role), Publisher(settings))
+    _process = Process(Runtime.open(settings, name=role), Publisher(settings), node)
     return _process
 
 

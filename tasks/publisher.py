@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from celery.utils.nodenames import worker_direct
+from kombu.entity import Queue
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -49,16 +51,18 @@ class Publisher:
         self._doorbell_ms = settings.doorbell_ms
         self._connection: Any = None
 
-    def ring(self, project_id: int, lane: str, *, force: bool = False) -> None:
+    def ring(self, project_id: int, lane: str, *, force: bool = False, node: str | None = None) -> None:
         """Say that something waits for the project and lane; does nothing if that has been said and not yet heard.
 
         Args:
             force: say it anyway where no message is left that could be heard.
+            node: say it to this worker alone. Should it be gone, the sweep says it to all.
         """
         try:
             fresh = self._lift(_doorbell(project_id, lane), lane, force=force)
             if fresh:
-                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, lane, expires=None)
+                queue = lane if node is None else worker_direct(node)
+                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, queue, expires=None)
             metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
         except _FAILURES as error:
             self._failed(lane, error)
@@ -191,7 +195,7 @@ class Publisher:
         self,
         task: str,
         arguments: dict[str, Any],
-        queue: str,
+        queue: str | Queue,
         expires: float | None = queues.EXPIRES,
         pause: float = 0.0,
     ) -> None:

@@ -114,7 +114,7 @@ def run(runtime: Runtime, project_id: int, lane: str, door: Door | None = None) 
                     raise
                 failed += behind.store(ready, foreseen)
         failed += behind.settle()
-    left = _left(project_id, lane, graded, worked=worked, more=_more(runtime, project_id, lane, door))
+    left = _left(runtime, project_id, lane, door, worked=worked, graded=graded)
     if failed:
         raise faults.GradingFailedError(failed, left)
     return left
@@ -247,18 +247,18 @@ def _finish(
     turn.writes.settle()
 
 
-def _more(runtime: Runtime, project_id: int, lane: str, door: Door | None) -> bool:
-    """Whether somebody must be called for what waits now; not if another worker is at it, who will look for itself."""
+def _left(
+    runtime: Runtime, project_id: int, lane: str, door: Door | None, *, worked: bool, graded: Sequence[uuid.UUID]
+) -> WorkLeft:
+    """Who must be called for what waits now; nobody if another worker is at it, who will look for itself."""
+    told = tuple(graded)
     with runtime.engine.connect() as connection:
         if claims.held(connection, project_id, lane):
-            return False
+            return WorkLeft(graded=told)
     if door is not None:
         door.leave()
-    with runtime.engine.connect() as connection:  # whoever has been silent until the door was left has committed
-        return claims.due(connection, project_id, lane)
-
-
-def _left(project_id: int, lane: str, graded: Sequence[uuid.UUID], *, worked: bool, more: bool) -> WorkLeft:
-    if more:
-        return WorkLeft(doors=((project_id, lane),), graded=tuple(graded))
-    return WorkLeft(revisits=(project_id,), graded=tuple(graded)) if worked else NOTHING_LEFT
+    with runtime.engine.connect() as connection:  # whoever has not rung, as the door was not left yet, has committed
+        if claims.due(connection, project_id, lane):
+            staying = worked and not claims.elsewhere(connection, project_id, lane)
+            return WorkLeft(doors=((project_id, lane),), staying=staying, graded=told)
+    return WorkLeft(revisits=(project_id,), graded=told) if worked else NOTHING_LEFT

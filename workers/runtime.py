@@ -57,6 +57,8 @@ class WorkLeft:
 
     doors: tuple[tuple[int, str], ...] = ()
     """Project and lane at which something waits."""
+    staying: bool = False
+    """Nothing waits elsewhere: this process, which remembers the project, had better go on at that door itself."""
     refits: tuple[int, ...] = ()
     """Projects with a model run that waits."""
     revisits: tuple[int, ...] = ()

@@ -40,7 +40,7 @@ def run(runtime: Runtime) -> WorkLeft:
         log.warning("claims expired", waiting=revived, dead=dead)
     if doors or refits or regrades:
         metrics.SWEEPS.inc()
-    return WorkLeft(tuple(doors), tuple(refits), regrades=tuple(regrades))
+    return WorkLeft(doors=tuple(doors), refits=tuple(refits), regrades=tuple(regrades))
 
 
 def keep_house(runtime: Runtime) -> None:

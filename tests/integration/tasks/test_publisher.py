@@ -57,6 +57,15 @@ def test_nobody_rings_where_somebody_is_at_work(publisher: Publisher, client: re
     assert client.llen("live") == 1
 
 
+def test_a_worker_can_be_called_alone(publisher: Publisher, client: redis.Redis) -> None:
+    publisher.ring(7, "live", node="worker-1@host")
+    assert (client.llen("live"), client.llen("worker-1@host.dq2")) == (0, 1)
+    publisher.ring(7, "live")
+    assert client.llen("live") == 0
+    publisher.ring(7, "live", force=True)  # the sweep cannot know whether that one is there
+    assert client.llen("live") == 1
+
+
 def test_other_processes_ring_the_same_bell(settings: Settings, publisher: Publisher, client: redis.Redis) -> None:
     publisher.ring(7, "live")
     with Publisher(settings) as other:

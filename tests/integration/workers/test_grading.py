@@ -107,7 +107,11 @@ def test_a_slice_that_ends_with_work_left_says_so(engine: Engine, settings: Sett
     runtime = Runtime.open(settings.model_copy(update={"slice_ms": 1, "claim_batches": 1}))
     project = make_project(engine)
     accept(engine, project, *split(crowd(2), 10))
-    assert grading.run(runtime, project, "live").doors == ((project, "live"),)
+    left = grading.run(runtime, project, "live")
+    assert (left.doors, left.staying) == (((project, "live"),), True)
+    accept(engine, make_project(engine, name="another"), [answer("c", "r", "a")])
+    left = grading.run(runtime, project, "live")
+    assert (left.doors, left.staying) == (((project, "live"),), False)
     runtime.close()
 
 
