@@ -79,6 +79,8 @@ def between(
     if before - after - 1 > KEPT:
         return None
     mine = [number for number in own if after < number < before]
+    if len(mine) == before - after - 1:
+        return Moved(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
     parameters = {"project": project_id, "after": after, "before": before, "own": mine}
     rows = connection.execute(query, parameters).all()
     if len(rows) != before - after - 1 - len(mine):

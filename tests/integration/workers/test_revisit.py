@@ -5,6 +5,7 @@ import random
 import numpy as np
 from sqlalchemy import Engine, text
 
+from db import claims
 from tests.integration.workers.crowd import Answer, accept, answer, books, drain, make_project, split
 from workers import refit, revisit
 from workers.runtime import Runtime
@@ -85,3 +86,21 @@ def test_a_round_goes_on_where_a_slice_has_ended(engine: Engine, runtime: Runtim
     assert visited == revisit.CHUNK
     assert revisit._visit(runtime, project, last)[0] == 50
     assert np.isclose(sum(posteriors(engine)["c0000"]), 1)
+
+
+def test_nothing_is_revisited_while_answers_are_graded(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine, ["right", "wrong"])
+    accept(engine, project, unlucky())
+    drain(runtime, project)
+    before = posteriors(engine)
+    accept(engine, project, [answer("a00", "r1", "right")], lane="bulk")
+    with engine.begin() as connection:
+        claim = claims.claim(connection, project, "bulk", batches=1, answers=1, lease=60)
+    assert claim is not None
+    here = revisit.Round(after=7, number=2, moved=3)
+    assert revisit.run(runtime, project, here) == here
+    assert posteriors(engine) == before
+    with engine.begin() as connection:
+        claims.release(connection, claim.id, claim.batches[0].id, error="", wait=60)
+    revisit_all(runtime, project)
+    assert posteriors(engine) != before
