@@ -84,8 +84,10 @@ class Settings(BaseSettings):
     slice_ms: Count = Field(
         250, description="Longest time a live or bulk worker grades before it yields to the next project."
     )
-    claim_batches: Count = Field(128, description="Batches in one claim, at most.")
-    claim_answers: Count = Field(20_000, description="Answers in one claim, at most (one batch is always taken).")
+    claim_batches: Count = Field(
+        128, description="Batches in one claim, at most; eight times as many while nothing else waits."
+    )
+    claim_answers: Count = Field(20_000, description="Answers in one claim, likewise (one batch is always taken).")
     max_attempts: Count = Field(5, description="Claims of a batch before it is dead.")
     retry_base: Seconds = Field(
         0.5, description="First wait before a failed batch is tried again; doubles, with jitter."

@@ -25,7 +25,7 @@ WAITERS = Gauge("touchstone_waiters", "Requests that wait for grades in this pro
 
 # The fleet
 DOORBELLS = Counter("touchstone_doorbells", "Doorbells: rung, coalesced, failed or skipped.", ["lane", "outcome"])
-CLAIMS = Counter("touchstone_claims", "Claims: committed, empty, failed, fenced or no_room.", ["outcome"])
+CLAIMS = Counter("touchstone_claims", "Claims: committed, empty, failed, fenced, no_room, redone.", ["outcome"])
 SLICE_SECONDS = Histogram("touchstone_slice_seconds", "Time of one slice, claim to commit.", ["lane"], buckets=_LATENCY)
 ANSWERS_GRADED = Counter("touchstone_answers_graded", "Answers graded, each counted once.")
 EVENTS = Counter("touchstone_events", "Changes of verdicts that were committed.")

@@ -19,6 +19,10 @@ from workers.runtime import Runtime
 log = logging.get(__name__)
 
 
+ALONE = 8
+"""Times as much is claimed while nothing waits elsewhere: of more answers at once, each writes fewer rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """A claim, and its answers unless they could not be made ready: then grading finds out why."""
@@ -34,6 +38,8 @@ class Ahead:
         self._runtime = runtime
         self._project_id = project_id
         self._lane = lane
+        self.alone = False
+        """Whether nothing waits elsewhere: then claims may be larger."""
         self._claims: dict[uuid.UUID, Claim] = {}
         self._next: Future[Ready | None] | None = None
         self._stack = ExitStack()
@@ -77,13 +83,14 @@ class Ahead:
 
     def _make(self) -> Ready | None:
         settings, engine = self._runtime.settings, self._runtime.engine
+        times = ALONE if self.alone else 1
         with engine.begin() as connection:
             claim = claims.claim(
                 connection,
                 self._project_id,
                 self._lane,
-                batches=settings.claim_batches,
-                answers=settings.claim_answers,
+                batches=times * settings.claim_batches,
+                answers=times * settings.claim_answers,
                 lease=settings.lease,
                 mine=list(self._claims),
             )

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
-from telemetry import logging
+from telemetry import logging, metrics
 from workers.ahead import Ready
 from workers.turns import Foreseen, OvertakenError
 
@@ -64,6 +64,7 @@ class Behind:
         if error is None:
             storing.foreseen.settle()
             return []
+        metrics.CLAIMS.labels("redone").inc()
         log.info("not stored as foreseen", claim=storing.ready.claim.id, error=repr(error))
         if following is not None:
             following.undo()

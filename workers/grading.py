@@ -95,8 +95,9 @@ def run(runtime: Runtime, project_id: int, lane: str, door: Door | None = None) 
             now = time.monotonic()
             if now >= deadline and now - began < LONGEST * length:
                 with runtime.engine.connect() as connection:
-                    if not claims.elsewhere(connection, project_id, lane):
-                        deadline = now + length
+                    ahead.alone = not claims.elsewhere(connection, project_id, lane)
+                if ahead.alone:
+                    deadline = now + length
             return now < deadline
 
         while ahead.waiting or goes_on():

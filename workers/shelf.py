@@ -52,7 +52,7 @@ class Shelf:
             self._columns[name][places] = values
 
     def put(self, ids: Ints, **rows: Column) -> None:
-        """Keep rows of ids, each at most once, that are not here; no more than half of what there is room for."""
+        """Keep rows of ids, each at most once, that are not here. For a time there may be more rows than at most."""
         self._make_room(len(ids))
         places = np.arange(self._taken, self._taken + len(ids))
         self._taken += len(ids)
@@ -66,10 +66,11 @@ class Shelf:
 
     def _make_room(self, rows: int) -> None:
         wanted = self._taken + rows
-        if wanted > self._room:
-            self._resize(min(self._most, max(wanted, 2 * self._room)))
-        if wanted > self._room:
+        if wanted > self._most:
             self._halve()
+            self._resize(max(self._most, self._taken + rows))
+        elif wanted > self._room:
+            self._resize(min(self._most, max(wanted, 2 * self._room)))
 
     @property
     def _room(self) -> int:

@@ -66,3 +66,15 @@ def test_there_is_room_for_more_than_at_the_beginning() -> None:
         put(shelf, np.arange(start, start + 500))
     places = shelf.find(np.arange(5000))
     assert shelf.read("number", places).tolist() == list(range(0, 10_000, 2))
+
+
+def test_more_than_there_is_room_for_finds_room_all_the_same() -> None:
+    shelf = made()
+    put(shelf, np.arange(10))
+    put(shelf, np.arange(100, 190))
+    assert (shelf.find(np.arange(100, 190)) >= 0).all()
+    put(shelf, np.arange(200, 210))
+    assert (shelf.find(np.arange(200, 210)) >= 0).all()
+    assert len(shelf) <= 110
+    put(shelf, np.arange(300, 310))
+    assert len(shelf) <= 40
