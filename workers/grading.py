@@ -56,69 +56,102 @@ def run(runtime: Runtime, project_id: int, lane: str, door: Door | None = None) 
     Raises:
         faults.GradingFailedError: a batch could not be graded and was given back or is dead; the others are.
     """
-    length = runtime.settings.slice_ms / 1000
-    failed: list[str] = []
-    graded: list[uuid.UUID] = []
-    worked = False
-    if door is not None:
-        door.stay()
+    return _Slice(runtime, project_id, lane, door).run()
 
-    def done(claim: Claim) -> None:  # in the thread that has stored it; the other one waits for that, or computes
-        ahead.done(claim)
-        tried = [batch.uid for batch in claim.batches]
-        if door is None:
-            graded.extend(tried)
-        else:
-            door.tell(tried)
-            door.stay()
 
-    def store(ready: Ready, foreseen: Foreseen) -> None:
+class _Slice:
+    """Three claims are under way at a time: one is made ready, one is worked out, one is stored."""
+
+    def __init__(self, runtime: Runtime, project_id: int, lane: str, door: Door | None) -> None:
+        self._runtime = runtime
+        self._project_id = project_id
+        self._lane = lane
+        self._door = door
+        self._graded: list[uuid.UUID] = []
+        self._ahead = Ahead(runtime, project_id, lane)
+        self._behind = Behind(self._store, self._redo)
+        self._length = runtime.settings.slice_ms / 1000
+        self._last = time.monotonic() + LONGEST * self._length
+        self._deadline = time.monotonic() + self._length
+
+    def run(self) -> WorkLeft:
+        """As the function."""
+        if self._door is not None:
+            self._door.stay()
+        failed: list[str] = []
+        worked = False
+        with self._ahead as ahead, self._behind as behind:
+            while ahead.waiting or self._goes_on():
+                with metrics.SLICE_SECONDS.labels(self._lane).time():
+                    ready = ahead.take()
+                    if ready is None:
+                        metrics.CLAIMS.labels("empty").inc()
+                        break
+                    worked = True
+                    foreseen = foresee(self._runtime, self._project_id, ready, self._meanwhile)
+                    try:
+                        failed += behind.settle(foreseen)
+                    except BaseException:
+                        ahead.give_back(ready.claim)
+                        raise
+                    failed += behind.store(ready, foreseen)
+            failed += behind.settle()
+        left = self._left(worked=worked)
+        if failed:
+            raise faults.GradingFailedError(failed, left)
+        return left
+
+    def _goes_on(self) -> bool:
+        """Whether the slice is not over."""
+        now = time.monotonic()
+        if self._deadline <= now < self._last:
+            with self._runtime.engine.connect() as connection:
+                self._ahead.alone = not claims.elsewhere(connection, self._project_id, self._lane)
+            if self._ahead.alone:
+                self._deadline = now + self._length
+        return now < self._deadline
+
+    def _meanwhile(self) -> None:
+        self._ahead.start(self._goes_on)
+
+    def _store(self, ready: Ready, foreseen: Foreseen) -> None:
         foreseen.store(partial(crashpoints.reach, "grade-before-commit"))
         if ready.intake is not None:
-            _note(project_id, ready.claim.batches, ready.intake)
-        done(ready.claim)
+            _note(self._project_id, ready.claim.batches, ready.intake)
+        self._done(ready.claim)
 
-    def redo(ready: Ready) -> list[str]:
+    def _redo(self, ready: Ready) -> list[str]:
         with logging.bound(claim=ready.claim.id):
-            meanwhile = partial(ahead.start, goes_on)
-            work = partial(grade, runtime, project_id, ready.claim, ready=ready.intake, meanwhile=meanwhile)
-            failures = faults.isolate(runtime, ready.claim, work)
-        done(ready.claim)
-        return failures
+            work = partial(
+                grade, self._runtime, self._project_id, ready.claim, ready=ready.intake, meanwhile=self._meanwhile
+            )
+            failed = faults.isolate(self._runtime, ready.claim, work)
+        self._done(ready.claim)
+        return failed
 
-    with Ahead(runtime, project_id, lane) as ahead, Behind(store, redo) as behind:
-        began = time.monotonic()
-        deadline = began + length
+    def _done(self, claim: Claim) -> None:
+        """In the thread that has stored it, which is alone in talking to the door until the claim is settled."""
+        self._ahead.done(claim)
+        tried = [batch.uid for batch in claim.batches]
+        if self._door is None:
+            self._graded += tried
+        else:
+            self._door.tell(tried)
+            self._door.stay()
 
-        def goes_on() -> bool:
-            nonlocal deadline
-            now = time.monotonic()
-            if now >= deadline and now - began < LONGEST * length:
-                with runtime.engine.connect() as connection:
-                    ahead.alone = not claims.elsewhere(connection, project_id, lane)
-                if ahead.alone:
-                    deadline = now + length
-            return now < deadline
-
-        while ahead.waiting or goes_on():
-            with metrics.SLICE_SECONDS.labels(lane).time():
-                ready = ahead.take()
-                if ready is None:
-                    metrics.CLAIMS.labels("empty").inc()
-                    break
-                worked = True
-                foreseen = foresee(runtime, project_id, ready, partial(ahead.start, goes_on))
-                try:
-                    failed += behind.settle(foreseen)
-                except BaseException:
-                    ahead.give_back(ready.claim)
-                    raise
-                failed += behind.store(ready, foreseen)
-        failed += behind.settle()
-    left = _left(runtime, project_id, lane, door, worked=worked, graded=graded)
-    if failed:
-        raise faults.GradingFailedError(failed, left)
-    return left
+    def _left(self, *, worked: bool) -> WorkLeft:
+        """Who must be called for what waits now; nobody if another worker is at it, who will look for itself."""
+        engine, place, graded = self._runtime.engine, (self._project_id, self._lane), tuple(self._graded)
+        with engine.connect() as connection:
+            if claims.held(connection, *place):
+                return WorkLeft(graded=graded)
+        if self._door is not None:
+            self._door.leave()
+        with engine.connect() as connection:  # whoever has not rung, as the door was not left yet, has committed
+            if claims.due(connection, *place):
+                staying = worked and not claims.elsewhere(connection, *place)
+                return WorkLeft(doors=(place,), staying=staying, graded=graded)
+        return WorkLeft(revisits=(self._project_id,), graded=graded) if worked else NOTHING_LEFT
 
 
 def grade(
@@ -246,20 +279,3 @@ def _finish(
     ids = [batch.id for batch in batches]
     claims.finish(turn.writes, claim.id, ids, [len(rejected.get(batch_id, ())) for batch_id in ids])
     turn.writes.settle()
-
-
-def _left(
-    runtime: Runtime, project_id: int, lane: str, door: Door | None, *, worked: bool, graded: Sequence[uuid.UUID]
-) -> WorkLeft:
-    """Who must be called for what waits now; nobody if another worker is at it, who will look for itself."""
-    told = tuple(graded)
-    with runtime.engine.connect() as connection:
-        if claims.held(connection, project_id, lane):
-            return WorkLeft(graded=told)
-    if door is not None:
-        door.leave()
-    with runtime.engine.connect() as connection:  # whoever has not rung, as the door was not left yet, has committed
-        if claims.due(connection, project_id, lane):
-            staying = worked and not claims.elsewhere(connection, project_id, lane)
-            return WorkLeft(doors=((project_id, lane),), staying=staying, graded=told)
-    return WorkLeft(revisits=(project_id,), graded=told) if worked else NOTHING_LEFT
