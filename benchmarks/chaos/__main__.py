@@ -17,12 +17,12 @@ import random
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
@@ -34,6 +34,8 @@ from benchmarks.chaos.load import Load
 from benchmarks.chaos.stack import BrokenError, Stack, until
 from benchmarks.chaos.strikes import FULL_DISK, STRIKES, deck
 from db import projects, tenants
+
+T = TypeVar("T")
 
 ROUNDS = 10
 """Of one project."""
@@ -176,9 +178,9 @@ def _round(
     over = time.time()
     refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
     until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
-    recovery = max(0.0, books.finished(stack.engine, project, over) - over)
+    recovery = max(0.0, _asked(lambda: books.finished(stack.engine, project, over), "the time of recovery") - over)
     known = dict(load.accepted)
-    faults = _audited(stack, project, known)
+    faults = _asked(lambda: books.audit(stack.engine, project, known), "an audit")
     report.rounds += 1
     report.kills += killed
     report.killed[kind] += killed
@@ -198,12 +200,12 @@ def _rest(stack: Stack, load: Load, project: int, report: Report, console: Conso
 
     with contextlib.suppress(BrokenError):
         until(lambda: _without_outage(settled), "nothing left to do", 60)
-    faults = books.audit(stack.engine, project, load.accepted, at_rest=True)
+    faults = _asked(lambda: books.audit(stack.engine, project, load.accepted, at_rest=True), "an audit at rest")
     report.faults += faults
     report.contradictions += load.contradictions
     report.batches += len(load.accepted)
     report.answers += sum(load.accepted.values())
-    report.dead += books.dead(stack.engine, project)
+    report.dead += _asked(lambda: books.dead(stack.engine, project), "what is dead")
     console.print(f"     at rest: {len(load.accepted)} batches  {_told(faults)}")
 
 
@@ -211,16 +213,16 @@ def _told(faults: Faults) -> str:
     return str(asdict(faults)) if faults else "books balance"
 
 
-def _audited(stack: Stack, project: int, known: Mapping[str, int]) -> Faults:
-    """What an audit finds; begun again when Postgres, which has just been struck, goes away once more."""
-    found: list[Faults] = []
+def _asked(question: Callable[[], T], what: str) -> T:
+    """What Postgres says; asked again when it, which has just been struck, goes away once more."""
+    said: list[T] = []
 
-    def audit() -> bool:
-        found.append(books.audit(stack.engine, project, known))
+    def ask() -> bool:
+        said.append(question())
         return True
 
-    until(lambda: _without_outage(audit), "an audit")
-    return found[-1]
+    until(lambda: _without_outage(ask), what)
+    return said[-1]
 
 
 def _without_outage(condition: Callable[[], object]) -> bool:
