@@ -12,6 +12,7 @@ from db import columns
 from db.columns import Lists
 from db.errors import NotFoundError
 from db.models.challenge import STATUSES
+from db.updates import Update
 from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
@@ -109,7 +110,8 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
     return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
 
 
-_WRITE = text("""
+_WRITE = Update(
+    """
 UPDATE consensus c SET
     raw = t.raw, posterior = t.posterior, confidence = t.confidence, answer = nullif(t.answer, -1),
     answers = t.answers, skips = t.skips, status = (CAST(:statuses AS text[]))[t.status + 1], version = t.version,
@@ -130,8 +132,9 @@ FROM (
         id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, position, start, size,
         place
     )
-) t WHERE c.challenge_id = t.id
-""")
+) t WHERE c.challenge_id = t.id""",
+    "c.challenge_id",
+)
 
 
 def write(
@@ -179,8 +182,8 @@ def write(
         if written != len(ids):
             raise NotFoundError(f"{len(ids) - written} of {len(ids)} challenges are not there")
 
-    writes.send(
-        _WRITE,
+    _WRITE.send(
+        writes,
         {
             "ids": ids,
             "raw": raw,

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db import columns
 from db.columns import Lists
 from db.errors import NotFoundError
+from db.updates import Update
 from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
@@ -40,7 +41,8 @@ def read(connection: Connection, ids: Ints) -> Counts:
     return Counts(found.numbers["respondent_id"], found.lists["counts"], found.lists["gold"], answers)
 
 
-_WRITE = text("""
+_WRITE = Update(
+    """
 UPDATE respondent_statistics s SET
     counts = t.counts, gold = CASE WHEN t.clamped THEN t.gold ELSE '{}' END,
     answers = s.answers + t.change, skips = s.skips + t.skips,
@@ -53,8 +55,9 @@ FROM (
         CAST(:ids AS bigint[]), CAST(:change AS int[]), CAST(:skips AS int[]),
         CAST(:accuracy AS float8[]), CAST(:low AS float8[]), CAST(:high AS float8[]), CAST(:clamped AS boolean[])
     ) WITH ORDINALITY AS u(id, change, skips, accuracy, low, high, clamped, place)
-) t WHERE s.respondent_id = t.id
-""")
+) t WHERE s.respondent_id = t.id""",
+    "s.respondent_id",
+)
 
 
 def write(
@@ -85,8 +88,8 @@ def write(
         if written != len(ids):
             raise NotFoundError(f"{len(ids) - written} of {len(ids)} respondents are not there")
 
-    writes.send(
-        _WRITE,
+    _WRITE.send(
+        writes,
         {
             "ids": ids,
             "counts": packed,

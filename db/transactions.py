@@ -18,6 +18,8 @@ BY_INDEX: Settings = {
 For transactions that name thousands of rows by key, in tables of any size. What the planner makes of that depends on
 when a table was last analysed: of a young or fast-growing one it reads all, at a cost that grows with what is stored.
 """
+ROOMY: Settings = {"work_mem": "64MB"}
+"""What a large claim writes is sorted out in memory."""
 UNHURRIED: Settings = {"synchronous_commit": "off"}
 """The commit does not wait for the disk: for what is made again when the server forgets it."""
 

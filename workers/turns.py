@@ -189,7 +189,7 @@ def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple
     lease = runtime.settings.lease
     with runtime.engine.begin() as connection:
         bounds = transactions.bounds(idle=lease, lock=patience)
-        transactions.adopt(connection, bounds, transactions.BY_INDEX)
+        transactions.adopt(connection, bounds, transactions.BY_INDEX, transactions.ROOMY)
         yield connection, *turn_rows.take(connection, project_id, most=LEASES * lease)
 
 
