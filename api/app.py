@@ -40,7 +40,8 @@ from api.routes.health import health_router
 from api.services import Services
 from api.waiters import Waiters
 from config.settings import Settings
-from db.engine import make_engine, make_writing_engine
+from db.engine import make_engine
+from db.line import Line
 from tasks.publisher import Publisher
 
 PATIENCE = 2.0
@@ -60,7 +61,7 @@ def create_app(settings: Settings) -> Edge:
     pooled, prepared = max(1, settings.pool_size - exporting - 1), settings.prepared_statements
     engine = make_engine(url, pool_size=pooled, name="touchstone-api", prepared=prepared)
     exports = make_engine(url, pool_size=exporting, name="touchstone-export", prepared=prepared)
-    writing = make_writing_engine(url, name="touchstone-ingest", prepared=prepared)
+    line = Line(url, name="touchstone-ingest", prepared=prepared)
     probe = Probe(engine, Publisher(settings))
 
     @asynccontextmanager
@@ -69,7 +70,7 @@ def create_app(settings: Settings) -> Edge:
         feeds = Feeds(engine)
         waiters = Waiters(settings.require_redis_url())
         questions = Questions(ringer, settings.require_redis_url())
-        writer = Writer(writing, ringer.ring, patience=PATIENCE)
+        writer = Writer(line, ringer.ring, patience=PATIENCE)
         backlog = Backlog(engine, age=settings.backlog_age, room=settings.backlog_bytes)
         app.state.services = Services(
             settings=settings,
@@ -101,7 +102,7 @@ def create_app(settings: Settings) -> Edge:
         await writer.stop()
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()
-        await writing.dispose()
+        await line.close()
         for each in (engine, exports):
             each.dispose()
 

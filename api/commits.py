@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.outages import is_outage, reason
 from api.problems import unavailable
 from db import batches
 from db.batches import Accepted, NewBatch
+from db.line import Line
 from telemetry import crashpoints, logging, metrics
 
 log = logging.get(__name__)
@@ -39,14 +39,14 @@ class Writer:
     """Accepts batches in groups, one group at a time, in the event loop of those who wait.
 
     Args:
-        engine: :func:`db.engine.make_writing_engine`'s.
+        line: nobody else's.
         committed: told project and lane of new batches once they are safe; must not block.
         patience: seconds that a commit may take. Then all who wait are turned away, and so is, at once, whoever comes
             until Postgres has answered.
     """
 
-    def __init__(self, engine: AsyncEngine, committed: Callable[[int, str], None], *, patience: float) -> None:
-        self._engine = engine
+    def __init__(self, line: Line, committed: Callable[[int, str], None], *, patience: float) -> None:
+        self._line = line
         self._committed = committed
         self._patience = patience
         self._queue: deque[_Waiting] = deque()
@@ -152,9 +152,8 @@ class Writer:
         return await self._attempt(group)  # the server may be back already
 
     async def _attempt(self, group: Sequence[NewBatch]) -> Sequence[Accepted]:
-        async with self._engine.connect() as connection:
-            crashpoints.reach("batch-before-commit")
-            stored = await connection.run_sync(batches.accept, group)
+        crashpoints.reach("batch-before-commit")
+        stored = await batches.accept(self._line, group)
         crashpoints.reach("batch-committed")
         return stored
 

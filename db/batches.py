@@ -1,10 +1,10 @@
 """Batches: accepting them, and what a client or an operator may do with one. Claims are in `db.claims`."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString, Protocol
 
 from sqlalchemy import Connection, Row, text
 
@@ -58,12 +58,13 @@ class BatchRow:
     finished_at: datetime | None
 
 
-_INSERT = text("""
+_INSERT: LiteralString = """
 WITH incoming AS (
     SELECT * FROM unnest(
-        CAST(:uids AS uuid[]), CAST(:projects AS bigint[]), CAST(:lanes AS text[]), CAST(:keys AS text[]),
-        CAST(:digests AS bytea[]), CAST(:replies AS bytea[]), CAST(:answers AS int[]), CAST(:rejected AS int[]),
-        CAST(:sizes AS int[]), CAST(:media_types AS text[]), CAST(:bodies AS bytea[])
+        CAST(%(uids)s AS uuid[]), CAST(%(projects)s AS bigint[]), CAST(%(lanes)s AS text[]), CAST(%(keys)s AS text[]),
+        CAST(%(digests)s AS bytea[]), CAST(%(replies)s AS bytea[]), CAST(%(answers)s AS int[]),
+        CAST(%(rejected)s AS int[]), CAST(%(sizes)s AS int[]), CAST(%(media_types)s AS text[]),
+        CAST(%(bodies)s AS bytea[])
     ) AS t(uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, size, media_type, body)
 ), inserted AS (
     INSERT INTO batches (uid, project_id, lane, idempotency_key, digest, reply, answers, rejected, size)
@@ -78,21 +79,27 @@ WITH incoming AS (
 ), refused AS (
     INSERT INTO failures (batch_id, position, state, reason)
     SELECT i.id, t.position, 'rejected', t.reason
-    FROM unnest(CAST(:rejected_uids AS uuid[]), CAST(:positions AS int[]), CAST(:reasons AS text[]))
+    FROM unnest(CAST(%(rejected_uids)s AS uuid[]), CAST(%(positions)s AS int[]), CAST(%(reasons)s AS text[]))
         AS t(uid, position, reason)
     JOIN inserted i USING (uid)
 )
 SELECT uid FROM inserted
-""")
+"""
 
-_STORED = text("""
+_STORED: LiteralString = """
 SELECT b.project_id, b.idempotency_key, b.digest, b.reply
-FROM unnest(CAST(:projects AS bigint[]), CAST(:keys AS text[])) AS t(project_id, idempotency_key)
+FROM unnest(CAST(%(projects)s AS bigint[]), CAST(%(keys)s AS text[])) AS t(project_id, idempotency_key)
 JOIN batches b USING (project_id, idempotency_key)
-""")
+"""
 
 
-def accept(connection: Connection, batches: Sequence[NewBatch]) -> list[Accepted]:
+class Statements(Protocol):
+    """What executes statements, :class:`db.line.Line` in earnest."""
+
+    async def execute(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Sequence[Any]: ...
+
+
+async def accept(line: Statements, batches: Sequence[NewBatch]) -> list[Accepted]:
     """Store batches by one statement, each at most once per idempotency key; replies come in the arguments' order.
 
     Of batches with the same key, here or in another process, the first to get in is stored; the others get its reply.
@@ -118,13 +125,13 @@ def accept(connection: Connection, batches: Sequence[NewBatch]) -> list[Accepted
         "positions": [position for _, position, _ in rejected],
         "reasons": [reason for _, _, reason in rejected],
     }
-    inserted = set(connection.execute(_INSERT, parameters).scalars())
+    inserted = {uid for (uid,) in await line.execute(_INSERT, parameters)}
     stored = {key: (b.digest, b.reply) for key, b in first.items() if b.uid in inserted}
     repeated = [key for key in first if key not in stored]
     if repeated:
         wanted = {"projects": [key[0] for key in repeated], "keys": [key[1] for key in repeated]}
-        for row in connection.execute(_STORED, wanted):
-            stored[row.project_id, row.idempotency_key] = (row.digest, row.reply)
+        for project_id, key, digest, reply in await line.execute(_STORED, wanted):
+            stored[project_id, key] = (digest, reply)
     return [Accepted(*stored[b.project_id, b.idempotency_key], new=b.uid in inserted) for b in batches]
 
 

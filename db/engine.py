@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db import arrays
 
@@ -28,7 +26,7 @@ def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -
         pool_pre_ping=True,
         pool_use_lifo=True,
         hide_parameters=True,  # answers and secrets have no place in tracebacks
-        connect_args=_connection(name, prepared=prepared),
+        connect_args=connection_options(name, prepared=prepared),
     )
 
     @event.listens_for(engine, "connect")
@@ -38,24 +36,8 @@ def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -
     return engine
 
 
-def make_writing_engine(url: str, *, name: str, prepared: bool = True) -> AsyncEngine:
-    """One connection for an event loop, on which every statement is a transaction: one round trip commits.
-
-    It is not pinged before use: who finds it lost tries again.
-    """
-    engine = create_async_engine(
-        url,
-        pool_size=1,
-        max_overflow=0,
-        isolation_level="AUTOCOMMIT",
-        hide_parameters=True,
-        connect_args=_connection(name, prepared=prepared),
-    )
-    event.listen(engine.sync_engine, "connect", _send_arrays_in_binary)
-    return engine
-
-
-def _connection(name: str, *, prepared: bool) -> dict[str, Any]:
+def connection_options(name: str, *, prepared: bool) -> dict[str, Any]:
+    """What every connection of ours is made with, under this name."""
     connection = {
         "application_name": name,
         "connect_timeout": 5,
@@ -65,8 +47,3 @@ def _connection(name: str, *, prepared: bool) -> dict[str, Any]:
         "tcp_user_timeout": 30_000,
     }
     return connection if prepared else connection | {"prepare_threshold": None}
-
-
-def _send_arrays_in_binary(connection: Any, _record: object) -> None:
-    """As text, bodies double in size and cost this process three to five times the processor time."""
-    connection.driver_connection.adapters.register_dumper(list, ListBinaryDumper)

@@ -12,7 +12,7 @@ from api.problems import ProblemError
 from cli.stack.server import Server
 from config.settings import Settings
 from db.batches import NewBatch
-from db.engine import make_writing_engine
+from db.line import Line
 from tests.integration.workers.crowd import make_project, new_batch, scalar
 from tests.processes import hanging
 
@@ -30,9 +30,9 @@ def test_a_hanging_postgres_is_waited_for_once(
     """Whoever comes once that is known is turned away before anything is waited for."""
 
     async def scene() -> None:
-        writing = make_writing_engine(settings.require_database_url(), name="test")
+        line = Line(settings.require_database_url(), name="test")
         rung: list[tuple[int, str]] = []
-        writer = Writer(writing, lambda *door: rung.append(door), patience=0.3)
+        writer = Writer(line, lambda *door: rung.append(door), patience=0.3)
         first = next(batches)
         assert (await writer.accept(first)).new
         with hanging(postgres):
@@ -52,6 +52,6 @@ def test_a_hanging_postgres_is_waited_for_once(
         with engine.connect() as connection:
             assert len(rung) == scalar(connection, "SELECT count(DISTINCT xmin::text) FROM batches")
         await writer.stop()
-        await writing.dispose()
+        await line.close()
 
     asyncio.run(scene())

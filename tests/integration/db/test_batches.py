@@ -11,7 +11,7 @@ from db import batches, failures
 from db.batches import Accepted, NewBatch
 from db.errors import ConflictError, NotFoundError
 from db.writes import Writes
-from tests.integration.workers.crowd import accept, answer, books, execute, make_project, new_batch, scalar
+from tests.integration.workers.crowd import accept, answer, books, execute, make_project, new_batch, scalar, store
 from tests.waiting import until
 
 
@@ -27,7 +27,7 @@ def posted(project: int, key: str, *challenges: str) -> NewBatch:
 def test_replies_come_in_the_order_of_the_arguments(engine: Engine, project: int) -> None:
     new = [posted(project, key) for key in ("z", "a", "m")]
     with engine.begin() as connection:
-        replies = batches.accept(connection, new)
+        replies = store(connection, new)
     assert replies == [Accepted(batch.digest, batch.reply, new=True) for batch in new]
     with engine.connect() as connection:
         assert scalar(connection, "SELECT array_agg(idempotency_key ORDER BY id) FROM batches") == ["a", "m", "z"]
@@ -37,9 +37,9 @@ def test_replies_come_in_the_order_of_the_arguments(engine: Engine, project: int
 def test_the_first_of_a_key_is_stored(engine: Engine, project: int) -> None:
     first, second, third = posted(project, "k", "one"), posted(project, "k", "two"), posted(project, "k", "three")
     with engine.begin() as connection:
-        assert [reply.new for reply in batches.accept(connection, [first, second])] == [True, False]
+        assert [reply.new for reply in store(connection, [first, second])] == [True, False]
     with engine.begin() as connection:
-        (reply,) = batches.accept(connection, [third])
+        (reply,) = store(connection, [third])
     assert (reply.digest, reply.new) == (first.digest, False)
     assert books(engine, project).accepted == 1
 
@@ -47,7 +47,7 @@ def test_the_first_of_a_key_is_stored(engine: Engine, project: int) -> None:
 def test_keys_belong_to_their_project(engine: Engine, project: int) -> None:
     other = make_project(engine, name="other")
     with engine.begin() as connection:
-        replies = batches.accept(connection, [posted(project, "k"), posted(other, "k")])
+        replies = store(connection, [posted(project, "k"), posted(other, "k")])
     assert all(reply.new for reply in replies)
 
 
@@ -57,11 +57,11 @@ def test_the_same_key_in_two_transactions_at_once(engine: Engine, project: int) 
 
     def second() -> list[Accepted]:
         with engine.begin() as connection:
-            return batches.accept(connection, [theirs, beside])
+            return store(connection, [theirs, beside])
 
     with ThreadPoolExecutor(1) as pool:
         with engine.begin() as connection:
-            batches.accept(connection, [mine])
+            store(connection, [mine])
             waiting = pool.submit(second)
             until(lambda: blocked(engine), "the second to wait for the first")
         replies = waiting.result()
@@ -74,11 +74,11 @@ def test_the_key_of_a_transaction_that_failed_is_free(engine: Engine, project: i
 
     def second() -> list[Accepted]:
         with engine.begin() as connection:
-            return batches.accept(connection, [theirs])
+            return store(connection, [theirs])
 
     with ThreadPoolExecutor(1) as pool:
         with engine.connect() as connection:
-            batches.accept(connection, [mine])
+            store(connection, [mine])
             waiting = pool.submit(second)
             until(lambda: blocked(engine), "the second to wait for the first")
             connection.rollback()
@@ -94,7 +94,7 @@ def test_many_flushes_of_the_same_keys_neither_deadlock_nor_double(engine: Engin
         new = [posted(project, key) for key in keys]
         together.wait()
         with engine.begin() as connection:
-            return sum(reply.new for reply in batches.accept(connection, new))
+            return sum(reply.new for reply in store(connection, new))
 
     with ThreadPoolExecutor(4) as pool:
         stored = sum(pool.map(flush, range(4)))

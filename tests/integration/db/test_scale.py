@@ -24,7 +24,7 @@ from db import (
 )
 from db.current_verdicts import VerdictFilter
 from db.writes import Writes
-from tests.integration.workers.crowd import execute, make_project, new_batch, scalar
+from tests.integration.workers.crowd import execute, make_project, new_batch, scalar, store
 
 LARGE = (
     "sheets",
@@ -150,8 +150,8 @@ def look_at_batches(connection: Connection, project: int) -> None:
 
 
 HOT: dict[str, Callable[[Connection, int], object]] = {
-    "accept": lambda c, p: batches.accept(c, [new_batch(p, b"{}", key=f"new {n}", count=1) for n in range(50)]),
-    "accept again": lambda c, p: batches.accept(c, [new_batch(p, b"{}", key=f"k{n}", count=1) for n in range(50)]),
+    "accept": lambda c, p: store(c, [new_batch(p, b"{}", key=f"new {n}", count=1) for n in range(50)]),
+    "accept again": lambda c, p: store(c, [new_batch(p, b"{}", key=f"k{n}", count=1) for n in range(50)]),
     "claim": claim_and_finish,
     "due": lambda c, p: claims.due(c, p, "live"),
     "doors": lambda c, _: claims.doors(c, older_than=1),

@@ -1,20 +1,21 @@
 """Projects and batches put straight into Postgres, and the books that must balance after whatever was done to them."""
 
+import asyncio
 import hashlib
 import itertools
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import msgspec
 import numpy as np
 from sqlalchemy import Connection, Engine, text
 
 from db import batches, events, ledger, projects, tenants
-from db.batches import NewBatch
+from db.batches import Accepted, NewBatch
 from db.bodies import JSON, pack
 from db.errors import NotFoundError
 from db.events import Before
@@ -105,11 +106,26 @@ def new_batch(
     )
 
 
+class _Held:
+    """Executes in a transaction that the caller ends, where :class:`db.line.Line` makes one of each statement."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def execute(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        return self._connection.exec_driver_sql(statement, dict(parameters)).all()
+
+
+def store(connection: Connection, new: Sequence[NewBatch]) -> list[Accepted]:
+    """Accept batches in this transaction."""
+    return asyncio.run(batches.accept(_Held(connection), new))
+
+
 def accept(engine: Engine, project_id: int, *bodies: Sequence[Answer], lane: str = "live") -> list[uuid.UUID]:
     """Accept a batch for each of the bodies."""
     new = [new_batch(project_id, body, lane=lane) for body in bodies]
     with engine.begin() as connection:
-        assert all(accepted.new for accepted in batches.accept(connection, new))
+        assert all(accepted.new for accepted in store(connection, new))
     return [batch.uid for batch in new]
 
 

@@ -19,7 +19,18 @@ from db import batches, claims, runs
 from db.batches import NewBatch
 from db.claims import Claim
 from db.errors import ConflictError, StaleClaimError
-from tests.integration.workers.crowd import Answer, answer, books, drain, execute, gild, make_project, new_batch, scalar
+from tests.integration.workers.crowd import (
+    Answer,
+    answer,
+    books,
+    drain,
+    execute,
+    gild,
+    make_project,
+    new_batch,
+    scalar,
+    store,
+)
 from workers import grading, refit, regrade, revisit, sweep
 from workers.refit import RefitError
 from workers.runtime import Runtime
@@ -50,7 +61,7 @@ class AnyOrder(RuleBasedStateMachine):
         """The same POST from so many clients at once."""
         batch = new_batch(self.project, body, key=f"key-{len(self.posted)}")
         with self.engine.begin() as connection:
-            stored = batches.accept(connection, [batch] * times)
+            stored = store(connection, [batch] * times)
         assert [each.new for each in stored] == [True] * times
         self.posted.append(batch)
 
@@ -60,7 +71,7 @@ class AnyOrder(RuleBasedStateMachine):
         batch = self.posted[which % len(self.posted)]
         again = new_batch(self.project, batch.body, key=batch.idempotency_key, count=batch.answers)
         with self.engine.begin() as connection:
-            (stored,) = batches.accept(connection, [again])
+            (stored,) = store(connection, [again])
         assert (stored.new, stored.digest) == (False, batch.digest)
 
     @rule()

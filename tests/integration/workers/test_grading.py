@@ -25,6 +25,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
     states,
+    store,
     verdicts,
 )
 from tests.integration.workers.faulty import fail, fault
@@ -275,12 +276,11 @@ def test_a_claim_whose_answers_are_all_rejected_is_graded(engine: Engine, runtim
 
 
 def test_what_the_door_rejected_is_skipped(engine: Engine, runtime: Runtime) -> None:
-    from db import batches
 
     project = make_project(engine)
     body = [answer("c", "r", "a"), answer("c", "s", "nonsense"), answer("c", "t", "b")]
     with engine.begin() as connection:
-        batches.accept(connection, [new_batch(project, body, rejected=[(1, "answer: unknown")])])
+        store(connection, [new_batch(project, body, rejected=[(1, "answer: unknown")])])
     assert books(engine, project).rejected == 1
     drain(runtime, project)
     row = books(engine, project)

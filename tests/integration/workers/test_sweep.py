@@ -8,7 +8,17 @@ from sqlalchemy import Connection, Engine, text
 
 from config.settings import Settings
 from db import batches, claims, payloads, runs
-from tests.integration.workers.crowd import accept, answer, crowd, drain, execute, make_project, new_batch, scalar
+from tests.integration.workers.crowd import (
+    accept,
+    answer,
+    crowd,
+    drain,
+    execute,
+    make_project,
+    new_batch,
+    scalar,
+    store,
+)
 from workers import refit, sweep
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -160,7 +170,7 @@ def old_batch(engine: Engine, project: int, age: int) -> int:
     """A batch accepted so many days ago, in a partition of its own; returns its id."""
     new = new_batch(project, [answer("c", "r", "a")])
     with engine.begin() as connection:
-        batches.accept(connection, [new])
+        store(connection, [new])
         day = scalar(connection, "SELECT (now() AT TIME ZONE 'UTC')::date") - timedelta(days=age)
         name = f"payloads_{day:%Y%m%d}"
         until = day + timedelta(days=1)

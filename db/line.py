@@ -1,0 +1,62 @@
+"""A line to Postgres for an event loop, past SQLAlchemy's engine: its layers cost more than what they pass on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.types.array import ListBinaryDumper
+from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
+
+from db.engine import connection_options
+
+
+class Line:
+    """One connection, on which every statement is a transaction: one round trip commits. One statement at a time.
+
+    It is made when first needed, and anew once it was lost: who finds it lost tries again.
+
+    Args:
+        url: SQLAlchemy URL, `postgresql+psycopg://...`.
+        name: shown in `pg_stat_activity.application_name`.
+        prepared: whether the server may keep statements prepared from one transaction to the next.
+    """
+
+    def __init__(self, url: str, *, name: str, prepared: bool = True) -> None:
+        self._dialect = make_url(url).get_dialect()()
+        _, options = self._dialect.create_connect_args(make_url(url))
+        self._options = {**options, **connection_options(name, prepared=prepared)}
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def execute(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """The rows that a statement gives, once it is committed.
+
+        Raises:
+            DBAPIError: SQLAlchemy's, as everywhere else.
+        """
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = await self._connect()
+            cursor = await self._connection.execute(statement, parameters, binary=True)
+            return await cursor.fetchall()
+        except psycopg.Error as error:
+            lost = self._connection is None or self._connection.closed
+            raise cast(
+                "DBAPIError",
+                DBAPIError.instance(
+                    statement[:200], None, error, psycopg.Error, connection_invalidated=lost, dialect=self._dialect
+                ),
+            ) from error
+
+    async def close(self) -> None:
+        """Hang up, unless a statement is still under way: it would be waited for."""
+        connection = self._connection
+        if connection is not None and connection.info.transaction_status is not TransactionStatus.ACTIVE:
+            await connection.close()
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        connection = await psycopg.AsyncConnection.connect(autocommit=True, **self._options)
+        # As text, bodies double in size and cost this process three to five times the processor time.
+        connection.adapters.register_dumper(list, ListBinaryDumper)
+        return connection

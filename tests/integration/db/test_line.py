@@ -1,0 +1,58 @@
+"""A line to Postgres, and what becomes of it when a statement is wrong or the connection is lost."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from config.settings import Settings
+from db.line import Line
+from tests.integration.workers.crowd import scalar
+
+_TENANT = "INSERT INTO tenants (name) SELECT unnest(%(names)s::text[]) RETURNING name"
+
+
+def test_each_statement_is_a_transaction(settings: Settings, engine: Engine) -> None:
+    async def scene() -> None:
+        line = Line(settings.require_database_url(), name="test")
+        assert await line.execute(_TENANT, {"names": ["one", "two"]}) == [("one",), ("two",)]
+        with engine.connect() as connection:
+            assert scalar(connection, "SELECT count(*) FROM tenants WHERE name IN ('one', 'two')") == 2
+        with pytest.raises(IntegrityError) as caught:
+            await line.execute(_TENANT, {"names": ["three", "one"]})
+        assert not caught.value.connection_invalidated
+        assert "three" not in str(caught.value.statement)
+        assert await line.execute(_TENANT, {"names": ["three"]}) == [("three",)]
+        await line.close()
+
+    asyncio.run(scene())
+
+
+def test_a_lost_connection_is_made_anew(settings: Settings, engine: Engine) -> None:
+    async def scene() -> None:
+        line = Line(settings.require_database_url(), name="lost")
+        ((before,),) = await line.execute("SELECT pg_backend_pid()", {})
+        with engine.connect() as connection:
+            scalar(connection, f"SELECT pg_terminate_backend({before}, 10000)")
+        with pytest.raises(DBAPIError) as caught:
+            await line.execute("SELECT pg_backend_pid()", {})
+        assert caught.value.connection_invalidated
+        ((after,),) = await line.execute("SELECT pg_backend_pid()", {})
+        assert after != before
+        await line.close()
+
+    asyncio.run(scene())
+
+
+def test_a_line_that_is_in_use_is_left_to_its_statement(settings: Settings) -> None:
+    async def scene() -> None:
+        line = Line(settings.require_database_url(), name="test")
+        await line.execute("SELECT 1", {})
+        asking = asyncio.create_task(line.execute("SELECT 7 FROM pg_sleep(0.2)", {}))
+        await asyncio.sleep(0)
+        await line.close()
+        assert await asking == [(7,)]
+        await line.close()
+
+    asyncio.run(scene())
