@@ -1,10 +1,12 @@
 """The body of a batch as a client sends it and as it waits in `payloads`: one codec for the edge and for the fleet."""
 
+import threading
 import zlib
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
+import zstandard
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -36,10 +38,23 @@ class BatchBody(msgspec.Struct, gc=False, frozen=True, forbid_unknown_fields=Tru
     answers: Annotated[list[AnswerBody], msgspec.Meta(min_length=1)]
 
 
+_ZSTD = zstandard.FRAME_HEADER
+"""How what Zstandard makes begins; no JSON does."""
 _DEFLATED = b"\x78"
-"""The first byte of what zlib makes; no JSON begins with it."""
+"""How what zlib makes begins; no JSON does."""
 _SHORT = 512
-"""Bytes of a body for which deflating costs more than it saves."""
+"""Bytes of a body for which compressing costs more than it saves."""
+
+
+class _Codec(threading.local):
+    """Contexts that are made once: one costs as much as a small body, and no two threads may use it together."""
+
+    def __init__(self) -> None:
+        self.compressor = zstandard.ZstdCompressor(level=1, write_checksum=True)
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_codec = _Codec()
 
 _JSON = msgspec.json.Decoder(BatchBody)
 _LINE = msgspec.json.Decoder(AnswerBody)
@@ -56,13 +71,18 @@ def decode(body: bytes, media_type: str) -> list[AnswerBody]:
 
 
 def pack(body: bytes) -> bytes:
-    """A body as it waits: smaller than Postgres would make it, in half the time, on its way there as well."""
-    return body if len(body) < _SHORT else zlib.compress(body, 1)
+    """A body as it waits: smaller than Postgres would make it, in a fraction of the time, on its way there as well."""
+    return body if len(body) < _SHORT else _codec.compressor.compress(body)
 
 
 def unpack(packed: bytes) -> bytes:
-    """What was packed, or is stored as it was received. Spoiled bytes stay so: who decodes them will say."""
+    """What was packed, also by releases that deflated, or is stored as it was received.
+
+    Spoiled bytes stay so: who decodes them will say.
+    """
     try:
+        if packed.startswith(_ZSTD):
+            return _codec.decompressor.decompress(packed)
         return zlib.decompress(packed) if packed.startswith(_DEFLATED) else packed
-    except zlib.error:
+    except (zstandard.ZstdError, zlib.error, MemoryError):  # memory: for as many bytes as a spoiled head claims
         return packed

@@ -1,5 +1,8 @@
 """The body of a batch: one codec for the edge and for the fleet."""
 
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import msgspec
@@ -60,11 +63,37 @@ def test_what_is_packed_is_unpacked(answers: int) -> None:
     packed = bodies.pack(body)
     assert len(packed) < len(body) or answers == 1
     assert bodies.unpack(packed) == body
-    assert bodies.unpack(body) == body, "as releases before stored it"
+    assert bodies.unpack(body) == body, "as the first releases stored it"
+    assert bodies.unpack(zlib.compress(body, 1)) == body, "as later ones did"
 
 
-def test_spoiled_bytes_are_left_to_who_decodes_them() -> None:
-    spoiled = bodies.pack(LINE * 100)[:-1]
+def test_threads_pack_and_unpack_beside_one_another() -> None:
+    together = threading.Barrier(8)
+
+    def go(number: int) -> bool:
+        written = [b'{"answers":[%d]}' % (number * 1000 + n) * 200 for n in range(200)]
+        together.wait()
+        return [bodies.unpack(bodies.pack(body)) for body in written] == written
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(go, range(8)))
+
+
+PACKED = bodies.pack(LINE * 100)
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        PACKED[:-1],
+        PACKED[:-1] + bytes([PACKED[-1] ^ 1]),
+        PACKED[:20] + bytes([PACKED[20] ^ 1]) + PACKED[21:],
+        zlib.compress(LINE * 100)[:-1],
+        b"\x28\xb5\x2f\xfd\xe0" + b"\x7f" * 8 + PACKED[7:],
+    ],
+    ids=["cut short", "another checksum", "another byte", "cut short, deflated", "more bytes than there is memory"],
+)
+def test_spoiled_bytes_are_left_to_who_decodes_them(spoiled: bytes) -> None:
     assert bodies.unpack(spoiled) == spoiled
     with pytest.raises(msgspec.MsgspecError):
         bodies.decode(spoiled, JSON)
