@@ -51,12 +51,15 @@ class Publisher:
         self._doorbell_ms = settings.doorbell_ms
         self._connection: Any = None
 
-    def ring(self, project_id: int, lane: str, *, force: bool = False, node: str | None = None) -> None:
+    def ring(self, project_id: int, lane: str, *, force: bool = False, node: str | None = None) -> bool:
         """Say that something waits for the project and lane; does nothing if that has been said and not yet heard.
 
         Args:
             force: say it anyway where no message is left that could be heard.
             node: say it to this worker alone. Should it be gone, the sweep says it to all.
+
+        Returns:
+            whether it had been said and not been heard yet.
         """
         try:
             fresh = self._lift(_doorbell(project_id, lane), lane, force=force)
@@ -66,6 +69,8 @@ class Publisher:
             metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
         except _FAILURES as error:
             self._failed(lane, error)
+            return False
+        return not fresh
 
     def ring_refit(self, project_id: int) -> None:
         """Say that a model run of the project waits."""
