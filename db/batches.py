@@ -9,6 +9,7 @@ from typing import Any, LiteralString, Protocol
 from sqlalchemy import Connection, Row, text
 
 from db.errors import ConflictError, NotFoundError
+from db.typed_arrays import Blobs, Ints, Longs, Texts, Uuids
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +111,26 @@ async def accept(line: Statements, batches: Sequence[NewBatch]) -> list[Accepted
     new = list(first.values())
     rejected = [(b.uid, position, reason) for b in new for position, reason in b.rejected]
     parameters = {
-        "uids": [b.uid for b in new],
-        "projects": [b.project_id for b in new],
-        "lanes": [b.lane for b in new],
-        "keys": [b.idempotency_key for b in new],
-        "digests": [b.digest for b in new],
-        "replies": [b.reply for b in new],
-        "answers": [b.answers for b in new],
-        "rejected": [len(b.rejected) for b in new],
-        "sizes": [b.size for b in new],
-        "media_types": [b.media_type for b in new],
-        "bodies": [b.body for b in new],
-        "rejected_uids": [uid for uid, _, _ in rejected],
-        "positions": [position for _, position, _ in rejected],
-        "reasons": [reason for _, _, reason in rejected],
+        "uids": Uuids(b.uid for b in new),
+        "projects": Longs(b.project_id for b in new),
+        "lanes": Texts(b.lane for b in new),
+        "keys": Texts(b.idempotency_key for b in new),
+        "digests": Blobs(b.digest for b in new),
+        "replies": Blobs(b.reply for b in new),
+        "answers": Ints(b.answers for b in new),
+        "rejected": Ints(len(b.rejected) for b in new),
+        "sizes": Ints(b.size for b in new),
+        "media_types": Texts(b.media_type for b in new),
+        "bodies": Blobs(b.body for b in new),
+        "rejected_uids": Uuids(uid for uid, _, _ in rejected),
+        "positions": Ints(position for _, position, _ in rejected),
+        "reasons": Texts(reason for _, _, reason in rejected),
     }
     inserted = {uid for (uid,) in await line.execute(_INSERT, parameters)}
     stored = {key: (b.digest, b.reply) for key, b in first.items() if b.uid in inserted}
     repeated = [key for key in first if key not in stored]
     if repeated:
-        wanted = {"projects": [key[0] for key in repeated], "keys": [key[1] for key in repeated]}
+        wanted = {"projects": Longs(key[0] for key in repeated), "keys": Texts(key[1] for key in repeated)}
         for project_id, key, digest, reply in await line.execute(_STORED, wanted):
             stored[project_id, key] = (digest, reply)
     return [Accepted(*stored[b.project_id, b.idempotency_key], new=b.uid in inserted) for b in batches]

@@ -5,10 +5,10 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from db import typed_arrays
 from db.engine import connection_options
 
 
@@ -30,7 +30,7 @@ class Line:
         self._connection: psycopg.AsyncConnection[Any] | None = None
 
     async def execute(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """The rows that a statement gives, once it is committed.
+        """The rows that a statement gives, once it is committed; arrays among its parameters are of `db.typed_arrays`.
 
         Raises:
             DBAPIError: SQLAlchemy's, as everywhere else.
@@ -57,6 +57,5 @@ class Line:
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
         connection = await psycopg.AsyncConnection.connect(autocommit=True, **self._options)
-        # As text, bodies double in size and cost this process three to five times the processor time.
-        connection.adapters.register_dumper(list, ListBinaryDumper)
+        typed_arrays.register(connection)
         return connection

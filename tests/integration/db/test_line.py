@@ -1,6 +1,9 @@
 """A line to Postgres, and what becomes of it when a statement is wrong or the connection is lost."""
 
 import asyncio
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -8,6 +11,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from config.settings import Settings
 from db.line import Line
+from db.typed_arrays import Blobs, Ints, Longs, Texts, Uuids
 from tests.integration.workers.crowd import scalar
 
 _TENANT = "INSERT INTO tenants (name) SELECT unnest(%(names)s::text[]) RETURNING name"
@@ -16,14 +20,14 @@ _TENANT = "INSERT INTO tenants (name) SELECT unnest(%(names)s::text[]) RETURNING
 def test_each_statement_is_a_transaction(settings: Settings, engine: Engine) -> None:
     async def scene() -> None:
         line = Line(settings.require_database_url(), name="test")
-        assert await line.execute(_TENANT, {"names": ["one", "two"]}) == [("one",), ("two",)]
+        assert await line.execute(_TENANT, {"names": Texts(["one", "two"])}) == [("one",), ("two",)]
         with engine.connect() as connection:
             assert scalar(connection, "SELECT count(*) FROM tenants WHERE name IN ('one', 'two')") == 2
         with pytest.raises(IntegrityError) as caught:
-            await line.execute(_TENANT, {"names": ["three", "one"]})
+            await line.execute(_TENANT, {"names": Texts(["three", "one"])})
         assert not caught.value.connection_invalidated
         assert "three" not in str(caught.value.statement)
-        assert await line.execute(_TENANT, {"names": ["three"]}) == [("three",)]
+        assert await line.execute(_TENANT, {"names": Texts(["three"])}) == [("three",)]
         await line.close()
 
     asyncio.run(scene())
@@ -53,6 +57,29 @@ def test_a_line_that_is_in_use_is_left_to_its_statement(settings: Settings) -> N
         await asyncio.sleep(0)
         await line.close()
         assert await asking == [(7,)]
+        await line.close()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "values"),
+    [
+        (Texts, "text[]", ["", "é\n'\"{},", "NULL"]),
+        (Blobs, "bytea[]", [b"", bytes(range(256))]),
+        (Uuids, "uuid[]", [uuid.UUID(int=0), uuid.UUID(int=2**128 - 1)]),
+        (Ints, "integer[]", [0, -1, 2**31 - 1, -(2**31)]),
+        (Longs, "bigint[]", [0, -1, 2**63 - 1, -(2**63)]),
+    ],
+)
+def test_columns_arrive_as_what_they_are(
+    settings: Settings, column: Callable[[Sequence[Any]], Any], kind: str, values: Sequence[Any]
+) -> None:
+    async def scene() -> None:
+        line = Line(settings.require_database_url(), name="test")
+        echo = "SELECT %(column)s, pg_typeof(%(column)s)::text"
+        assert await line.execute(echo, {"column": column(values)}) == [(values, kind)]
+        assert await line.execute(echo, {"column": column([])}) == [([], kind)]
         await line.close()
 
     asyncio.run(scene())

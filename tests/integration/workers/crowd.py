@@ -8,13 +8,14 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, cast
 
 import msgspec
 import numpy as np
+import psycopg
 from sqlalchemy import Connection, Engine, text
 
-from db import batches, events, ledger, projects, tenants
+from db import batches, events, ledger, projects, tenants, typed_arrays
 from db.batches import Accepted, NewBatch
 from db.bodies import JSON, pack
 from db.errors import NotFoundError
@@ -113,6 +114,7 @@ class _Held:
         self._connection = connection
 
     async def execute(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        typed_arrays.register(cast("psycopg.Connection[Any]", self._connection.connection.driver_connection))
         return self._connection.exec_driver_sql(statement, dict(parameters)).all()
 
 
