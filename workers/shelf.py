@@ -1,10 +1,11 @@
 """Rows of numbers that a process keeps by id, in memory that is bounded."""
 
-from itertools import repeat
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from workers.places import Places
 
 Ints = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
@@ -24,20 +25,27 @@ class Shelf:
 
     def __init__(self, most: int, **columns: Column) -> None:
         self._most = most
-        self._place: dict[int, int] = {}
         number = np.zeros((), dtype=np.int64)
-        rows = {_ID: number, _USED: number, **columns}
-        self._columns = {name: np.zeros((min(_FIRST, most), *row.shape), row.dtype) for name, row in rows.items()}
+        self._rows = {_ID: number, _USED: number, **columns}
+        self._columns = self._blank(min(_FIRST, most))
+        self._place = Places(self._room)
         self._taken = 0
         self._clock = 0
 
     def __len__(self) -> int:
         return len(self._place)
 
+    def _blank(self, room: int) -> dict[str, Column]:
+        """Columns of this length. Numbers of one row stand side by side: whoever reads one has waited for all."""
+        plain = {name: row for name, row in self._rows.items() if row.dtype != np.object_}
+        kinds = [(name, row.dtype, row.shape) for name, row in plain.items()]
+        table = np.zeros(room, np.dtype(kinds, align=True))
+        return {name: table[name] if name in plain else np.zeros(room, row.dtype) for name, row in self._rows.items()}
+
     def find(self, ids: Ints) -> Ints:
         """The place of each id, -1 of those that are not here. Places hold until the next `put`."""
         self._clock += 1
-        places = np.fromiter(map(self._place.get, ids.tolist(), repeat(-1)), np.int64, len(ids))
+        places = self._place.find(ids)
         self._columns[_USED][places[places >= 0]] = self._clock
         return places
 
@@ -56,36 +64,31 @@ class Shelf:
         self._make_room(len(ids))
         places = np.arange(self._taken, self._taken + len(ids))
         self._taken += len(ids)
-        self._place.update(zip(ids.tolist(), places.tolist(), strict=True))
+        self._place.put(ids, places)
         self.write(places, **{_ID: ids, _USED: np.full(len(ids), self._clock)}, **rows)
 
     def drop(self, ids: Ints) -> None:
         """Forget the rows of these ids, where they are here; their places stay taken until others need them."""
-        for id_ in ids.tolist():
-            self._place.pop(id_, None)
+        self._place.drop(ids)
 
     def _make_room(self, rows: int) -> None:
         wanted = self._taken + rows
         if wanted > self._most:
-            self._halve()
-            self._resize(max(self._most, self._taken + rows))
+            held = self._place.all()
+            lately = held[np.argsort(self._columns[_USED][held])][max(0, len(held) - self._most // 2) :]
+            self._keep(lately, max(self._most, len(lately) + rows))
         elif wanted > self._room:
-            self._resize(min(self._most, max(wanted, 2 * self._room)))
+            self._keep(np.sort(self._place.all()), min(self._most, max(wanted, 2 * self._room)))
 
     @property
     def _room(self) -> int:
         return len(self._columns[_ID])
 
-    def _resize(self, room: int) -> None:
+    def _keep(self, places: Ints, room: int) -> None:
+        """Nothing but what is at these places; with so much room from now on."""
+        kept = self._blank(room)
         for name, column in self._columns.items():
-            self._columns[name] = np.zeros((room, *column.shape[1:]), column.dtype)
-            self._columns[name][: self._taken] = column[: self._taken]
-
-    def _halve(self) -> None:
-        held = np.fromiter(self._place.values(), np.int64, len(self._place))
-        lately = held[np.argsort(self._columns[_USED][held])]
-        kept = lately[max(0, len(held) - self._most // 2) :]
-        for column in self._columns.values():
-            column[: len(kept)] = column[kept]
-        self._taken = len(kept)
-        self._place = dict(zip(self._columns[_ID][: len(kept)].tolist(), range(len(kept)), strict=True))
+            kept[name][: len(places)] = column[places]
+        self._columns, self._taken = kept, len(places)
+        self._place = Places(room)
+        self._place.put(kept[_ID][: len(places)], np.arange(len(places)))
