@@ -66,6 +66,11 @@ def rounded(published: Tensor) -> Tensor:
     return published.mul(1 / STEP).round_().mul_(STEP)
 
 
+def publish(joint: Tensor, worth: Tensor, level: Tensor) -> Tensor:
+    """(I, K) the published probabilities on that grid."""
+    return rounded(doubt(temper(joint, worth, level)))
+
+
 def implied(layout: Layout, shared: bool) -> float:
     """How often one answer is right, as far as agreement between pairs tells. `shared`: options mean the same."""
     K, n = layout.K, layout.votes.sum(1)

@@ -6,7 +6,7 @@ same answers were given to have the same sums to the bit, and an item without on
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
@@ -30,8 +30,8 @@ class Hearing:
 
     form: Form
     K: int
-    voice: Voice
     sums: Tensor  # (C, I): FULL K classes, Σ w, Σ w^2; COIN K classes beyond being wrong, being wrong, Σ w, Σ w^2
+    said: Tensor | None = None  # (L + 2, N) what each answer adds, where it may be taken out again
 
     @property
     def heard(self) -> Heard:
@@ -42,34 +42,49 @@ class Hearing:
         return Heard(evidence.t(), worth(size, square)[:, None])
 
     def without(self, answers: Answers, some: Tensor) -> "Hearing":
-        """M items: those of some (M,) of the answers, each without this answer of it."""
-        item = answers.item[some]
-        each = torch.arange(item.numel(), device=item.device)
-        own = torch.zeros(len(self.sums), item.numel(), dtype=self.sums.dtype, device=item.device)
-        _add(own, self.form, self.K, self.voice, each, answers.annotator[some], answers.label[some])
-        return replace(self, sums=self.sums[:, item].sub_(own))
+        """M items: those of some (M,) of the answers, each without this answer of it.
+
+        Raises:
+            ValueError: what each answer said was not kept.
+        """
+        if self.said is None:
+            raise ValueError("said: what single answers said was not kept")
+        rest = self.sums.index_select(1, answers.item.index_select(0, some))
+        own = self.said.index_select(1, some)
+        if self.form == Form.COIN:
+            each = torch.arange(some.numel(), device=some.device)
+            own, said = torch.zeros_like(rest), own
+            _put(own, self.form, self.K, each, answers.label.index_select(0, some), said)
+        return Hearing(self.form, self.K, rest.sub_(own))
 
 
-def listen(answers: Answers, voice: Voice, form: Form) -> Hearing:
-    """Add up what all answers say."""
+def listen(answers: Answers, voice: Voice, form: Form, *, keep: bool = False) -> Hearing:
+    """Add up what all answers say; `keep` it, to take some of them out again."""
     rows = answers.K + (2 if form == Form.FULL else 3)
     sums = torch.zeros(rows, answers.I, dtype=torch.float64, device=answers.device)
     codes = (answers.item, answers.annotator, answers.label)
-    for part in zip(*(code.split(PART) for code in codes), strict=True):
-        _add(sums, form, answers.K, voice, *part)
-    return Hearing(form, answers.K, voice, sums)
+    kept = []
+    for item, annotator, label in zip(*(code.split(PART) for code in codes), strict=True):
+        said = _said(voice(annotator, label))
+        _put(sums, form, answers.K, item, label, said)
+        if keep:
+            kept.append(said)
+    return Hearing(form, answers.K, sums, torch.cat(kept, 1) if len(kept) > 1 else kept[0] if keep else None)
 
 
-def _add(sums: Tensor, form: Form, K: int, voice: Voice, item: Tensor, annotator: Tensor, label: Tensor) -> None:
-    said = voice(annotator, label)
-    L = len(said)
-    columns = said.new_empty(L + 2, item.numel())
+def _said(voice: Tensor) -> Tensor:
+    """(L, N) logarithms -> (L + 2, N) in steps of the grid: these, by how much they tell classes apart, its square."""
+    L, N = voice.shape
+    columns = voice.new_empty(L + 2, N)
     steps, size, square = columns[:L], columns[L], columns[L + 1]
-    torch.mul(said, 1 / STEP, out=steps).round_()
+    torch.mul(voice, 1 / STEP, out=steps).round_()
     torch.sub(steps.amax(0), steps.amin(0), out=size)
     torch.mul(size, size, out=square).mul_(STEP).round_()
+    return columns
+
+
+def _put(sums: Tensor, form: Form, K: int, item: Tensor, label: Tensor, said: Tensor) -> None:
     if form == Form.COIN:
-        right, wrong = steps
-        sums.view(-1).index_add_(0, torch.add(item, label, alpha=sums.shape[1]), right.sub_(wrong))
-        sums, columns = sums[K:], columns[1:]
-    sums.index_add_(1, item, columns)
+        sums.view(-1).index_add_(0, torch.add(item, label, alpha=sums.shape[1]), said[0] - said[1])
+        sums, said = sums[K:], said[1:]
+    sums.index_add_(1, item, said)

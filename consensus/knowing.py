@@ -65,6 +65,42 @@ class Known:
     knowing: Tensor  # (J,) t_j
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Guessing:
+    """What a prior says of those who guess, and of how many know, laid out for the work (`Prior.derived`)."""
+
+    luck: Tensor  # (R,) the probability that a guess is right, by true class
+    unlucky: Tensor  # (R, 1) 1 less luck
+    adding: Tensor  # (2, 2 R) what adds up two kinds of quotients, the second weighted by luck
+    sure: Tensor  # () answers that knowing is worth in the prior
+    assumed: Tensor  # () and all of them
+
+    @classmethod
+    def of(cls, prior: Prior) -> "Guessing":
+        luck = lucky(prior)
+        row = luck[None]
+        sure, unsure = prior["knowing"]
+        adding = torch.block_diag(torch.ones_like(row), row)
+        return cls(luck, 1 - luck[:, None], adding, sure, sure + unsure)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Tables of a prior by cell, label + K * true class, for what is said of single answers."""
+
+    guess: Tensor  # (K * K,)
+    sure: Tensor  # (K * K,) by how much more likely the label is of who knows
+    own: Tensor  # (K, 1) where the cells of a true class begin
+    each: Tensor  # (K + 1, 1) 0 to K
+
+    @classmethod
+    def of(cls, prior: Prior) -> "Cells":
+        guess, K = prior["guess"], classes_of(prior)
+        each = torch.arange(K + 1, device=guess.device)[:, None]
+        sure = torch.eye(K, dtype=guess.dtype, device=guess.device) - guess
+        return cls(guess.flatten(), sure.flatten(), K * each[:K], each)
+
+
 def classes_of(prior: Prior) -> int:
     return prior["classes"].numel()
 
@@ -86,7 +122,7 @@ def know(statistics: Tensor, prior: Prior, history: Tensor | None = None) -> Kno
     if history is not None:
         spread = prior["classes"] if "guess" in prior else prior["classes"].new_ones(1)
         hits, total = hits + spread[:, None] * history[:, 0], total + history.sum(1)
-    return Known(statistics, right, answered, _knowing(hits, total, lucky(prior), *prior["knowing"]))
+    return Known(statistics, right, answered, _knowing(hits, total, prior.derived(Guessing.of)))
 
 
 @cache
@@ -99,18 +135,16 @@ def _adding(K: int, device: torch.device) -> Tensor:
     return torch.cat([torch.diag_embed(own).reshape(K, K * K), own.repeat_interleave(K, 1)])
 
 
-def _knowing(hits: Tensor, total: Tensor, luck: Tensor, sure: Tensor, unsure: Tensor) -> Tensor:
+def _knowing(hits: Tensor, total: Tensor, guessing: Guessing) -> Tensor:
     """(R, J) numbers right, (J,) answers -> (J,) t_j.
 
     The zero of Σ_k N_kk t / (t + (1 - t) G_kk) + s T - t (n + s), which is concave in t, by Newton's method from a
     point that is never below it: from there it converges without a step too far.
     """
     R, J = hits.shape
-    total = total + (sure + unsure)
+    sure, adding, unlucky, luck = guessing.sure, guessing.adding, guessing.unlucky, guessing.luck[:, None]
+    total = total + guessing.assumed
     t = hits.sum(0).add_(sure).div_(total)
-    luck = luck[:, None]
-    unlucky = 1 - luck
-    adding = torch.block_diag(torch.ones_like(luck.t()), luck.t())  # (2, 2 R)
     mixed, quotients, sums = torch.empty_like(hits), hits.new_empty(2 * R, J), hits.new_empty(2, J)
     (share, steep), (value, slope) = quotients.chunk(2), sums
     for _ in range(NEWTON):
@@ -149,16 +183,16 @@ def log_answers(known: Known, annotator: Tensor, label: Tensor, prior: Prior, hi
     """log E[θ_jkl] by answer: (K, N) [true class, answer]."""
     K, J = known.answered.shape
     N = annotator.numel()
-    each = torch.arange(K + 1, device=annotator.device)[:, None]
-    cell = (label + K * each[:K]).flatten()  # of one annotator's K * K
-    own = known.statistics.flatten().index_select(0, cell.add(annotator.repeat(K), alpha=K * K)).view(K, N)
+    cells = prior.derived(Cells.of)
+    cell = cells.own + label  # (K, N) of one annotator's K * K
+    own = known.statistics.view(-1).index_select(0, torch.add(cell, annotator, alpha=K * K).view(-1)).view(K, N)
     strength = strengths(prior, history)
-    by_annotator = torch.cat([known.knowing[None], known.answered + strength]).flatten()
-    t, size = by_annotator.index_select(0, (annotator + J * each).flatten()).view(K + 1, N).split([1, K])
-    guess = prior["guess"]
-    sure = torch.eye(K, dtype=guess.dtype, device=guess.device) - guess
-    guessed, known_more = (table.flatten().index_select(0, cell).view(K, N) for table in (guess, sure))
-    b = guessed.addcmul_(known_more, t)
+    by_annotator = torch.cat([known.knowing[None], known.answered + strength]).view(-1)
+    t, size = (
+        by_annotator.index_select(0, torch.add(annotator, cells.each, alpha=J).view(-1)).view(K + 1, N).split([1, K])
+    )
+    cell = cell.view(-1)
+    b = cells.guess.index_select(0, cell).view(K, N).addcmul_(cells.sure.index_select(0, cell).view(K, N), t)
     if history is not None:
         strength = strength.index_select(1, annotator)
     return own.addcmul_(b, strength).div_(size).log_()

@@ -116,10 +116,12 @@ class Touchstone:
         return self.infer(answers, statistics, prior, form=form).published
 
     def infer(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Inference:
-        hearing = _listen(answers, statistics, prior, form)
+        hearing = _listen(answers, statistics, prior, form, keep=True)
         heard = hearing.heard
-        posterior = quantise_(_posterior(answers.gold, heard, prior))
-        return Inference(posterior.contiguous(), _published(heard, prior).contiguous(), hearing)
+        joint = _joint(heard, prior)
+        posterior = quantise_(_weighted(answers.gold, joint, heard.worth, prior))
+        published = confidence.publish(joint, heard.worth, prior["level"])
+        return Inference(posterior.contiguous(), published.contiguous(), hearing)
 
     def without(
         self,
@@ -132,7 +134,7 @@ class Touchstone:
         found: Inference | None = None,
     ) -> Tensor:
         known = None if found is None else found.hearing
-        hearing = known or _listen(answers, statistics, prior, form)
+        hearing = known or _listen(answers, statistics, prior, form, keep=True)
         return _published(hearing.without(answers, some).heard, prior)
 
     def account(self, answers: Answers, statistics: Tensor, prior: Prior, *, form: Form) -> Account:
@@ -179,22 +181,38 @@ class Touchstone:
         return Reliability(skill.accuracy, skill.low, skill.high, confusion)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spread:
+    """What intervals are made of, as the prior says (`Prior.derived`)."""
+
+    before: Tensor  # () what t is known from before anything is seen
+    common: Tensor  # () the variance that all have in common
+    slope: Tensor  # (R,) of accuracy by what knowing is worth
+    squares: Tensor  # (K,) of the classes' shares
+
+    @classmethod
+    def of(cls, prior: Prior) -> "_Spread":
+        classes, luck = prior["classes"], knowing.lucky(prior)
+        return cls(prior["knowing"].sum(), prior["gap"].square(), classes * (1 - luck), classes.square())
+
+
 def _skill(known: Known, prior: Prior, history: Tensor | None) -> Skill:
-    t, classes, K = known.knowing, prior["classes"], knowing.classes_of(prior)
-    before = prior["knowing"].sum() + (0 if history is None else history.sum(1))
-    doubt = t * (1 - t) / (prior["informed"] * known.answered.sum(0) + (before + 1))
+    t, spread = known.knowing, prior.derived(_Spread.of)
+    before = spread.before + (1 if history is None else history.sum(1) + 1)
+    doubt = t * (1 - t) / (prior["informed"] * known.answered.sum(0) + before)
     if "guess" in prior:
-        strength, lucky = knowing.strengths(prior, history), knowing.lucky(prior)[:, None]
+        strength, guessing = knowing.strengths(prior, history), prior.derived(knowing.Guessing.of)
         size = known.answered + strength  # (K, J); so are all tables here
-        right = torch.addcmul(lucky, 1 - lucky, t).mul_(strength).add_(known.right).div_(size)
-        accuracy = classes @ right
-        slope = (classes * (1 - lucky.squeeze(1))) @ (strength / size)  # of accuracy by t
+        right = torch.addcmul(guessing.luck[:, None], guessing.unlucky, t).mul_(strength).add_(known.right).div_(size)
+        accuracy = prior["classes"] @ right
+        slope = spread.slope @ (strength / size)  # of accuracy by t
         trials = torch.addcmul(strength + 1, known.answered, prior["informed"])
-        variance = classes.square() @ (right * (1 - right)).div_(trials) + slope.square() * doubt
+        variance = spread.squares @ (right * (1 - right)).div_(trials) + slope.square_() * doubt
     else:
+        K = knowing.classes_of(prior)
         accuracy = t + (1 - t) / K
         variance = doubt * (1 - 1 / K) ** 2
-    variance = variance + prior["gap"].square()
+    variance += spread.common
     bounded = accuracy.clamp(GRID, 1 - GRID)  # with one class there is no doubt, and no Beta distribution either
     widest = bounded * (1 - bounded) / 2
     return Skill(accuracy, *interval(*matched_beta(bounded, variance.clamp_(min=GRID**2).minimum(widest))))
@@ -229,14 +247,14 @@ def _settle(layout: Layout, prior: Prior, history: Tensor | None) -> tuple[Tenso
     return settled.posterior, prior, (*residuals, *settled.residuals), settled.converged
 
 
-def _listen(answers: Answers, statistics: Tensor, prior: Prior, form: Form) -> Hearing:
+def _listen(answers: Answers, statistics: Tensor, prior: Prior, form: Form, *, keep: bool = False) -> Hearing:
     """What the answers say, whatever their order."""
     history = answers.history
     known = knowing.know(statistics, prior, history)
     if form == Form.FULL:
-        return listen(answers, partial(knowing.log_answers, known, prior=prior, history=history), form)
+        return listen(answers, partial(knowing.log_answers, known, prior=prior, history=history), form, keep=keep)
     says = _coin(known, prior)
-    return listen(answers, lambda annotator, _: says.index_select(0, annotator).t(), form)
+    return listen(answers, lambda annotator, _: says.index_select(0, annotator).t(), form, keep=keep)
 
 
 def _heard(items: Items, statistics: Tensor, prior: Prior, history: Tensor | None) -> Heard:
@@ -266,10 +284,18 @@ def _joint(heard: Heard, prior: Prior) -> Tensor:
 
 
 def _posterior(gold: Tensor | None, heard: Heard, prior: Prior) -> Tensor:
-    joint = _joint(heard, prior)
-    if float(prior["discount"]):
-        joint = joint * heard.worth.log().mul_(-prior["discount"]).exp_()
+    return _weighted(gold, _joint(heard, prior), heard.worth, prior)
+
+
+def _weighted(gold: Tensor | None, joint: Tensor, worth: Tensor, prior: Prior) -> Tensor:
+    """Posteriors from log p(answers, class), with the discount of the prior."""
+    if prior.derived(_discounts):
+        joint = joint * worth.log().mul_(-prior["discount"]).exp_()
     return normalised(clamp(joint, gold))
+
+
+def _discounts(prior: Prior) -> bool:
+    return bool(prior["discount"])
 
 
 def _tempered(heard: Heard, prior: Prior) -> Tensor:
@@ -277,7 +303,7 @@ def _tempered(heard: Heard, prior: Prior) -> Tensor:
 
 
 def _published(heard: Heard, prior: Prior) -> Tensor:
-    return confidence.rounded(confidence.doubt(_tempered(heard, prior)))
+    return confidence.publish(_joint(heard, prior), heard.worth, prior["level"])
 
 
 def _gold_level(answers: Answers, statistics: Tensor, prior: Prior, form: Form) -> Tensor:

@@ -30,6 +30,17 @@ def test_cannot_be_changed() -> None:
     assert repr(prior).startswith("Prior({'a': ")
 
 
+def test_what_follows_from_it_is_worked_out_once() -> None:
+    prior = Prior({"a": torch.ones(3)})
+
+    def total(prior: Prior) -> torch.Tensor:
+        return prior["a"].sum()
+
+    assert prior.derived(total) == 3
+    assert prior.derived(total) is prior.derived(total)
+    assert Prior({"a": torch.ones(2)}).derived(total) == 2
+
+
 def test_refuses_what_json_has_no_word_for() -> None:
     with pytest.raises(ValueError, match="JSON"):
         Prior({"a": torch.tensor([float("nan")])}).to_json()
