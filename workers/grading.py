@@ -15,7 +15,7 @@ from db import claims, failures, projects
 from db.claims import Claim, ClaimedBatch
 from db.projects import Grading
 from telemetry import crashpoints, logging, metrics
-from workers import faults, intake, repeats, revision, scheme, scores, standing, turns
+from workers import faults, intake, repeats, revision, scores, standing, turns
 from workers.ahead import Ahead, Ready
 from workers.behind import Behind
 from workers.intake import Intake
@@ -229,7 +229,7 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     """Revise the touched challenges with the new answers, store the answers with their grades."""
     if not len(new.columns.position):
         return
-    plan = scheme.make(grading, runtime.device)
+    plan = turn.recall.scheme(grading, runtime.device)
     locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)

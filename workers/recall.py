@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sqlalchemy import Engine, event
 
+from db.projects import Grading
+from workers import scheme
+from workers.scheme import Scheme
 from workers.shelf import Shelf
 
 Ints = npt.NDArray[np.int64]
@@ -63,6 +67,17 @@ class Recall:
     """This process's last turns."""
     challenges: Shelf = field(default_factory=lambda: _challenges(0))
     respondents: Shelf = field(default_factory=lambda: _respondents(0))
+    plan: Scheme | None = None
+
+    def scheme(self, grading: Grading, device: torch.device) -> Scheme:
+        """The project's scheme: the one it had the last time, unless something in the grading has changed.
+
+        Raises:
+            UnknownModelError: the project's model is not known to this release.
+        """
+        if self.plan is None or self.plan.grading != grading or self.plan.device != device:
+            self.plan = scheme.make(grading, device)
+        return self.plan
 
     def suit(self, keys: tuple[str, ...], width: int) -> None:
         """Be of these classes; what is remembered of others is forgotten."""

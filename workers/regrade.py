@@ -12,7 +12,7 @@ import numpy as np
 
 from db import gold, projects, runs
 from telemetry import crashpoints, logging
-from workers import retries, revision, scheme, turns
+from workers import retries, revision, turns
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -48,7 +48,7 @@ def _follow(runtime: Runtime, project_id: int) -> int:
         ids = gold.pending(turn.connection, project_id, CHUNK)
         if not ids:
             return 0
-        plan = scheme.make(projects.grading(turn.connection, project_id), runtime.device)
+        plan = turn.recall.scheme(projects.grading(turn.connection, project_id), runtime.device)
         locked = lock(turn, plan, np.array(ids, dtype=np.int64))
         revision.follow_gold(turn, plan, locked, runtime.device)
         gold.applied(turn.connection, ids)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from db import claims, consensus, projects
 from db.models.batch import LANES
 from telemetry import crashpoints, logging
-from workers import retries, revision, scheme, standing, turns
+from workers import retries, revision, standing, turns
 from workers.locked import lock
 from workers.runtime import Runtime
 
@@ -84,7 +84,7 @@ def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int
         ids = consensus.stale(turn.connection, project_id, after=after, limit=CHUNK)
         if not ids:
             return 0, 0, after
-        plan = scheme.make(projects.grading(turn.connection, project_id), runtime.device)
+        plan = turn.recall.scheme(projects.grading(turn.connection, project_id), runtime.device)
         locked = lock(turn, plan, np.array(ids, dtype=np.int64))
         everything = np.ones(len(locked.ids), dtype=bool)
         revised = revision.revise(

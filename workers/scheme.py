@@ -1,6 +1,7 @@
 """A project's model and how its classes are numbered for it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class OutgrownError(Exception):
     """An open project has more classes by now than this scheme knows; a new one must be made."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Scheme:
     """How to compute for a project now.
 
@@ -44,6 +45,7 @@ class Scheme:
     grading: Grading
     caution: Caution | None
     """Of the current run; without one, verdicts are settled by what is published."""
+    device: torch.device
 
     @property
     def rules(self) -> Rules:
@@ -93,12 +95,12 @@ class Scheme:
         return table[:, np.concatenate([[0], 1 + self.order])]
 
     def places(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Canonical places of class codes; what is below 0 is no class and stays as it is."""
-        return np.where(codes < 0, codes, self.place[np.maximum(codes, 0)])
+        """Canonical places of class codes; -1 is no class and stays as it is."""
+        return self._place_or_none[codes]
 
     def codes(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Class codes of canonical places, likewise."""
-        return np.where(places < 0, places, self.order[np.maximum(places, 0)])
+        return self._code_or_none[places]
 
     def coded_posteriors(self, posterior: Floats) -> Floats:
         """(I, K) in canonical order as they are stored, by class code."""
@@ -114,10 +116,19 @@ class Scheme:
             return table[:, self.place[:, None], self.place].reshape(-1, k * k)
         return statistics[:, np.concatenate([[0], 1 + self.place])]
 
-    @property
+    @cached_property
     def _straight(self) -> bool:
         """Whether codes are in canonical order."""
         return bool((self.order == np.arange(self.classes)).all())
+
+    @cached_property
+    def _place_or_none(self) -> npt.NDArray[np.int64]:
+        """(K + 1,) -1 comes last: an index of -1 means just that."""
+        return np.append(self.place, -1)
+
+    @cached_property
+    def _code_or_none(self) -> npt.NDArray[np.int64]:
+        return np.append(self.order, -1)
 
     def _check(self, stored: Lists, longest: int) -> None:
         if max(stored.by_length, default=0) > longest:
@@ -147,6 +158,7 @@ def make(grading: Grading, device: torch.device) -> Scheme:
         named,
         grading,
         None if caution is None else Caution.from_json(caution),
+        device,
     )
 
 

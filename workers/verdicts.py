@@ -1,6 +1,7 @@
 """From posteriors to verdicts: what the project's rule says of a challenge, and what of it is worth a version."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,7 @@ def judge(scheme: Scheme, posterior: Floats, raw: Floats, answers: Ints, skips: 
     return Judged(np.where(answers > 0, answer, -1), posterior.max(1), stopped.status.cpu().numpy())
 
 
+@lru_cache(maxsize=64)
 def rule(scheme: Scheme, device: torch.device) -> Rule:
     """The project's rule, with costs in canonical order as what is lost by a verdict against the best one."""
     rules = scheme.rules

@@ -1,5 +1,7 @@
 """How classes are numbered: stored by code, computed in the order of their keys."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from consensus.errors import UnknownModelError
 from db.columns import Lists
 from db.projects import Grading
 from workers import scheme
+from workers.recall import Recall
 from workers.scheme import OutgrownError, Scheme
 
 CPU = torch.device("cpu")
@@ -24,6 +27,22 @@ def test_the_canonical_order_is_that_of_the_keys_bytes() -> None:
     assert made.place.tolist() == [2, 3, 0, 1]
     assert make("c", "a", "b").order.tolist() == [1, 2, 0]
     assert make("c", "a", "b").place.tolist() == [2, 0, 1]
+
+
+def test_no_class_stays_no_class() -> None:
+    made = make("c", "a", "b")
+    assert made.places(np.array([0, -1, 2])).tolist() == [2, -1, 1]
+    assert made.codes(np.array([0, -1, 2])).tolist() == [1, -1, 0]
+
+
+def test_it_is_made_anew_when_the_grading_has_changed() -> None:
+    recall = Recall()
+    first = Grading(1, ("b", "a"), True, 32, "full", "dawid-skene", "first", 7, None)
+    more = Grading(1, ("b", "a", "c"), True, 32, "full", "dawid-skene", "first", 7, None)
+    made = recall.scheme(first, CPU)
+    assert recall.scheme(replace(first), CPU) is made
+    assert recall.scheme(more, CPU).keys == ("a", "b", "c")
+    assert recall.scheme(first, CPU).keys == ("a", "b")
 
 
 def test_posteriors_there_and_back() -> None:
