@@ -28,7 +28,7 @@ from consensus.form import Form
 from consensus.inference import Inference
 from consensus.model import Model
 from consensus.prior import Prior
-from consensus.reliability import NORMAL_95, matched_beta
+from consensus.reliability import NORMAL_95, Skill, matched_beta
 from consensus.statistics import count
 
 MEMORY = 20.0
@@ -96,17 +96,25 @@ def weigh(
         posterior: (I, K) with which `statistics` count them.
         statistics: (J, width) of the annotators, from all items.
     """
+    found = model.skill(remembered(here, posterior, statistics, form=form), prior, form=form)
+    belief = believe(found, here, right)
+    bar = min(guessing(prior) + MARGIN, (1 + guessing(prior)) / 2) if bar is None else bar
+    return Competence(*belief.summary(), belief.above(bar))
+
+
+def remembered(here: Answers, posterior: Tensor, statistics: Tensor, *, form: Form) -> Tensor:
+    """(J, width) what is known of annotators without the answers of the session, as far as it is still believed."""
     known = (statistics - count(form, here, posterior)).clamp_(min=0)
     given = (known if form == Form.FULL else known[:, 1:]).sum(1, keepdim=True)
-    found = model.skill(known.mul_(MEMORY / given.clamp_(min=MEMORY)), prior, form=form)
+    return known.mul_(MEMORY / given.clamp_(min=MEMORY))
+
+
+def believe(found: Skill, here: Answers, right: Tensor) -> "Belief":
+    """What the answers of the session make of the skill that was known before; as for :func:`weigh`."""
     mean = found.accuracy.clamp(LEAST, 1 - LEAST)
-    deviation = ((found.high - found.low) / NORMAL_95).clamp(min=LEAST)
-    a, b = matched_beta(mean, deviation.square().minimum(mean * (1 - mean) / 2))
-    belief = _posterior(a, b, here, right)
-    bar = min(guessing(prior) + MARGIN, (1 + guessing(prior)) / 2) if bar is None else bar
-    score = belief.mean()  # which can lie outside the quantiles where nearly all is at 0 or 1
-    low, high = belief.quantile(TAIL).minimum(score), belief.quantile(1 - TAIL).maximum(score)
-    return Competence(score, low, high, belief.above(bar))
+    deviation = ((found.high - found.low) / NORMAL_95).clamp_(min=LEAST)
+    a, b = matched_beta(mean, deviation.square_().minimum(mean * (1 - mean) / 2))
+    return _posterior(a, b, here, right)
 
 
 def guessing(prior: Prior) -> float:
@@ -150,7 +158,7 @@ def _only(answers: Answers, some: Tensor) -> Answers:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Belief:
+class Belief:
     """Of θ = sin^2 φ: how much of it is in each of T equal cells of φ."""
 
     start: Tensor  # (J,) where the first cell begins
@@ -159,22 +167,26 @@ class _Belief:
     rate: Tensor  # (J, T) θ there
     mass: Tensor  # (J, T), which sum to 1
 
-    def mean(self) -> Tensor:
-        return (self.mass * self.rate).sum(1)
+    def summary(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean and the central 95 %, each (J,)."""
+        score = (self.mass * self.rate).sum(1)  # which can lie outside where nearly all is at 0 or 1
+        low, high = self.quantiles(TAIL, 1 - TAIL).unbind(1)
+        return score, low.minimum(score), high.maximum(score)
 
     def span(self) -> tuple[Tensor, Tensor]:
         """Two angles (J,), (J,) between which is all that is worth a finer look."""
         mean = (self.mass * self.angle).sum(1, keepdim=True)
-        reach = REACH * (self.mass * (self.angle - mean).square_()).sum(1).sqrt() + self.cell
-        return (mean.squeeze(1) - reach).clamp(min=0), (mean.squeeze(1) + reach).clamp(max=pi / 2)
+        reach = REACH * (self.mass * (self.angle - mean).square_()).sum(1).sqrt_() + self.cell
+        return (mean.squeeze(1) - reach).clamp_(min=0), (mean.squeeze(1) + reach).clamp_(max=pi / 2)
 
-    def quantile(self, probability: float) -> Tensor:
-        """(J,) rates; linear within a cell."""
+    def quantiles(self, *probabilities: float) -> Tensor:
+        """(J, P) rates; linear within a cell."""
         below = self.mass.cumsum(1)
-        wanted = torch.full_like(below[:, :1], probability)
-        place = torch.searchsorted(below, wanted).clamp(max=CELLS - 1)
-        rest = (below.gather(1, place) - wanted) / self.mass.gather(1, place).clamp(min=1e-300)
-        return (self.start + self.cell * (place + 1 - rest.clamp(0, 1)).squeeze(1)).sin().square()
+        wanted = torch.stack([torch.full_like(self.cell, probability) for probability in probabilities], 1)
+        place = torch.searchsorted(below, wanted).clamp_(max=CELLS - 1)
+        rest = (below.gather(1, place) - wanted) / self.mass.gather(1, place).clamp_(min=1e-300)
+        angle = torch.addcmul(self.start[:, None], self.cell[:, None], place + 1 - rest.clamp_(0, 1))
+        return angle.sin_().square_()
 
     def above(self, rate: float) -> Tensor:
         """(J,) p(θ > rate), likewise."""
@@ -182,30 +194,39 @@ class _Belief:
         return (self.mass * ((top - asin(rate**0.5)) / self.cell[:, None]).clamp(0, 1)).sum(1)
 
 
-def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> _Belief:
+def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> Belief:
     """The product of Beta(a, b) and the answers' factors, in cells of the whole range, then of where it matters.
 
     On the scale of φ a standard deviation is about as wide wherever θ is. Where a, b >= 1/2 the mean is right to 1e-3
     and quantiles to 3e-3.
     """
     annotator, wrong, slope = _runs(here, right)
-    middle = torch.arange(0.5, CELLS, dtype=a.dtype, device=a.device)
-    start, end = torch.zeros_like(a), torch.full_like(a, pi / 2)
-    ends = _end_cell(a), _end_cell(b)
-    for _ in range(ZOOMS):
-        cell = (end - start) / CELLS
-        angle = torch.addcmul(start[:, None], cell[:, None], middle)
+    pairs = 2 * torch.stack([a, b])  # (2, J)
+    powers = pairs - 1
+    # log of the mean of φ^(2a - 1) over a cell that begins at 0, by that in its middle: there is a pole if a < 1/2
+    edges = powers * log(2) - pairs.log()
+    above, below = powers[:, :, None]
+
+    def believe(angle: Tensor, start: Tensor, end: Tensor, cell: Tensor) -> Belief:
         sine = angle.sin()
-        joint = (2 * a - 1)[:, None] * sine.log()
-        joint.addcmul_((2 * b - 1)[:, None], angle.cos().log_())
-        joint[:, 0] += ends[0].where(start == 0, 0)
-        joint[:, -1] += ends[1].where(end == pi / 2, 0)
+        joint = above * sine.log()
+        joint.addcmul_(below, angle.cos().log_())
+        joint[:, 0] += edges[0].where(start == 0, 0)
+        joint[:, -1] += edges[1].where(end == pi / 2, 0)
         rate = sine.square_()
-        each = rate.index_select(0, annotator).t().contiguous()  # (T, R): long rows are worked on faster
+        each = rate.t() if len(rate) == 1 else rate.index_select(0, annotator).t().contiguous()  # long rows are faster
         factor = torch.addcmul(wrong, each, slope).clamp_(min=LEAST**4)  # (RUN, T, R)
         joint.index_add_(0, annotator, factor.prod(0).log_().t().contiguous())
-        belief = _Belief(start, cell, angle, rate, joint.softmax(1))
+        return Belief(start, cell, angle, rate, joint.softmax(1))
+
+    middle = torch.arange(0.5, CELLS, dtype=a.dtype, device=a.device)
+    start, end = torch.zeros_like(a), torch.full_like(a, pi / 2)
+    cell = (end - start) / CELLS
+    belief = believe((middle * (pi / 2 / CELLS))[None], start, end, cell)
+    for _ in range(ZOOMS - 1):
         start, end = belief.span()
+        cell = (end - start) / CELLS
+        belief = believe(torch.addcmul(start[:, None], cell[:, None], middle), start, end, cell)
     return belief
 
 
@@ -230,8 +251,3 @@ def _runs(here: Answers, right: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     each[1, slot] = right
     wrong, right = each.view(2, RUN, 1, len(owner))
     return owner, wrong, right - wrong
-
-
-def _end_cell(a: Tensor) -> Tensor:
-    """log of the mean of φ^(2a - 1) over a cell that begins at 0, by that in its middle: there is a pole if a < 1/2."""
-    return (2 * a - 1) * log(2) - (2 * a).log()

@@ -10,6 +10,7 @@ answers would tell it from all other items that the respondent answered.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from consensus.model import Model
 from consensus.prior import Prior
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Veiled:
     """Statistics of J annotators, with and without what gold says."""
 
@@ -29,7 +30,7 @@ class Veiled:
     open: Tensor  # (J, width) U
     many: Tensor  # (J,) bool, who has so many answers that S may show
 
-    @property
+    @cached_property
     def seen(self) -> Tensor:
         """(J, width) what each annotator is seen through."""
         if self.open is self.clamped:

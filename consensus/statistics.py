@@ -19,7 +19,7 @@ __all__ = [
     "by_label",
     "coin",
     "count",
-    "count_",
+    "difference",
     "form_for",
     "quantise",
     "quantise_",
@@ -43,15 +43,24 @@ def count(form: Form, answers: Answers, posterior: Tensor) -> Tensor:
 
     Nothing is sorted: sums that do not round are the same in any order.
     """
-    return count_(posterior.new_zeros(answers.J, width(form, answers.K)), form, answers, posterior)
+    return _count(form, answers, answers.item, posterior, torch.ones_like(answers.item))
 
 
-def count_(statistics: Tensor, form: Form, answers: Answers, posterior: Tensor) -> Tensor:
-    """Add expected counts to those in (J, width), in place.
+def difference(form: Form, answers: Answers, step: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """(J, width) what is to be added to expected counts when posteriors (I, K) and counted answers change.
 
-    The difference of two posteriors may stand for a posterior: in form FULL that is what a change adds.
+    Args:
+        step: (N,) int64, 1 of answers that count from now on, -1 of those that do so no longer, 0 of all others.
     """
-    K, item, annotator, label = answers.K, answers.item, answers.annotator, answers.label
+    kind = torch.where(step < 0, 2, step)
+    changes = torch.cat([new - old, new, -old])
+    return _count(form, answers, torch.add(answers.item, kind, alpha=answers.I), changes, step)
+
+
+def _count(form: Form, answers: Answers, item: Tensor, posterior: Tensor, step: Tensor) -> Tensor:
+    """`item` (N,) are rows of `posterior`, if need be others than the answers'; `step` is added to counts of labels."""
+    K, annotator, label = answers.K, answers.annotator, answers.label
+    statistics = posterior.new_zeros(answers.J, width(form, K))
     flat = statistics.view(-1)
     if form == Form.FULL:
         first = torch.add(label, annotator, alpha=K * K)  # of the K numbers that an answer adds to
@@ -60,7 +69,7 @@ def count_(statistics: Tensor, form: Form, answers: Answers, posterior: Tensor) 
     else:
         first = annotator * (1 + K)
         flat.index_add_(0, first, posterior.flatten()[item * K + label])
-        flat.index_add_(0, first + 1 + label, posterior.new_ones(answers.N))
+        flat.index_add_(0, first + 1 + label, step.to(posterior.dtype))
     return statistics
 
 

@@ -261,8 +261,11 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
         duration_ms=new.duration_ms,
         sessions=new.sessions,
     )
-    known = standing.add(turn, plan, revised.standing, revised.move, runtime.device)
-    scores.give(turn.writes, plan, locked, slice(stored, None), new.sessions, revised, known, runtime.device)
+    moved = standing.moved(plan, revised.standing, revised.move, runtime.device)
+    sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, moved.standing, runtime.device)
+    skill, before = standing.skill(plan, moved.clamped, sittings.statistics)
+    standing.store(turn, plan, moved, skill)
+    scores.give(turn.writes, sittings, before)
 
 
 def _finish(

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from consensus import concealment
 from consensus.answers import Answers
-from consensus.form import Form
 from consensus.inference import Inference
-from consensus.statistics import count, count_
+from consensus.statistics import difference
 from consensus.votes import pin
 from db import consensus as consensus_rows
 from db import verdicts as verdict_rows
@@ -66,6 +65,8 @@ class Revised:
     """(M,) the answers that they were inferred from, and where these stand in `Locked.answers`."""
     rows: Ints
     found: Inference
+    counts: Tensor
+    """(C, K) `raw` of these challenges."""
 
 
 def revise(
@@ -96,7 +97,8 @@ def revise(
     part = _Part.of(scheme, locked, counted, changed, device)
     places = part.places
     known = standing.read(turn, scheme, locked.respondents, device)
-    heard = part.answers(part.now)
+    now = part.now & part.told
+    heard = part.answers(now)
     found = concealment.infer(scheme.model, heard, known.veiled, scheme.prior, form=scheme.form)
     raw, posterior = found.posterior, found.published
     if fixed is not None:
@@ -104,13 +106,14 @@ def revise(
         raw = torch.where(given, tensor(fixed.raw[places], device), raw)
         posterior = torch.where(given, tensor(fixed.posterior[places], device), posterior)
     if inertia:
-        near = ((raw - part.stored).abs() <= inertia).all(1, keepdim=True)
+        near = ((raw - part.stored).abs_() <= inertia).all(1, keepdim=True)
         raw = torch.where(near, part.stored, raw)
     moved = np.ones(len(places), dtype=bool)
     if tolerance is not None:
         shown = tensor(locked.posterior[places], device)
         change = (raw - part.stored).abs().maximum((posterior - shown).abs())
-        still = (change <= tolerance).all(1, keepdim=True) & (part.counted_as == part.gold)[:, None]
+        same = tensor(part.counted_as == part.gold, device)
+        still = (change <= tolerance).all(1, keepdim=True) & same[:, None]
         raw, posterior = torch.where(still, part.stored, raw), torch.where(still, shown, posterior)
         moved = ~still.squeeze(1).cpu().numpy()
     final = np.zeros(len(places), dtype=bool) if fixed is None else fixed.known[places]
@@ -119,7 +122,7 @@ def revise(
     move = _move(scheme, part, raw, everybody=fixed is not None)
     stored, result, written = locked.raw.copy(), locked.posterior.copy(), np.zeros(len(locked.ids), dtype=bool)
     stored[places], result[places], written[places] = table, shown_table, moved
-    return Revised(stored, result, written, known, move, places, heard, part.rows[part.now & part.told], found)
+    return Revised(stored, result, written, known, move, places, heard, part.rows[now], found, raw)
 
 
 def follow_gold(turn: Turn, scheme: Scheme, locked: Locked, device: torch.device) -> None:
@@ -156,9 +159,9 @@ class _Part:
     """(I,) in `Locked.ids`."""
     stored: Tensor
     """(I, K) raw posteriors so far."""
-    counted_as: Tensor
+    counted_as: Ints
     """(I,) as in `Locked`; so is `gold`."""
-    gold: Tensor
+    gold: Ints
     item: Ints
     """(N,) places in `places`."""
     respondents: Ints
@@ -168,6 +171,8 @@ class _Part:
     choice: Ints
     label: Ints
     """(N,) canonical places, below 0 for skips."""
+    told: Bools
+    """(N,) which are no skips."""
     now: Bools
     """(N,) which count from now on."""
     was: Bools
@@ -181,36 +186,38 @@ class _Part:
     def of(cls, scheme: Scheme, locked: Locked, counted: Bools, changed: Bools, device: torch.device) -> "_Part":
         places = np.flatnonzero(changed)
         touched = changed[locked.item] & (counted | locked.answers.counted)
-        choice = locked.answers.choice[touched]
+        rows = np.flatnonzero(touched)
+        choice = locked.answers.choice[rows]
+        label = scheme.places(choice)
         return cls(
             places,
             tensor(locked.raw[places], device),
-            tensor(locked.counted_as[places], device),
-            tensor(locked.gold[places], device),
-            (np.cumsum(changed) - 1)[locked.item[touched]],
+            locked.counted_as[places],
+            locked.gold[places],
+            (np.cumsum(changed) - 1)[locked.item[rows]],
             locked.respondents,
-            locked.annotator[touched],
+            locked.annotator[rows],
             choice,
-            scheme.places(choice),
-            counted[touched],
-            locked.answers.counted[touched],
-            np.flatnonzero(touched),
+            label,
+            label >= 0,
+            counted[rows],
+            locked.answers.counted[rows],
+            rows,
             scheme.classes,
             device,
         )
 
     @property
-    def told(self) -> Bools:
-        """(N,) which are no skips."""
-        return self.label >= 0
+    def step(self) -> Ints:
+        """(N,) 1 of those that did not count so far, -1 of those that do so no longer, else 0."""
+        return self.now.astype(np.int64) - self.was
 
-    def answers(self, mask: Bools) -> Answers:
-        """Some of the answers, without skips."""
-        chosen = mask & self.told
+    def answers(self, told: Bools) -> Answers:
+        """Some of the answers, no skips among them."""
         return Answers(
-            tensor(self.item[chosen], self.device),
-            tensor(self.annotator[chosen], self.device),
-            tensor(self.label[chosen], self.device),
+            tensor(self.item[told], self.device),
+            tensor(self.annotator[told], self.device),
+            tensor(self.label[told], self.device),
             len(self.places),
             len(self.respondents),
             self.classes,
@@ -222,8 +229,9 @@ class _Part:
 
     def by_respondent(self, mask: Bools) -> Ints:
         """(J,) how many more of these answers of each count than did so far."""
-        steps = self.now.astype(np.int64) - self.was
-        return np.bincount(self.annotator[mask], steps[mask], minlength=len(self.respondents)).astype(np.int64)
+        if not mask.any():
+            return np.zeros(len(self.respondents), dtype=np.int64)
+        return np.bincount(self.annotator[mask], self.step[mask], minlength=len(self.respondents)).astype(np.int64)
 
 
 def _write(
@@ -242,81 +250,88 @@ def _write(
     """Store the moved ones' posteriors, their verdicts, and a version of those verdicts that have visibly changed."""
     answers, skips = part.total(part.now & part.told), part.total(part.now & ~part.told)
     judged = verdicts.judge(scheme, posterior, raw, answers, skips, device)
-    places = part.places
-    was = locked.status[places]
+    places, gold = part.places, part.gold
+    ids, was, told = locked.ids[places], locked.status[places], locked.answer[places]
     before, version = locked.reported[places], locked.version[places]
     anew = moved & (
         (version == 0)
-        | (judged.answer != locked.answer[places])
+        | (judged.answer != told)
         | (judged.status != was)
         | (np.abs(judged.confidence - before) >= scheme.rules.report_step)
     )
     version = version + anew
     reported = np.where(anew, judged.confidence, before)
     behind = turn.events
-    turn.events += int(anew.sum())
+    turn.events += int(np.count_nonzero(anew))
     changed = part.total(part.now != part.was) > 0
-    pieces = None if packed is None else packed[places][moved]
+    answer, coded = scheme.codes(judged.answer), scheme.coded_posteriors(posterior)
+    some = slice(None) if moved.all() else moved
+    pieces = None if packed is None else packed[places][some]
     consensus_rows.write(
         turn.writes,
-        locked.ids[places][moved],
-        scheme.coded_posteriors(raw)[moved],
-        scheme.coded_posteriors(posterior)[moved],
-        confidence=judged.confidence[moved],
-        answer=scheme.codes(judged.answer)[moved],
-        answers=answers[moved],
-        skips=skips[moved],
-        status=judged.status[moved],
-        version=version[moved],
-        position=np.where(anew, behind + np.cumsum(anew), 0)[moved],
-        reported=reported[moved],
-        gold=scheme.codes(locked.gold[places])[moved],
-        changed=changed[moved],
-        final=final[moved],
+        ids[some],
+        scheme.coded_posteriors(raw)[some],
+        coded[some],
+        confidence=judged.confidence[some],
+        answer=answer[some],
+        answers=answers[some],
+        skips=skips[some],
+        status=judged.status[some],
+        version=version[some],
+        position=np.where(anew, behind + np.cumsum(anew), 0)[some],
+        reported=reported[some],
+        gold=scheme.codes(gold)[some],
+        changed=changed[some],
+        final=final[some],
         run_id=scheme.run_id,
         packed=pieces,
     )
-    shelf = turn.recall.challenges
     kept = {
         "revision": locked.revision[places] + changed,
         "raw": raw,
         "posterior": posterior,
-        "counted_as": locked.gold[places],
+        "counted_as": gold,
         "answer": judged.answer,
         "status": judged.status,
         "version": version,
         "reported": reported,
     }
-    written = locked.places[places][moved]
-    shelf.write(written, **{name: column[moved] for name, column in kept.items()})
+    remembered = {name: column[some] for name, column in kept.items()}
     if pieces is not None:
-        shelf.write(written, packed=pieces)
-    turn.challenges.append(locked.ids[places][moved])
-    late = (was != STATUSES.index("open")) & (cause == "answers")
-    who = part.respondents[part.annotator[part.now]]
-    digests = verdicts.digest(part.item[part.now], who, part.choice[part.now], len(places))
+        remembered["packed"] = pieces
+    turn.recall.challenges.write(locked.places[places][some], **remembered)
+    turn.challenges.append(ids[some])
+    new = np.flatnonzero(anew)
+    late = (was[new] != STATUSES.index("open")) & (cause == "answers")
     verdict_rows.append(
         turn.writes,
         turn.project_id,
         behind,
         verdict_rows.NewVersions(
-            challenge_ids=locked.ids[places][anew],
-            versions=version[anew],
-            answer=scheme.codes(judged.answer)[anew],
-            posterior=scheme.coded_posteriors(posterior)[anew],
-            confidence=judged.confidence[anew],
-            status=judged.status[anew],
-            cause=np.where(late, CAUSES.index("late-answer"), CAUSES.index(cause))[anew],
-            answers=answers[anew],
-            skips=skips[anew],
-            digest=digests[anew],
-            answer_before=scheme.codes(locked.answer[places])[anew],
-            confidence_before=before[anew],
-            status_before=was[anew],
+            challenge_ids=ids[new],
+            versions=version[new],
+            answer=answer[new],
+            posterior=coded[new],
+            confidence=judged.confidence[new],
+            status=judged.status[new],
+            cause=np.where(late, CAUSES.index("late-answer"), CAUSES.index(cause)),
+            answers=answers[new],
+            skips=skips[new],
+            digest=_digests(part)[new],
+            answer_before=scheme.codes(told[new]),
+            confidence_before=before[new],
+            status_before=was[new],
         ),
         run_id=scheme.run_id,
         configuration_id=scheme.grading.configuration_id,
     )
+
+
+def _digests(part: _Part) -> Ints:
+    """(I,) of the answers that count from now on."""
+    now = part.now
+    who = part.respondents[part.annotator[now]]
+    return verdicts.digest(part.item[now], who, part.choice[now], len(part.places))
 
 
 def _move(scheme: Scheme, part: _Part, raw: Tensor, *, everybody: bool = False) -> Move:
@@ -325,19 +340,19 @@ def _move(scheme: Scheme, part: _Part, raw: Tensor, *, everybody: bool = False) 
     Args:
         everybody: who answered is to be seen under a new prior.
     """
-    now, so_far = pin(raw, part.gold), pin(part.stored, part.counted_as)
-    shifted = ((now != so_far) | (raw != part.stored)).any(1).cpu().numpy()
-    both, fresh, gone = part.now & part.was & shifted[part.item], part.now & ~part.was, part.was & ~part.now
-    stays, comes, goes = part.answers(both), part.answers(fresh), part.answers(gone)
-
-    def change(new: Tensor, old: Tensor) -> Tensor:  # all others add what they take away
-        moved = count(scheme.form, comes, new) - count(scheme.form, goes, old)
-        if scheme.form == Form.FULL:
-            return count_(moved, scheme.form, stays, new - old)
-        return moved + count(scheme.form, stays, new) - count(scheme.form, stays, old)
-
-    clamped = change(now, so_far)
-    golden = bool((part.gold >= 0).any()) or bool((part.counted_as >= 0).any())
-    open_ = change(raw, part.stored) if golden else clamped
-    seen = np.bincount(part.annotator, minlength=len(part.respondents)) > 0
-    return Move(clamped, open_, part.by_respondent(part.told), part.by_respondent(~part.told), seen & everybody)
+    golden = bool((part.gold >= 0).any() or (part.counted_as >= 0).any())
+    now, so_far = raw, part.stored
+    differs = raw != part.stored
+    if golden:
+        now, so_far = pin(raw, tensor(part.gold, part.device)), pin(so_far, tensor(part.counted_as, part.device))
+        differs |= now != so_far
+    shifted = differs.any(1).cpu().numpy()
+    step = part.step
+    rows = part.told & (shifted[part.item] | (step != 0))
+    answers, steps = part.answers(rows), tensor(step[rows], part.device)
+    clamped = difference(scheme.form, answers, steps, now, so_far)
+    open_ = difference(scheme.form, answers, steps, raw, part.stored) if golden else clamped
+    seen = np.zeros(len(part.respondents), dtype=bool)
+    if everybody:
+        seen[part.annotator] = True
+    return Move(clamped, open_, part.by_respondent(part.told), part.by_respondent(~part.told), seen)

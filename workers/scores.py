@@ -1,13 +1,16 @@
 """Scores: is this respondent competent, given all that was seen of it in a batch and before?"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from consensus.answers import Answers
-from consensus.competence import vouched, weigh
+from consensus.competence import believe, remembered, vouched
+from consensus.reliability import Skill
 from consensus.votes import pin
 from db import scores as score_rows
 from db.scores import NewScores
@@ -17,12 +20,31 @@ from workers.revision import Revised
 from workers.scheme import Scheme, tensor
 from workers.standing import Standing
 
+Ints = npt.NDArray[np.int64]
+
 CHUNK = 512
 """Sittings that are weighed at once."""
 
 
-def give(
-    writes: Writes,
+@dataclass(frozen=True, slots=True)
+class Sittings:
+    """S sittings, batches or sessions of them of one respondent each, and the M answers of theirs that count."""
+
+    batch_id: Ints
+    """(S,)"""
+    respondent_id: Ints
+    session: list[str]
+    answers: Answers
+    """By sitting, which stand for annotators here."""
+    seat: Ints
+    """(M,) the sitting of each, ascending."""
+    right: Tensor
+    """(M,) the probability that each is right, by all others' answers."""
+    statistics: Tensor
+    """(S, width) what is known of the respondent without the sitting."""
+
+
+def sittings(
     scheme: Scheme,
     locked: Locked,
     fresh: slice,
@@ -30,47 +52,73 @@ def give(
     revised: Revised,
     standing: Standing,
     device: torch.device,
-) -> None:
-    """Score every respondent of every sitting in the new answers, under the statistics that now hold.
-
-    A sitting is a batch, or a session of it. Whoever has few answers is scored as if nothing were gold.
+) -> Sittings:
+    """The sittings in new answers, under the statistics that now hold. Few answers count as if nothing were gold.
 
     Args:
-        standing: of everybody who answered these challenges, with the new answers.
-        fresh: which of them are new.
+        fresh: which of the locked challenges' answers are new; those of a batch stand together.
         sessions: by index among the new answers, where the client named one.
+        standing: of everybody who answered these challenges, with the new answers.
     """
-    answers = locked.answers
-    batches, batch = np.unique(answers.batch_id[fresh], return_inverse=True)
+    ids, annotator = locked.answers.batch_id[fresh], locked.annotator[fresh]
     names = ["", *sorted(set(sessions.values()) - {""})]
-    codes = {name: code for code, name in enumerate(names)}
-    session = np.zeros(len(batch), dtype=np.int64)
-    session[list(sessions)] = [codes[name] for name in sessions.values()]
-    respondents = len(locked.respondents)
-    sittings, sitting = np.unique(
-        (batch * respondents + locked.annotator[fresh]) * len(names) + session, return_inverse=True
-    )
-    sittings, session = np.divmod(sittings, len(names))
-    batch, person = np.divmod(sittings, respondents)
+    key = np.cumsum(np.diff(ids, prepend=ids[:1]) != 0) * len(locked.respondents) + annotator
+    session = np.zeros(len(ids), dtype=np.int64)
+    if sessions:
+        codes = {name: code for code, name in enumerate(names)}
+        session[list(sessions)] = [codes[name] for name in sessions.values()]
+        key = key * len(names) + session
+    order = np.argsort(key, kind="stable")  # by sitting
+    opens = np.diff(key[order], prepend=-1) != 0
+    first = order[opens]
 
     new = np.flatnonzero(revised.rows >= fresh.start)  # all that count were inferred from
-    seat = sitting[revised.rows[new] - fresh.start]
-    order = np.sort(seat * len(seat) + np.arange(len(seat))) % max(len(seat), 1)  # by sitting
-    mine, owner = tensor(new[order], device), tensor(person, device)
-    found = _weigh(scheme, mine, tensor(seat[order], device), owner, locked, revised, standing, device)
+    heard = np.full(len(ids), -1)
+    heard[revised.rows[new] - fresh.start] = new
+    heard = heard[order]
+    counts = heard >= 0
+    seat, person = (np.cumsum(opens) - 1)[counts], annotator[first]
+    answers, right, statistics = _apart(
+        scheme, tensor(heard[counts], device), tensor(seat, device), tensor(person, device), locked, revised, standing
+    )
+    owner, named = locked.respondents[person], [names[code] for code in session[first].tolist()]
+    return Sittings(ids[first], owner, named, answers, seat, right, statistics)
+
+
+def give(writes: Writes, sittings: Sittings, skill: Skill) -> None:
+    """Score the respondent of every sitting: what was known without it, and the sitting."""
+    size, answers, right = len(sittings.batch_id), sittings.answers, sittings.right
+    if size <= CHUNK:
+        found = torch.stack(believe(skill, answers, right).summary())
+    else:
+        bounds = np.searchsorted(sittings.seat, np.arange(0, size + CHUNK, CHUNK)).tolist()
+        parts = []
+        for start, first, last in zip(range(0, size, CHUNK), bounds, bounds[1:], strict=False):
+            some = slice(start, start + CHUNK)
+            known = Skill(skill.accuracy[some], skill.low[some], skill.high[some])
+            here = Answers(
+                answers.item[first:last],
+                answers.annotator[first:last] - start,
+                answers.label[first:last],
+                answers.I,
+                len(known.accuracy),
+                answers.K,
+            )
+            parts.append(torch.stack(believe(known, here, right[first:last]).summary()))
+        found = torch.cat(parts, 1)
     score_rows.write(
         writes,
         NewScores(
-            batches[batch],
-            locked.respondents[person],
-            [names[code] for code in session],
-            np.bincount(seat, minlength=len(batch)),
+            sittings.batch_id,
+            sittings.respondent_id,
+            sittings.session,
+            np.bincount(sittings.seat, minlength=size),
             *found.cpu().numpy(),
         ),
     )
 
 
-def _weigh(
+def _apart(
     scheme: Scheme,
     mine: Tensor,
     seat: Tensor,
@@ -78,42 +126,26 @@ def _weigh(
     locked: Locked,
     revised: Revised,
     standing: Standing,
-    device: torch.device,
-) -> Tensor:
-    """(3, S) score, low and high of each sitting.
+) -> tuple[Answers, Tensor, Tensor]:
+    """`Sittings.answers`, `right` and `statistics`.
 
     Args:
-        mine: (M,) places of answers, by sitting.
-        seat: (M,) the sitting of each of these, ascending.
+        mine: (M,) places of answers among those heard, by sitting.
+        seat: (M,) the sitting of each of these.
         owner: (S,) the annotator of each sitting.
     """
-    veiled, once, answers, places = standing.veiled, scheme.grading.repeats != "all", revised.heard, revised.places
+    veiled, once, answers, posterior = standing.veiled, scheme.grading.repeats != "all", revised.heard, revised.counts
     before = revised.standing.veiled.seen
     right = vouched(scheme.model, answers, mine, before, scheme.prior, form=scheme.form, once=once, found=revised.found)
-    seen = veiled.seen
     item, label = answers.item[mine], answers.label[mine]
-    posterior = tensor(revised.raw[places], device)
-    gold = np.where(revised.moved, locked.gold, locked.counted_as)[places]
+    places = revised.places
+    gold = np.where(revised.moved[places], locked.gold[places], locked.counted_as[places])
     if (gold >= 0).any():
-        pinned = tensor(gold, device)
+        pinned = tensor(gold, posterior.device)
         known = veiled.many[answers.annotator[mine]]
         right = torch.where(known & (pinned[item] >= 0), (pinned[item] == label).to(right.dtype), right)
         posterior = torch.cat([posterior, pin(posterior, pinned)])  # as U counts the items, and as S does
         item = item + answers.I * known
-    statistics, items = seen[owner], len(posterior)
-    parts = []
-    sizes = torch.bincount(seat // CHUNK, minlength=-(-len(owner) // CHUNK)).tolist()
-    for number, part in enumerate(zip(*(column.split(sizes) for column in (item, seat, label, right)), strict=True)):
-        start = number * CHUNK
-        some = statistics[start : start + CHUNK]
-        judged = weigh(
-            scheme.model,
-            Answers(part[0], part[1] - start, part[2], items, len(some), answers.K),
-            part[3],
-            posterior,
-            some,
-            scheme.prior,
-            form=scheme.form,
-        )
-        parts.append(torch.stack([judged.score, judged.low, judged.high]))
-    return torch.cat(parts, 1)
+    here = Answers(item, seat, label, len(posterior), len(owner), answers.K)
+    seen = torch.where(veiled.many[owner, None], veiled.clamped[owner], veiled.open[owner])
+    return here, right, remembered(here, posterior, seen, form=scheme.form)

@@ -1,7 +1,7 @@
 """What is known of respondents while a transaction works: their statistics, read to infer with and then added to.
 
 The invariant at every commit: S_j is the sum, over j's counted answers, of what the challenge is counted as: the stored
-raw posterior, or for gold the class that it is known to be. `add` is the one place that could break it.
+raw posterior, or for gold the class that it is known to be. `moved` and `store` are the one place that could break it.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from consensus.concealment import Veiled
+from consensus.reliability import Skill
 from db import statistics as statistics_rows
 from db.errors import NotFoundError
 from db.statistics import Counts
@@ -50,8 +51,22 @@ class Move:
     @property
     def reached(self) -> npt.NDArray[np.bool_]:
         """(J,) whose rows are written."""
-        told: npt.NDArray[np.bool_] = ((self.clamped != 0) | (self.open != 0)).any(1).cpu().numpy()
+        told: npt.NDArray[np.bool_] = self.clamped.any(1).cpu().numpy()
+        if self.open is not self.clamped:
+            told = told | self.open.any(1).cpu().numpy()
         return self.seen | told | (self.answers != 0) | (self.skips != 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a transaction makes of the standing that it has read."""
+
+    standing: Standing
+    move: Move
+    places: Ints
+    """Of those among the J respondents whose rows are written."""
+    clamped: Tensor
+    """Their statistics."""
 
 
 def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standing:
@@ -89,27 +104,44 @@ def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
     return Veiled(clamped, clamped - tensor(scheme.statistics(held.gold), device), many)
 
 
-def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Standing:
-    """Add to statistics, which were read in this turn; the standing after."""
+def moved(scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Moved:
+    """The standing after a move."""
     before = standing.veiled
     clamped, open_, answers = before.clamped + move.clamped, before.open + move.open, standing.answers + move.answers
     places = np.flatnonzero(move.reached)
-    ids, where = standing.ids[places], torch.from_numpy(places).to(device)
-    known, shown = clamped[where], open_[where]
-    reliability = scheme.model.skill(known, scheme.prior, form=scheme.form)
+    many = tensor(answers >= scheme.rules.score_answers, device)
+    after = Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.places)
+    return Moved(after, move, places, clamped.index_select(0, tensor(places, device)))
+
+
+def skill(scheme: Scheme, *statistics: Tensor) -> list[Skill]:
+    """What the project's model says of respondents with each of these statistics (J, width)."""
+    found = scheme.model.skill(torch.cat(statistics), scheme.prior, form=scheme.form)
+    columns = torch.stack([found.accuracy, found.low, found.high])
+    return [Skill(*some) for some in columns.split([len(some) for some in statistics], 1)]
+
+
+def store(turn: Turn, scheme: Scheme, moved: Moved, skill: Skill) -> None:
+    """Write the statistics that have moved; they were read in this turn."""
+    after, places = moved.standing, moved.places
+    ids = after.ids[places]
+    known, shown = moved.clamped.cpu().numpy(), after.veiled.open.cpu().numpy()[places]
     statistics_rows.write(
         turn.writes,
         ids,
-        scheme.coded_statistics(known.cpu().numpy()),
-        scheme.coded_statistics((known - shown).cpu().numpy()),  # exact: all are sums on a grid
-        change=move.answers[places],
-        skips=move.skips[places],
-        accuracy=reliability.accuracy.cpu().numpy(),
-        low=reliability.low.cpu().numpy(),
-        high=reliability.high.cpu().numpy(),
+        scheme.coded_statistics(known),
+        scheme.coded_statistics(known - shown),  # exact: all are sums on a grid
+        change=moved.move.answers[places],
+        skips=moved.move.skips[places],
+        accuracy=skill.accuracy.cpu().numpy(),
+        low=skill.low.cpu().numpy(),
+        high=skill.high.cpu().numpy(),
     )
-    remembered = {"clamped": known.cpu().numpy(), "open": shown.cpu().numpy(), "answers": answers[places]}
-    turn.recall.respondents.write(standing.places[places], **remembered)
+    turn.recall.respondents.write(after.places[places], clamped=known, open=shown, answers=after.answers[places])
     turn.respondents.append(ids)
-    many = tensor(answers >= scheme.rules.score_answers, device)
-    return Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.places)
+
+
+def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> None:
+    """Add to statistics, which were read in this turn."""
+    after = moved(scheme, standing, move, device)
+    store(turn, scheme, after, *skill(scheme, after.clamped))

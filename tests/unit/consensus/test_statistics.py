@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consensus.answers import Answers
-from consensus.statistics import GRID, Form, coin, count, form_for, quantise, width
+from consensus.statistics import GRID, Form, coin, count, difference, form_for, quantise, width
 from tests.unit.consensus.crowds import PROPERTY, answers_of, crowds, small_crowd, triples_of
 
 FORMS = pytest.mark.parametrize("form", Form)
@@ -57,6 +57,22 @@ def test_adding_and_taking_out_in_any_order_restores_every_bit(form: Form, order
         changed = changed + count(form, parts[part], posterior)
 
     assert torch.equal(changed, statistics)
+
+
+@FORMS
+@given(answers=crowds(), seed=st.integers(0, 99))
+@PROPERTY
+def test_a_difference_leads_from_one_count_to_another(form: Form, answers: Answers, seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    step = torch.randint(-1, 2, (answers.N,), generator=random)
+    old, new = posterior_of(answers, seed), posterior_of(answers, seed + 1)
+
+    def counted(mask: torch.Tensor, posterior: torch.Tensor) -> torch.Tensor:
+        codes = answers.item[mask], answers.annotator[mask], answers.label[mask]
+        return count(form, Answers(*codes, answers.I, answers.J, answers.K), posterior)
+
+    before, after = counted(step <= 0, old), counted(step >= 0, new)
+    assert torch.equal(before + difference(form, answers, step, new, old), after)
 
 
 def test_a_million_answers_of_one_annotator_stay_exact() -> None:
