@@ -1,8 +1,11 @@
 """Engines: how this process talks to Postgres."""
 
+import select
 from typing import Any
 
+import psycopg
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import InvalidatePoolError
 
 from db import arrays
 
@@ -23,7 +26,6 @@ def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=5,
-        pool_pre_ping=True,
         pool_use_lifo=True,
         hide_parameters=True,  # answers and secrets have no place in tracebacks
         connect_args=connection_options(name, prepared=prepared),
@@ -32,6 +34,14 @@ def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -
     @event.listens_for(engine, "connect")
     def adapt(driver: Any, _record: object) -> None:
         arrays.register(driver)
+
+    @event.listens_for(engine, "checkout")
+    def look(driver: Any, _record: object, _proxy: object) -> None:
+        if _spoken_to(driver):
+            try:
+                engine.dialect.do_ping(driver)
+            except psycopg.Error as error:
+                raise InvalidatePoolError from error
 
     return engine
 
@@ -47,3 +57,15 @@ def connection_options(name: str, *, prepared: bool) -> dict[str, Any]:
         "tcp_user_timeout": 30_000,
     }
     return connection if prepared else connection | {"prepare_threshold": None}
+
+
+def _spoken_to(driver: "psycopg.Connection[Any]") -> bool:
+    """Whether there is something to read on a connection that has been asked nothing.
+
+    That is how the server, or a pooler, says that it has ended it; whoever hears nothing need not ask.
+    """
+    if driver.closed:
+        return True
+    ready = select.poll()
+    ready.register(driver.fileno(), select.POLLIN)
+    return bool(ready.poll(0))
