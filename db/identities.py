@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, TextClause, event, text
 
 from db import transactions
 
@@ -58,12 +58,12 @@ class Keys:
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the challenges with these keys; belongs into a transaction of its own."""
-    return _resolve(connection, "challenges", "consensus", "challenge_id", project_id, keys)
+    return _resolve(connection, _CHALLENGES, project_id, keys)
 
 
 def respondents(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the respondents with these keys; belongs into a transaction of its own."""
-    return _resolve(connection, "respondents", "respondent_statistics", "respondent_id", project_id, keys)
+    return _resolve(connection, _RESPONDENTS, project_id, keys)
 
 
 class _Recent:
@@ -112,12 +112,8 @@ def _open(ids: Sequence[int | None]) -> list[int]:
     return [place for place, id_ in enumerate(ids) if id_ is None]
 
 
-def _resolve(
-    connection: Connection, table: str, state: str, column: str, project_id: int, keys: Sequence[str]
-) -> dict[str, int]:
-    """Most of what a process does not know is new, so making comes before looking."""
-    if not keys:
-        return {}
+def _statements(table: str, state: str, column: str) -> tuple[TextClause, TextClause]:
+    """To make what is not there, and to find what is; each answers with one object of keys and ids."""
     make = text(f"""
         WITH made AS (
             INSERT INTO {table} (project_id, key)
@@ -126,12 +122,30 @@ def _resolve(
         ), stated AS (
             INSERT INTO {state} ({column}, project_id) SELECT id, :project FROM made
         )
-        SELECT key, id FROM made
+        SELECT json_object_agg(key, id) FROM made
     """)
+    find = text(
+        f"SELECT json_object_agg(key, id) FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))"
+    )
+    return make, find
+
+
+_CHALLENGES = _statements("challenges", "consensus", "challenge_id")
+_RESPONDENTS = _statements("respondents", "respondent_statistics", "respondent_id")
+
+
+def _resolve(
+    connection: Connection, statements: tuple[TextClause, TextClause], project_id: int, keys: Sequence[str]
+) -> dict[str, int]:
+    """Most of what a process does not know is new, so making comes before looking."""
+    if not keys:
+        return {}
+    make, find = statements
+
+    def ask(statement: TextClause, keys: list[str]) -> dict[str, int]:
+        return connection.execute(statement, {"project": project_id, "keys": keys}).scalar_one() or {}
+
     wanted = sorted(set(keys), key=str.encode)
-    ids = {row.key: row.id for row in connection.execute(make, {"project": project_id, "keys": wanted})}
+    ids = ask(make, wanted)
     there = [key for key in wanted if key not in ids]
-    if there:  # by a statement of its own, which sees what the insert has waited for
-        find = text(f"SELECT key, id FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))")
-        ids |= {row.key: row.id for row in connection.execute(find, {"project": project_id, "keys": there})}
-    return ids
+    return ids | ask(find, there) if there else ids  # by a statement of its own, which sees what the insert waited for

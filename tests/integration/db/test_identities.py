@@ -70,3 +70,12 @@ def blocked(engine: Engine) -> bool:
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'test'"
     with engine.connect() as connection:
         return bool(scalar(connection, query))
+
+
+@pytest.mark.parametrize("key", ['"', "\\", "a\nb", "ä\u2028", "\U0001f600", "null", "'"])
+def test_any_key_is_found_as_it_was_named(engine: Engine, key: str) -> None:
+    project = make_project(engine)
+    with engine.begin() as connection:
+        made = identities.respondents(connection, project, [key])
+        assert list(made) == [key]
+        assert identities.respondents(connection, project, [key]) == made
