@@ -4,6 +4,7 @@ The format, as `array_send` writes it: dimensions, whether there are NULLs and t
 dimension its size and lower bound (int32 each); per element its length (int32) and its bytes in network order.
 """
 
+import struct
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,8 @@ Array = npt.NDArray[Any]
 
 _HEAD = np.dtype([("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">i4")])
 _SIZE = np.dtype([("size", ">i4"), ("lower", ">i4")])
+_BEGIN = struct.Struct(">iiiii")
+"""Both, of one dimension."""
 _KINDS = (  # object ids of the element's and of the array's type, and the element
     (20, 1016, ">i8"),
     (23, 1007, ">i4"),
@@ -41,9 +44,7 @@ def dump(array: Array) -> bytes:
     elements = np.empty(array.size, _ELEMENT[kind])
     elements["length"] = array.itemsize
     elements["value"] = array.ravel()
-    return b"".join(
-        (np.array((1, 0, kind), _HEAD).tobytes(), np.array((array.size, 1), _SIZE).tobytes(), elements.tobytes())
-    )
+    return _BEGIN.pack(1, 0, kind, array.size, 1) + elements.tobytes()
 
 
 def load(data: bytes) -> Array:

@@ -81,10 +81,13 @@ def read(connection: Connection, ids: Ints) -> Rows:
     )
 
 
+_GOLD = "SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(%(ids)s) AND state = 'active'"
+
+
 def gold(connection: Connection, ids: Ints) -> dict[int, int]:
     """Class code of those of the challenges that are gold now. To be read in the project's turn."""
-    query = text("SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(:ids) AND state = 'active'")
-    return {row.challenge_id: row.answer for row in connection.execute(query, {"ids": ids})}
+    found = columns.select(connection, _GOLD, {"ids": ids}, numbers="challenge_id answer").numbers
+    return dict(zip(found["challenge_id"].tolist(), found["answer"].tolist(), strict=True))
 
 
 def asked(connection: Connection, project_id: int) -> tuple[Ints, Ints]:
@@ -110,11 +113,13 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
     return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
 
 
+_STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
+
 _WRITE = Update(
-    """
+    f"""
 UPDATE consensus c SET
     raw = t.raw, posterior = t.posterior, confidence = t.confidence, answer = nullif(t.answer, -1),
-    answers = t.answers, skips = t.skips, status = (CAST(:statuses AS text[]))[t.status + 1], version = t.version,
+    answers = t.answers, skips = t.skips, status = (ARRAY[{_STATUSES}])[t.status + 1], version = t.version,
     reported = nullif(t.reported, 'NaN'), gold = nullif(t.gold, -1),
     revision = c.revision + t.changed::int, final = t.final, model_run_id = :run, updated_at = now(),
     packed = CASE WHEN t.size IS NULL THEN c.packed ELSE substring(CAST(:packed AS bytea) FROM t.start FOR t.size) END,
@@ -194,7 +199,6 @@ def write(
             "answers": answers.astype(np.int32),
             "skips": skips.astype(np.int32),
             "status": status.astype(np.int16),
-            "statuses": list(STATUSES),
             "version": version.astype(np.int32),
             "positions": position,
             "reported": reported,

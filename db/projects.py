@@ -216,27 +216,29 @@ class Grading:
     rules: Rules = Rules()
 
 
+_GRADING = text(f"""
+SELECT p.id AS project_id,
+       ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes, p.classes_open,
+       p.max_classes, p.form, p.model, p.repeats, r.id AS run_id,
+       coalesce(l.prior, r.prior) AS prior, p.configuration_id,
+       EXISTS (SELECT 1 FROM gold g WHERE g.project_id = p.id) AS has_gold,
+       {_RULES}
+FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
+LEFT JOIN LATERAL (
+    SELECT prior FROM populations WHERE project_id = p.id AND model = p.model
+    AND model_run_id IS NOT DISTINCT FROM p.current_run_id ORDER BY id DESC LIMIT 1
+) l ON true
+WHERE p.id = :id
+""")
+
+
 def grading(connection: Connection, project_id: int) -> Grading:
     """How to grade a project now.
 
     Raises:
         NotFoundError: there is no such project.
     """
-    query = text(f"""
-        SELECT p.id AS project_id,
-               ARRAY(SELECT key FROM project_classes WHERE project_id = p.id ORDER BY code) AS classes, p.classes_open,
-               p.max_classes, p.form, p.model, p.repeats, r.id AS run_id,
-               coalesce(l.prior, r.prior) AS prior, p.configuration_id,
-               EXISTS (SELECT 1 FROM gold g WHERE g.project_id = p.id) AS has_gold,
-               {_RULES}
-        FROM projects p LEFT JOIN model_runs r ON r.id = p.current_run_id AND r.model = p.model
-        LEFT JOIN LATERAL (
-            SELECT prior FROM populations WHERE project_id = p.id AND model = p.model
-            AND model_run_id IS NOT DISTINCT FROM p.current_run_id ORDER BY id DESC LIMIT 1
-        ) l ON true
-        WHERE p.id = :id
-    """)
-    row = connection.execute(query, {"id": project_id}).one_or_none()
+    row = connection.execute(_GRADING, {"id": project_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"no project has the id {project_id}")
     columns = row._asdict()

@@ -29,10 +29,10 @@ class NewScores:
 
 _WRITE = text("""
 INSERT INTO scores AS s (batch_id, respondent_id, session, answers, score, low, high)
-SELECT * FROM unnest(
+SELECT batch, respondent, coalesce(session, ''), answers, score, low, high FROM unnest(
     CAST(:batches AS bigint[]), CAST(:respondents AS bigint[]), CAST(:sessions AS text[]), CAST(:answers AS int[]),
     CAST(:scores AS real[]), CAST(:lows AS real[]), CAST(:highs AS real[])
-)
+) AS u(batch, respondent, session, answers, score, low, high)
 ON CONFLICT (batch_id, respondent_id, session) DO UPDATE SET
     answers = s.answers + excluded.answers, score = excluded.score, low = excluded.low, high = excluded.high
 """)
@@ -45,7 +45,7 @@ def write(writes: Writes, new: NewScores) -> None:
         {
             "batches": new.batch_id,
             "respondents": new.respondent_id,
-            "sessions": list(new.session),
+            "sessions": list(new.session) if any(new.session) else [],
             "answers": new.answers.astype(np.int32),
             "scores": new.score.astype(np.float32),
             "lows": new.low.astype(np.float32),
