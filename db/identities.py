@@ -5,6 +5,7 @@ each other instead of deadlocking. The row that carries the state is made togeth
 """
 
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from db import transactions
 
 Ints = npt.NDArray[np.int64]
 
+_UNKNOWN = -1
 KEPT = 1 << 18
 """Keys of challenges, and of respondents, that a process keeps at hand: some 50 megabytes each."""
 
@@ -45,10 +47,11 @@ class Keys:
                 # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
                 transactions.adopt(connection, transactions.BY_INDEX, transactions.UNHURRIED)
                 made = [make(connection, project_id, keys) for (_, make, _), keys in zip(asked, unknown, strict=True)]
-            for (recent, _, keys), ids, new in zip(asked, found, made, strict=True):
+            for (recent, _, _), ids, keys, new in zip(asked, found, unknown, made, strict=True):
                 recent.keep(project_id, new)
-                _complete(keys, ids, new)
-        return np.array(found[0], dtype=np.int64), np.array(found[1], dtype=np.int64)
+                ids[ids == _UNKNOWN] = [new[key] for key in keys]
+        challenge_ids, respondent_ids = found
+        return challenge_ids, respondent_ids
 
     def _forget(self, *_: object) -> None:
         self.epoch += 1
@@ -75,15 +78,17 @@ class _Recent:
         self._old: dict[int, dict[str, int]] = {}
         self._size = 0
 
-    def find(self, project_id: int, keys: Sequence[str]) -> list[int | None]:
-        """The id of each key, None where it is not known."""
-        found: list[int | None] = list(map(self._young.get(project_id, {}).get, keys))
+    def find(self, project_id: int, keys: Sequence[str]) -> Ints:
+        """The id of each key, `_UNKNOWN` where it is not known."""
+        young = self._young.get(project_id, {})
+        found = np.fromiter(map(young.get, keys, repeat(_UNKNOWN)), np.int64, len(keys))
         old = self._old.get(project_id)
         if old:
-            again = {key: old[key] for key in _unknown(keys, found) if key in old}
+            unknown = _unknown(keys, found)
+            again = {key: old[key] for key in unknown if key in old}
             if again:
                 self.keep(project_id, again)
-                _complete(keys, found, again)
+                found[found == _UNKNOWN] = [again.get(key, _UNKNOWN) for key in unknown]
         return found
 
     def keep(self, project_id: int, ids: dict[str, int]) -> None:
@@ -96,20 +101,8 @@ class _Recent:
         self._young, self._old, self._size = {}, {}, 0
 
 
-def _unknown(keys: Sequence[str], ids: Sequence[int | None]) -> list[str]:
-    return [keys[place] for place in _open(ids)]
-
-
-def _complete(keys: Sequence[str], ids: list[int | None], found: dict[str, int]) -> None:
-    for place in _open(ids):
-        ids[place] = found.get(keys[place])
-
-
-def _open(ids: Sequence[int | None]) -> list[int]:
-    """Places of those that are not known."""
-    if None not in ids:
-        return []
-    return [place for place, id_ in enumerate(ids) if id_ is None]
+def _unknown(keys: Sequence[str], ids: Ints) -> list[str]:
+    return [keys[place] for place in np.flatnonzero(ids == _UNKNOWN).tolist()]
 
 
 def _statements(table: str, state: str, column: str) -> tuple[TextClause, TextClause]:
