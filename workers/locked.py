@@ -101,7 +101,8 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
 
 def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
     """(I,) bytes: the answers to each challenge as they are stored with it, when these of the N count."""
-    order = np.argsort(locked.item, kind="stable")
+    short = locked.item.astype(np.uint16) if len(locked.ids) <= 1 << 16 else locked.item  # sorted by digits
+    order = np.argsort(short, kind="stable")
     octets = answer_rows.pack(replace(locked.answers, counted=counted), order)
     ends = np.cumsum(np.bincount(locked.item, minlength=len(locked.ids))) * answer_rows.RECORD.itemsize
     return _pieces(octets, ends)
@@ -109,11 +110,9 @@ def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
 
 def _pieces(octets: bytes, ends: Ints) -> npt.NDArray[np.object_]:
     """(I,) bytes that stand one behind the other."""
-    pieces = np.empty(len(ends), dtype=object)
-    start = 0
-    for place, end in enumerate(ends.tolist()):
-        pieces[place] = octets[start:end]
-        start = end
+    stops = ends.tolist()
+    pieces = np.empty(len(stops), dtype=object)
+    pieces[:] = [octets[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
     return pieces
 
 
@@ -121,13 +120,14 @@ def _all_of(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
     """Places of challenges on the shelf, those among them that had to be read first."""
     shelf = turn.recall.challenges
     places = shelf.find(ids)
-    missing = ids[places < 0]
+    unknown = places < 0
+    missing = ids[unknown]
     if not len(missing):
         return places
     rows = consensus_rows.read(turn.connection, missing)
     if len(rows.ids) != len(missing):
         raise NotFoundError(f"{len(missing) - len(rows.ids)} of {len(ids)} challenges are not there")
-    shelf.put(
+    places[unknown] = shelf.put(
         rows.ids,
         revision=rows.revision,
         raw=scheme.posteriors(rows.raw),
@@ -139,4 +139,4 @@ def _all_of(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
         reported=rows.reported,
         packed=_pieces(rows.packed, np.cumsum(rows.sizes)),
     )
-    return shelf.find(ids)
+    return places

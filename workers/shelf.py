@@ -43,11 +43,15 @@ class Shelf:
         return {name: table[name] if name in plain else np.zeros(room, row.dtype) for name, row in self._rows.items()}
 
     def find(self, ids: Ints) -> Ints:
-        """The place of each id, -1 of those that are not here. Places hold until the next `put`."""
+        """The place of each id, -1 of those that are not here.
+
+        Places hold until the next `find`, or until others are `put` here than were missing: for these there is room.
+        """
         self._clock += 1
         places = self._place.find(ids)
         self._columns[_USED][places[places >= 0]] = self._clock
-        return places
+        missing = int(np.count_nonzero(places < 0))
+        return self._place.find(ids) if self._make_room(missing) else places
 
     def read(self, name: str, places: Ints) -> Column:
         """A column's rows at these places."""
@@ -59,19 +63,25 @@ class Shelf:
         for name, values in rows.items():
             self._columns[name][places] = values
 
-    def put(self, ids: Ints, **rows: Column) -> None:
-        """Keep rows of ids, each at most once, that are not here. For a time there may be more rows than at most."""
+    def put(self, ids: Ints, **rows: Column) -> Ints:
+        """Keep rows of ids, each at most once, that are not here. For a time there may be more rows than at most.
+
+        Returns:
+            Their places.
+        """
         self._make_room(len(ids))
         places = np.arange(self._taken, self._taken + len(ids))
         self._taken += len(ids)
         self._place.put(ids, places)
         self.write(places, **{_ID: ids, _USED: np.full(len(ids), self._clock)}, **rows)
+        return places
 
     def drop(self, ids: Ints) -> None:
         """Forget the rows of these ids, where they are here; their places stay taken until others need them."""
         self._place.drop(ids)
 
-    def _make_room(self, rows: int) -> None:
+    def _make_room(self, rows: int) -> bool:
+        """Whether other rows had to be moved for it."""
         wanted = self._taken + rows
         if wanted > self._most:
             held = self._place.all()
@@ -79,6 +89,9 @@ class Shelf:
             self._keep(lately, max(self._most, len(lately) + rows))
         elif wanted > self._room:
             self._keep(np.sort(self._place.all()), min(self._most, max(wanted, 2 * self._room)))
+        else:
+            return False
+        return True
 
     @property
     def _room(self) -> int:

@@ -80,15 +80,15 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
     """
     shelf = turn.recall.respondents
     places = shelf.find(ids)
-    missing = ids[places < 0]
+    unknown = places < 0
+    missing = ids[unknown]
     if len(missing):
         held = statistics_rows.read(turn.connection, missing)
         if len(held.ids) != len(missing):
             raise NotFoundError(f"{len(missing) - len(held.ids)} of {len(ids)} respondents are not there")
         clamped = scheme.statistics(held.packed)
         open_ = clamped - scheme.statistics(held.gold)
-        shelf.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
-        places = shelf.find(ids)
+        places[unknown] = shelf.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
     answers = shelf.read("answers", places).astype(np.int64)
     many = tensor(answers >= scheme.rules.score_answers, device)
     clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)
