@@ -27,6 +27,7 @@ would settle these on less evidence than the owner asked for.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -84,15 +85,23 @@ class Stop:
     status: Tensor  # (I,) int64, of `Status`
     answer: Tensor  # (I,) int64, the cheapest decision; the first of equals
     cost: Tensor  # (I,) its expected cost, or that of saying "unanswerable" where that is the status
-    share: Tensor  # (I, K) what each class adds to the expected cost of `answer`
-    target: float  # the rule's
+    rule: Rule
+    posterior: Tensor  # (I, K) what it was said from
+    refusal: Tensor  # (I,) the expected cost of saying "unanswerable"
+    loss: Tensor  # (K, K) [decided, true]
+
+    @property
+    def share(self) -> Tensor:
+        """(I, K) what each class adds to the expected cost of `answer`."""
+        answerable = (self.refusal / self.rule.unanswerable)[:, None]
+        return self.loss.index_select(0, self.answer).mul_(self.posterior).mul_(answerable)
 
     @property
     def rivals(self) -> Tensor:
         """(I, K) bool, where ambiguous: the fewest classes but for which `answer` would be settled."""
         worst, order = self.share.sort(dim=1, descending=True, stable=True)
         left = worst.flip(1).cumsum(1).flip(1)  # the cost that remains before the class is named
-        named = (left > self.target) & (worst > 0)
+        named = (left > self.rule.target) & (worst > 0)
         return torch.zeros_like(named).scatter(1, order, named) & (self.status == Status.AMBIGUOUS)[:, None]
 
 
@@ -115,26 +124,29 @@ def stop(
     Schlaifer 1961), is below the price of one answer.
     """
     loss, by_class = _loss(rule, posterior), posterior.t().contiguous()  # (K, I): long rows are worked on faster
-    asked, risk, refusal = answers, loss @ by_class, torch.full_like(posterior[:, 0], rule.unanswerable)
+    asked, risk, refusal = answers, loss @ by_class, torch.full_like(by_class[0], rule.unanswerable)
     if skips is not None:
         asked = answers + skips
         refusal.mul_(1 - skipping.unanswerable(answers, skips, rates).to(posterior.dtype))
         risk.mul_(refusal / rule.unanswerable).add_(rule.unanswerable - refusal)
     cost = risk.amin(0)
-    K = posterior.shape[1]
-    backwards = torch.arange(K, 0, -1, device=posterior.device)[:, None]
-    answer = K - (backwards * (risk <= cost + TIE)).amax(0)
+    answer = len(loss) - (_backwards(len(loss), posterior.device) * (risk <= cost + TIE)).amax(0)
 
-    refused = (asked >= rule.minimum) & (refusal <= rule.target) & (refusal < cost)
-    settled = (answers >= rule.minimum) & (cost <= rule.target) & ~refused
-    cost = torch.where(refused, refusal, cost)
-    ended = (asked >= rule.minimum) & (cost <= rule.price)
+    enough = asked >= rule.minimum
+    refused = enough & (refusal <= rule.target) & (refusal < cost)
+    settled = (answers >= rule.minimum) & (cost <= rule.target)
+    ended = enough & (cost <= rule.price)
     if rule.maximum is not None:
         ended |= asked >= rule.maximum
-    ambiguous = ended & ~settled & ~refused
-    status = Status.SETTLED * settled + Status.AMBIGUOUS * ambiguous + Status.UNANSWERABLE * refused
-    share = loss.index_select(0, answer).mul_(posterior).mul_((refusal / rule.unanswerable)[:, None])
-    return Stop(status, answer, cost, share, rule.target)
+    status = torch.where(settled, Status.SETTLED, Status.AMBIGUOUS * ended)
+    status = torch.where(refused, Status.UNANSWERABLE, status)
+    return Stop(status, answer, torch.where(refused, refusal, cost), rule, posterior, refusal, loss)
+
+
+@cache
+def _backwards(K: int, device: torch.device) -> Tensor:
+    """(K, 1) K to 1."""
+    return torch.arange(K, 0, -1, device=device)[:, None]
 
 
 def _loss(rule: Rule, posterior: Tensor) -> Tensor:
