@@ -18,6 +18,7 @@ Array = npt.NDArray[Any]
 
 _HEAD = np.dtype([("dimensions", ">i4"), ("nulls", ">i4"), ("type", ">i4")])
 _SIZE = np.dtype([("size", ">i4"), ("lower", ">i4")])
+_HEAD_OF = struct.Struct(">iii")
 _BEGIN = struct.Struct(">iiiii")
 """Both, of one dimension."""
 _KINDS = (  # object ids of the element's and of the array's type, and the element
@@ -49,7 +50,7 @@ def dump(array: Array) -> bytes:
 
 def load(data: bytes) -> Array:
     """What an array without NULLs, of one dimension or empty, holds; in native byte order."""
-    dimensions, _, kind = np.frombuffer(data, _HEAD, 1)[0].tolist()
+    dimensions, _, kind = _HEAD_OF.unpack_from(data)
     if not dimensions:
         return _native(np.empty(0, _ELEMENT[kind]))
     return _native(np.frombuffer(data, _ELEMENT[kind], offset=_HEAD.itemsize + _SIZE.itemsize))
