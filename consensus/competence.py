@@ -211,8 +211,8 @@ def _posterior(a: Tensor, b: Tensor, here: Answers, right: Tensor) -> Belief:
         sine = angle.sin()
         joint = above * sine.log()
         joint.addcmul_(below, angle.cos().log_())
-        joint[:, 0] += edges[0].where(start == 0, 0)
-        joint[:, -1] += edges[1].where(end == pi / 2, 0)
+        joint[:, 0].add_(edges[0].where(start == 0, 0))
+        joint[:, -1].add_(edges[1].where(end == pi / 2, 0))
         rate = sine.square_()
         each = rate.t() if len(rate) == 1 else rate.index_select(0, annotator).t().contiguous()  # long rows are faster
         factor = torch.addcmul(wrong, each, slope).clamp_(min=LEAST**4)  # (RUN, T, R)
