@@ -16,7 +16,8 @@ _ID, _USED = "id of the row", "when it was asked for"
 
 
 class Shelf:
-    """Rows by id. When all places are taken, the half that was longest not asked for goes.
+    """Rows by id. When all places are taken, the half that was longest not asked for goes; never what was asked
+    for last.
 
     Args:
         most: rows, at most.
@@ -83,9 +84,11 @@ class Shelf:
     def _make_room(self, rows: int) -> bool:
         """Whether other rows had to be moved for it."""
         wanted = self._taken + rows
-        if wanted > self._most:
+        if rows and wanted > self._most:
             held = self._place.all()
-            lately = held[np.argsort(self._columns[_USED][held])][max(0, len(held) - self._most // 2) :]
+            used = self._columns[_USED][held]
+            kept = max(self._most // 2, np.count_nonzero(used == self._clock))
+            lately = held[np.argsort(used)][max(0, len(held) - kept) :]
             self._keep(lately, max(self._most, len(lately) + rows))
         elif wanted > self._room:
             self._keep(np.sort(self._place.all()), min(self._most, max(wanted, 2 * self._room)))
