@@ -87,7 +87,7 @@ class Shelf:
         if rows and wanted > self._most:
             held = self._place.all()
             used = self._columns[_USED][held]
-            kept = max(self._most // 2, np.count_nonzero(used == self._clock))
+            kept = max(self._most // 2, int(np.count_nonzero(used == self._clock)))
             lately = held[np.argsort(used)][max(0, len(held) - kept) :]
             self._keep(lately, max(self._most, len(lately) + rows))
         elif wanted > self._room:
