@@ -1,14 +1,17 @@
 """A query's result as numpy columns, in one row and one message whatever its length."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 from sqlalchemy import Connection
 
 from db import arrays, binary
+from db.writes import bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,48 @@ class Columns:
     """Of columns of bytes: all values one behind the other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query of which columns are wanted, in its order."""
+
+    text: str
+    """With the driver's placeholders, `%(name)s`, and without NULLs; it may lock what it reads."""
+    parameters: Mapping[str, Any]
+    numbers: str
+    """Names of columns of numbers, between spaces."""
+    lists: str = ""
+    """Names of columns that are arrays of float8, likewise."""
+    blobs: str = ""
+    """Names of columns that are bytea, likewise."""
+
+    @property
+    def command(self) -> str:
+        fields = [f"array_agg({name})" for name in self.numbers.split()]
+        fields += [f"string_agg({name}, ''::bytea)" for name in self.blobs.split()]
+        for name in self.lists.split():
+            fields.append(f"array_agg(cardinality({name})), string_agg(array_send({name}), ''::bytea)")
+        return f"SELECT {', '.join(fields)} FROM ({self.text}) AS t"
+
+    def columns(self, result: Any) -> Columns:
+        """What the driver's result of the command has."""
+        names, packed, raw = self.numbers.split(), self.lists.split(), self.blobs.split()
+        found = [result.get_value(0, place) for place in range(result.nfields)]
+        if found[0] is None:
+            kinds = [result.ftype(place) for place in range(len(names))]
+            return Columns(
+                {name: arrays.nothing(kind) for name, kind in zip(names, kinds, strict=True)},
+                {name: Lists(0, {}) for name in packed},
+                dict.fromkeys(raw, b""),
+            )
+        rest = iter(found[len(names) :])
+        octets = {name: next(rest) for name in raw}
+        return Columns(
+            dict(zip(names, map(arrays.load, found), strict=False)),
+            {name: _lists(arrays.load(next(rest)), next(rest)) for name in packed},
+            octets,
+        )
+
+
 def select(
     connection: Connection,
     query: str,
@@ -52,37 +97,23 @@ def select(
     lists: str = "",
     blobs: str = "",
 ) -> Columns:
-    """Columns of a query's result, in its order.
+    """Columns of a query's result; the arguments are as in `Query`."""
+    return select_all(connection, [Query(query, parameters, numbers, lists, blobs)])[0]
 
-    Args:
-        query: with the driver's placeholders, `%(name)s`, and without NULLs; it may lock what it reads.
-        numbers: names of columns of numbers, between spaces.
-        lists: names of columns that are arrays of float8, likewise.
-        blobs: names of columns that are bytea, likewise.
-    """
-    names, packed, raw = numbers.split(), lists.split(), blobs.split()
-    fields = [f"array_agg({name})" for name in names]
-    fields += [f"string_agg({name}, ''::bytea)" for name in raw]
-    fields += [f"array_agg(cardinality({name})), string_agg(array_send({name}), ''::bytea)" for name in packed]
-    command = f"SELECT {', '.join(fields)} FROM ({query}) AS t"
-    with binary.cursor(connection, command) as cursor:
-        cursor.execute(command, parameters, binary=True)
-        result = cast("Any", cursor.pgresult)
-        found = [result.get_value(0, place) for place in range(result.nfields)]
-        kinds = [result.ftype(place) for place in range(result.nfields)]
-    if found[0] is None:
-        return Columns(
-            {name: arrays.nothing(kind) for name, kind in zip(names, kinds, strict=False)},
-            {name: Lists(0, {}) for name in packed},
-            dict.fromkeys(raw, b""),
-        )
-    rest = iter(found[len(names) :])
-    octets = {name: next(rest) for name in raw}
-    return Columns(
-        dict(zip(names, map(arrays.load, found), strict=False)),
-        {name: _lists(arrays.load(next(rest)), next(rest)) for name in packed},
-        octets,
-    )
+
+def select_all(connection: Connection, queries: Sequence[Query]) -> list[Columns]:
+    """The same of several queries, for which Postgres is waited for once."""
+    if not queries:
+        return []
+    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+    together = len(queries) > 1 and bounded(connection)
+    commands = [query.command for query in queries]
+    with binary.translated(connection, "; ".join(commands)), ExitStack() as stack:
+        cursors = [stack.enter_context(driver.cursor()) for _ in queries]
+        with driver.pipeline() if together else nullcontext():
+            for cursor, command, query in zip(cursors, commands, queries, strict=True):
+                cursor.execute(cast("Any", command), query.parameters, binary=True)
+        return [query.columns(cursor.pgresult) for cursor, query in zip(cursors, queries, strict=True)]
 
 
 def _lists(lengths: arrays.Array, data: bytes) -> Lists:

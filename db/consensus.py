@@ -9,7 +9,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from db import columns
-from db.columns import Lists
+from db.columns import Columns, Lists, Query
 from db.errors import NotFoundError
 from db.models.challenge import STATUSES
 from db.updates import Update
@@ -46,25 +46,30 @@ class Rows:
     """All of these, one behind the other (`db.answers.unpack`)."""
 
 
-_READ = """
+_STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
+
+_READ = f"""
 SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
-       array_position(%(statuses)s, status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,
+       array_position(ARRAY[{_STATUSES}], status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,
        CASE WHEN revision > 0 THEN octet_length(packed) ELSE 0 END AS size,
        CASE WHEN revision > 0 THEN packed ELSE '' END AS packed
 FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
 """
 
 
-def read(connection: Connection, ids: Ints) -> Rows:
-    """What is stored of challenges and of their answers; those that do not exist are left out."""
-    found = columns.select(
-        connection,
+def query(ids: Ints) -> Query:
+    """For what is stored of challenges and of their answers; those that do not exist are left out."""
+    return Query(
         _READ,
-        {"ids": ids, "statuses": list(STATUSES)},
+        {"ids": ids},
         numbers="challenge_id revision gold answer status version reported size",
         lists="raw posterior",
         blobs="packed",
     )
+
+
+def rows(found: Columns) -> Rows:
+    """What the query has found."""
     numbers = {name: column.astype(np.int64) for name, column in found.numbers.items() if name != "reported"}
     return Rows(
         numbers["challenge_id"],
@@ -81,12 +86,15 @@ def read(connection: Connection, ids: Ints) -> Rows:
     )
 
 
-_GOLD = "SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(%(ids)s) AND state = 'active'"
+def gold_query(ids: Ints) -> Query:
+    """For class codes of those of the challenges that are gold now. To be read in the project's turn."""
+    command = "SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(%(ids)s) AND state = 'active'"
+    return Query(command, {"ids": ids}, numbers="challenge_id answer")
 
 
 def gold(connection: Connection, ids: Ints) -> dict[int, int]:
-    """Class code of those of the challenges that are gold now. To be read in the project's turn."""
-    found = columns.select(connection, _GOLD, {"ids": ids}, numbers="challenge_id answer").numbers
+    """Class code of those of the challenges that are gold now, by id."""
+    found = columns.select_all(connection, [gold_query(ids)])[0].numbers
     return dict(zip(found["challenge_id"].tolist(), found["answer"].tolist(), strict=True))
 
 
@@ -112,8 +120,6 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
     )
     return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
 
-
-_STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
 
 _WRITE = Update(
     f"""

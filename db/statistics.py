@@ -7,7 +7,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection
 
 from db import columns
-from db.columns import Lists
+from db.columns import Columns, Lists, Query
 from db.errors import NotFoundError
 from db.updates import Update
 from db.writes import Writes
@@ -30,15 +30,24 @@ class Counts:
     """(J,) counted answers."""
 
 
-def read(connection: Connection, ids: Ints) -> Counts:
-    """Read statistics; of respondents that do not exist nothing."""
-    query = (
+def query(ids: Ints) -> Query:
+    """For what is stored of respondents; those that do not exist are left out."""
+    command = (
         "SELECT respondent_id, counts, gold, answers FROM respondent_statistics"
         " WHERE respondent_id = ANY(%(ids)s) ORDER BY respondent_id"
     )
-    found = columns.select(connection, query, {"ids": ids}, numbers="respondent_id answers", lists="counts gold")
+    return Query(command, {"ids": ids}, numbers="respondent_id answers", lists="counts gold")
+
+
+def counts(found: Columns) -> Counts:
+    """What the query has found."""
     answers = found.numbers["answers"].astype(np.int64)
     return Counts(found.numbers["respondent_id"], found.lists["counts"], found.lists["gold"], answers)
+
+
+def read(connection: Connection, ids: Ints) -> Counts:
+    """Read statistics; of respondents that do not exist nothing."""
+    return counts(columns.select_all(connection, [query(ids)])[0])
 
 
 _WRITE = Update(

@@ -6,10 +6,15 @@ import numpy as np
 import numpy.typing as npt
 
 from db import answers as answer_rows
+from db import columns
 from db import consensus as consensus_rows
+from db import statistics as statistics_rows
 from db.answers import AnswerColumns
+from db.columns import Columns
+from db.consensus import Rows
 from db.errors import NotFoundError
 from db.turns import Moved
+from workers import standing
 from workers.scheme import Scheme
 from workers.turns import Turn
 
@@ -65,14 +70,14 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     """
     turn.recall.suit(scheme.keys, scheme.width)
     shelf = turn.recall.challenges
-    places = _all_of(turn, scheme, challenge_ids)
+    places, known = _read(turn, scheme, challenge_ids, new)
     counted_as = shelf.read("counted_as", places).astype(np.int64)
-    may_be_gold = scheme.grading.has_gold or bool((counted_as >= 0).any())  # the first may have come since
-    known = consensus_rows.gold(turn.connection, challenge_ids) if may_be_gold else {}
+    if known is None and (counted_as >= 0).any():  # the first may have come since
+        known = columns.select_all(turn.connection, [consensus_rows.gold_query(challenge_ids)])[0]
     gold = np.full(len(challenge_ids), -1, dtype=np.int64)
-    if known:
-        found = np.array(list(known.items()), dtype=np.int64)
-        gold[np.searchsorted(challenge_ids, found[:, 0])] = scheme.places(found[:, 1])
+    if known is not None:
+        found = np.searchsorted(challenge_ids, known.numbers["challenge_id"])
+        gold[found] = scheme.places(known.numbers["answer"])
     pieces = shelf.read("packed", places).tolist()
     sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
     answers = answer_rows.unpack(challenge_ids, sizes, b"".join(pieces))
@@ -116,18 +121,38 @@ def _pieces(octets: bytes, ends: Ints) -> npt.NDArray[np.object_]:
     return pieces
 
 
-def _all_of(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
-    """Places of challenges on the shelf, those among them that had to be read first."""
-    shelf = turn.recall.challenges
+def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> tuple[Ints, Columns | None]:
+    """Places of challenges on the shelf, and, if there may be any, what is gold among them.
+
+    What is not remembered is read, and of respondents with new answers as well, all of it together.
+    """
+    shelf, recall = turn.recall.challenges, turn.recall
     places = shelf.find(ids)
     unknown = places < 0
     missing = ids[unknown]
-    if not len(missing):
-        return places
-    rows = consensus_rows.read(turn.connection, missing)
-    if len(rows.ids) != len(missing):
-        raise NotFoundError(f"{len(missing) - len(rows.ids)} of {len(ids)} challenges are not there")
-    places[unknown] = shelf.put(
+    strangers = np.empty(0, dtype=np.int64)
+    if new is not None:
+        respondents = np.unique(new.respondent_id)
+        strangers = respondents[recall.respondents.find(respondents) < 0]
+    asked = {
+        "gold": consensus_rows.gold_query(ids) if scheme.grading.has_gold else None,
+        "challenges": consensus_rows.query(missing) if len(missing) else None,
+        "respondents": statistics_rows.query(strangers) if len(strangers) else None,
+    }
+    queries = {name: query for name, query in asked.items() if query is not None}
+    found = dict(zip(queries, columns.select_all(turn.connection, list(queries.values())), strict=True))
+    if "challenges" in found:
+        places[unknown] = _remember(turn, scheme, missing, consensus_rows.rows(found["challenges"]))
+    if "respondents" in found:
+        standing.remember(turn, scheme, strangers, statistics_rows.counts(found["respondents"]))
+    return places, found.get("gold")
+
+
+def _remember(turn: Turn, scheme: Scheme, ids: Ints, rows: Rows) -> Ints:
+    """Keep what was read of challenges; where that is."""
+    if len(rows.ids) != len(ids):
+        raise NotFoundError(f"{len(ids) - len(rows.ids)} of {len(ids)} challenges are not there")
+    return turn.recall.challenges.put(
         rows.ids,
         revision=rows.revision,
         raw=scheme.posteriors(rows.raw),
@@ -139,4 +164,3 @@ def _all_of(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
         reported=rows.reported,
         packed=_pieces(rows.packed, np.cumsum(rows.sizes)),
     )
-    return places

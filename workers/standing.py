@@ -83,16 +83,24 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
     unknown = places < 0
     missing = ids[unknown]
     if len(missing):
-        held = statistics_rows.read(turn.connection, missing)
-        if len(held.ids) != len(missing):
-            raise NotFoundError(f"{len(missing) - len(held.ids)} of {len(ids)} respondents are not there")
-        clamped = scheme.statistics(held.packed)
-        open_ = clamped - scheme.statistics(held.gold)
-        places[unknown] = shelf.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
+        places[unknown] = remember(turn, scheme, missing, statistics_rows.read(turn.connection, missing))
     answers = shelf.read("answers", places).astype(np.int64)
     many = tensor(answers >= scheme.rules.score_answers, device)
     clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)
     return Standing(ids, Veiled(clamped, open_, many), answers, places)
+
+
+def remember(turn: Turn, scheme: Scheme, ids: Ints, held: Counts) -> Ints:
+    """Keep what was read of respondents; where that is.
+
+    Raises:
+        NotFoundError: some do not exist.
+    """
+    if len(held.ids) != len(ids):
+        raise NotFoundError(f"{len(ids) - len(held.ids)} of {len(ids)} respondents are not there")
+    clamped = scheme.statistics(held.packed)
+    open_ = clamped - scheme.statistics(held.gold) if held.gold.by_length else clamped
+    return turn.recall.respondents.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
 
 
 def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:

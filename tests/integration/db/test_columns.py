@@ -59,3 +59,18 @@ def test_an_array_as_a_parameter_of_any_statement(engine: Engine) -> None:
 def test_errors_are_those_of_every_other_statement(engine: Engine) -> None:
     with pytest.raises(DBAPIError), engine.begin() as connection:
         columns.select(connection, "SELECT 1 / %(zero)s AS n", {"zero": 0}, numbers="n")
+
+
+def test_several_queries_at_once(engine: Engine) -> None:
+    two = columns.Query("SELECT n FROM unnest(%(ids)s) AS n ORDER BY n", {"ids": np.array([2, 1])}, numbers="n")
+    none = columns.Query("SELECT 1::bigint AS n, ''::bytea AS o WHERE false", {}, numbers="n", blobs="o")
+    wrong = columns.Query("SELECT 1 / %(zero)s AS n", {"zero": 0}, numbers="n")
+    with engine.connect() as connection:
+        found = columns.select_all(connection, [two, none, two])
+        assert [table.numbers["n"].tolist() for table in found] == [[1, 2], [], [1, 2]]
+        assert found[1].blobs == {"o": b""}
+        assert columns.select_all(connection, []) == []
+        with pytest.raises(DBAPIError, match="division by zero"):
+            columns.select_all(connection, [two, wrong, two])
+    with engine.connect() as connection:  # the same one, which can be used again
+        assert columns.select_all(connection, [two])[0].numbers["n"].tolist() == [1, 2]

@@ -11,6 +11,7 @@ from db import (
     answers,
     batches,
     claims,
+    columns,
     consensus,
     current_verdicts,
     events,
@@ -104,7 +105,7 @@ def claim_and_finish(connection: Connection, project: int) -> None:
 
 def write_consensus(connection: Connection, project: int) -> None:
     found = ids(connection, "challenges", project)
-    consensus.read(connection, found)
+    columns.select_all(connection, [consensus.query(found), consensus.gold_query(found)])
     flags = np.zeros(MANY, dtype=bool)
     with Writes(connection) as writes:
         consensus.write(
