@@ -180,7 +180,7 @@ def release(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error
 
 _RELEASE_UNTRIED = text("""
 UPDATE batches SET
-    state = 'waiting', claim_id = NULL, lease_until = NULL, error = :error, attempts = attempts - 1,
+    state = 'waiting', claim_id = NULL, lease_until = NULL, error = coalesce(:error, error), attempts = attempts - 1,
     due_at = now() + make_interval(secs => (0.5 + random()) * least(:most, greatest(:least,
         :share * extract(epoch FROM now() - accepted_at)::float8)))
 WHERE id = ANY(:ids) AND state = 'claimed' AND claim_id = :claim RETURNING extract(epoch FROM due_at - now())::float8
@@ -195,6 +195,7 @@ def release_untried(
     The lease may have run out meanwhile, as renewing it takes room, too.
 
     Args:
+        error: why; None: what was said of it before stands.
         share: of a batch's age that it waits before it is tried again, so that waits grow as a shortage lasts.
         least: seconds, and `most`: bounds of that, before jitter.
 

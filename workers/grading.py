@@ -183,7 +183,6 @@ def grade(
             grading = projects.grading(connection, project_id)
         left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
         new = intake.take(runtime, grading, batches, left_out)
-    crashpoints.reach("grade-resolved")
     with (turns.rehearsed if rehearse else turns.taken)(runtime, project_id) as turn:
         if new.epoch != runtime.keys.epoch:
             raise ForgottenError
@@ -207,7 +206,6 @@ def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable
                 return None
             if new.epoch != runtime.keys.epoch:
                 raise ForgottenError
-            crashpoints.reach("grade-resolved")
             _persist(runtime, foreseen.turn, new.grading, new, meanwhile)
             _finish(foreseen.turn, ready.claim, ready.claim.batches, new.rejected, {})
     except Exception as error:  # noqa: BLE001 - whatever it is, grading in turn comes upon it and deals with it

@@ -18,6 +18,7 @@ from db.claims import ClaimedBatch
 from db.identities import Keys
 from db.models.answer import SKIP, UNTIMED
 from db.projects import Grading
+from telemetry import crashpoints
 from workers.runtime import Runtime
 
 Ints = npt.NDArray[np.int64]
@@ -82,7 +83,9 @@ def take(
         MissingPayloadError: a body is gone.
         msgspec.MsgspecError: a body is not what the edge accepted.
     """
-    return _resolve(runtime.engine, runtime.keys, grading, decode(runtime.engine, batches).without(left_out))
+    taken = _resolve(runtime.engine, runtime.keys, grading, decode(runtime.engine, batches).without(left_out))
+    crashpoints.reach("grade-resolved")
+    return taken
 
 
 def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
