@@ -56,15 +56,19 @@ class Publisher:
 
         Args:
             force: say it anyway where no message is left that could be heard.
-            node: say it to this worker alone. Should it be gone, the sweep says it to all.
+            node: say it to this worker alone, which is at the door and so has kept the bell up. Should it be gone, the
+                sweep says it to all.
 
         Returns:
             whether it had been said and not been heard yet.
         """
         try:
-            fresh = self._lift(_doorbell(project_id, lane), lane, force=force)
+            door = _doorbell(project_id, lane)
+            if node is None:
+                queue, fresh = lane, self._lift(door, lane, force=force)
+            else:
+                queue, fresh = worker_direct(node), bool(self._redis().set(door, 1, px=self._doorbell_ms))
             if fresh:
-                queue = lane if node is None else worker_direct(node)
                 self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, queue, expires=None)
             metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
         except _FAILURES as error:

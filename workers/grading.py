@@ -71,8 +71,9 @@ class _Slice:
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(self._store, self._redo)
         self._length = runtime.settings.slice_ms / 1000
-        self._last = time.monotonic() + LONGEST * self._length
-        self._deadline = time.monotonic() + self._length
+        began = time.monotonic()
+        self._last = began + LONGEST * self._length
+        self._deadline = began + self._length
 
     def run(self) -> WorkLeft:
         """As the function."""
@@ -81,7 +82,7 @@ class _Slice:
         failed: list[str] = []
         worked = False
         with self._ahead as ahead, self._behind as behind:
-            while ahead.waiting or self._goes_on():
+            while not worked or ahead.waiting or self._goes_on():
                 with metrics.SLICE_SECONDS.labels(self._lane).time():
                     ready = ahead.take()
                     if ready is None:
@@ -145,12 +146,13 @@ class _Slice:
         with engine.connect() as connection:
             if claims.held(connection, *place):
                 return WorkLeft(graded=graded)
+            if worked and claims.due(connection, *place) and not claims.elsewhere(connection, *place):
+                return WorkLeft(doors=(place,), staying=True, graded=graded)  # the door is not left
         if self._door is not None:
             self._door.leave()
         with engine.connect() as connection:  # whoever has not rung, as the door was not left yet, has committed
             if claims.due(connection, *place):
-                staying = worked and not claims.elsewhere(connection, *place)
-                return WorkLeft(doors=(place,), staying=staying, graded=graded)
+                return WorkLeft(doors=(place,), graded=graded)
         return WorkLeft(revisits=(self._project_id,), graded=graded) if worked else NOTHING_LEFT
 
 

@@ -57,6 +57,7 @@ def test_nobody_rings_where_somebody_is_at_work(publisher: Publisher, client: re
 
 
 def test_a_worker_can_be_called_alone(publisher: Publisher, client: redis.Redis) -> None:
+    publisher.door(7, "live").stay()
     publisher.ring(7, "live", node="worker-1@host")
     assert (client.llen("live"), client.llen("worker-1@host.dq2")) == (0, 1)
     publisher.ring(7, "live")
