@@ -22,7 +22,7 @@ REST = 2.0
 """Seconds for which Redis is not tried again after it has failed: else each ring would wait for it anew."""
 
 
-STAY_MS = 1000
+STAY_MS = 3000
 """Milliseconds for which a worker that has said that it is at a door is believed; it says so at every claim."""
 
 
