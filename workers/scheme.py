@@ -95,7 +95,13 @@ class Scheme:
         return table[:, np.concatenate([[0], 1 + self.order])]
 
     def places(self, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Canonical places of class codes; -1 is no class and stays as it is."""
+        """Canonical places of class codes; -1 is no class and stays as it is.
+
+        Raises:
+            OutgrownError: some are of classes that came later.
+        """
+        if codes.max(initial=-1) >= self.classes:
+            raise self._outgrown
         return self._place_or_none[codes]
 
     def codes(self, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -130,9 +136,13 @@ class Scheme:
     def _code_or_none(self) -> npt.NDArray[np.int64]:
         return np.append(self.order, -1)
 
+    @property
+    def _outgrown(self) -> OutgrownError:
+        return OutgrownError(f"the project has more than {self.classes} classes by now")
+
     def _check(self, stored: Lists, longest: int) -> None:
         if max(stored.by_length, default=0) > longest:
-            raise OutgrownError(f"the project has more than {self.classes} classes by now")
+            raise self._outgrown
 
 
 def make(grading: Grading, device: torch.device) -> Scheme:

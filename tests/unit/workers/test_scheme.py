@@ -35,6 +35,11 @@ def test_no_class_stays_no_class() -> None:
     assert made.codes(np.array([0, -1, 2])).tolist() == [1, -1, 0]
 
 
+def test_a_class_that_came_later_is_not_taken_for_none() -> None:
+    with pytest.raises(OutgrownError, match="more than 3 classes"):
+        make("c", "a", "b").places(np.array([0, 3]))
+
+
 def test_it_is_made_anew_when_the_grading_has_changed() -> None:
     recall = Recall()
     first = Grading(1, ("b", "a"), True, 32, "full", "dawid-skene", "first", 7, None)
