@@ -252,13 +252,13 @@ def doors(connection: Connection, *, older_than: float) -> list[tuple[int, str]]
     return [(row.project_id, row.lane) for row in connection.execute(query, {"age": older_than})]
 
 
-def held(connection: Connection, project_id: int, lane: str) -> bool:
-    """Whether somebody has a claim there whose lease has not run out."""
+def held(connection: Connection, project_id: int, *lanes: str) -> bool:
+    """Whether somebody has a claim of the project, in one of these lanes, whose lease has not run out."""
     query = text(
-        "SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND lane = :lane"
+        "SELECT EXISTS (SELECT 1 FROM batches WHERE project_id = :project AND lane = ANY(:lanes)"
         " AND state = 'claimed' AND lease_until > now())"
     )
-    return bool(connection.execute(query, {"project": project_id, "lane": lane}).scalar_one())
+    return bool(connection.execute(query, {"project": project_id, "lanes": list(lanes)}).scalar_one())
 
 
 def due(connection: Connection, project_id: int, lane: str) -> bool:

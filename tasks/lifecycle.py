@@ -37,7 +37,7 @@ def _open(**_: Any) -> None:
     settings = load()
     crashpoints.arm(settings.crash_point)
     conf = current_app.conf
-    process.open_process(settings, conf.touchstone_role, conf.touchstone_node).runtime.connect()
+    process.open_process(settings, conf.touchstone_role, conf.touchstone_node)
 
 
 @signals.worker_process_shutdown.connect
@@ -54,6 +54,8 @@ def _start_pulse(sender: Any, **_: Any) -> None:
     stamp = worker.app.conf.get("touchstone_stamp")
     solo = worker.pool_cls.__module__ == "celery.concurrency.solo"
     settings = load()
+    if solo:
+        _connect()
     swept = time.monotonic()
 
     def beat() -> None:
@@ -66,6 +68,13 @@ def _start_pulse(sender: Any, **_: Any) -> None:
 
     beat()
     worker.timer.call_repeatedly(PULSE, beat)
+
+
+def _connect() -> None:
+    """Who grades has use for all connections; other workers make what they need when they need it."""
+    from tasks import process
+
+    process.current().runtime.connect()
 
 
 def _sweep_idle() -> None:

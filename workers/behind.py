@@ -58,9 +58,9 @@ class Behind:
             following: what was foreseen behind it, which is not sound if it could not be stored.
         """
         storing, self._storing = self._storing, None
-        error = None if storing is None else storing.stored.exception()
         if storing is None:
             return []
+        error = storing.stored.exception()
         if error is None:
             storing.foreseen.settle()
             return []

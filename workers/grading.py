@@ -261,10 +261,10 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
         duration_ms=new.duration_ms,
         sessions=new.sessions,
     )
-    moved = standing.moved(plan, revised.standing, revised.move, runtime.device)
-    sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, moved.standing, runtime.device)
-    skill, before = standing.skill(plan, moved.clamped, sittings.statistics)
-    standing.store(turn, plan, moved, skill)
+    after = standing.after(plan, revised.standing, revised.move, runtime.device)
+    sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, after.standing, runtime.device)
+    skill, before = standing.skill(plan, after.clamped, sittings.statistics)
+    standing.store(turn, plan, after, skill)
     scores.give(turn.writes, sittings, before)
 
 

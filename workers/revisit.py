@@ -50,7 +50,7 @@ class Round:
 def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     """Go on for one slice, unless answers to the project are being graded; None when nothing moves any more."""
     with runtime.engine.connect() as connection:
-        if any(claims.held(connection, project_id, lane) for lane in LANES):
+        if claims.held(connection, project_id, *LANES):
             return round_  # what is graded moves more than this would, and would have to be worked out again
     deadline = time.monotonic() + BUDGET
     while time.monotonic() < deadline:

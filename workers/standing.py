@@ -1,7 +1,7 @@
 """What is known of respondents while a transaction works: their statistics, read to infer with and then added to.
 
 The invariant at every commit: S_j is the sum, over j's counted answers, of what the challenge is counted as: the stored
-raw posterior, or for gold the class that it is known to be. `moved` and `store` are the one place that could break it.
+raw posterior, or for gold the class that it is known to be. `after` and `store` are the one place that could break it.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from workers.scheme import Scheme, tensor
 from workers.turns import Turn
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class After:
     """What a transaction makes of the standing that it has read."""
 
     standing: Standing
@@ -98,28 +99,32 @@ def remember(turn: Turn, scheme: Scheme, ids: Ints, held: Counts) -> Ints:
     """
     if len(held.ids) != len(ids):
         raise NotFoundError(f"{len(ids) - len(held.ids)} of {len(ids)} respondents are not there")
-    clamped = scheme.statistics(held.packed)
-    open_ = clamped - scheme.statistics(held.gold) if held.gold.by_length else clamped
+    clamped, open_ = _unveiled(scheme, held)
     return turn.recall.respondents.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
 
 
 def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
     """Statistics as they were read, with and without what gold says."""
-    clamped = tensor(scheme.statistics(held.packed), device)
+    read, read_open = _unveiled(scheme, held)
+    clamped = tensor(read, device)
     many = tensor(held.answers >= scheme.rules.score_answers, device)
-    if not held.gold.by_length:
-        return Veiled(clamped, clamped, many)
-    return Veiled(clamped, clamped - tensor(scheme.statistics(held.gold), device), many)
+    return Veiled(clamped, clamped if read_open is read else tensor(read_open, device), many)
 
 
-def moved(scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Moved:
+def _unveiled(scheme: Scheme, held: Counts) -> tuple[Floats, Floats]:
+    """(J, width) statistics as they were read, and without what gold says: the same array where it says nothing."""
+    clamped = scheme.statistics(held.packed)
+    return clamped, clamped - scheme.statistics(held.gold) if held.gold.by_length else clamped
+
+
+def after(scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> After:
     """The standing after a move."""
     before = standing.veiled
     clamped, open_, answers = before.clamped + move.clamped, before.open + move.open, standing.answers + move.answers
     places = np.flatnonzero(move.reached)
     many = tensor(answers >= scheme.rules.score_answers, device)
-    after = Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.places)
-    return Moved(after, move, places, clamped.index_select(0, tensor(places, device)))
+    stands = Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.places)
+    return After(stands, move, places, clamped.index_select(0, tensor(places, device)))
 
 
 def skill(scheme: Scheme, *statistics: Tensor) -> list[Skill]:
@@ -129,27 +134,27 @@ def skill(scheme: Scheme, *statistics: Tensor) -> list[Skill]:
     return [Skill(*some) for some in columns.split([len(some) for some in statistics], 1)]
 
 
-def store(turn: Turn, scheme: Scheme, moved: Moved, skill: Skill) -> None:
+def store(turn: Turn, scheme: Scheme, after: After, skill: Skill) -> None:
     """Write the statistics that have moved; they were read in this turn."""
-    after, places = moved.standing, moved.places
-    ids = after.ids[places]
-    known, shown = moved.clamped.cpu().numpy(), after.veiled.open.cpu().numpy()[places]
+    stands, places = after.standing, after.places
+    ids = stands.ids[places]
+    known, shown = after.clamped.cpu().numpy(), stands.veiled.open.cpu().numpy()[places]
     statistics_rows.write(
         turn.writes,
         ids,
         scheme.coded_statistics(known),
         scheme.coded_statistics(known - shown),  # exact: all are sums on a grid
-        change=moved.move.answers[places],
-        skips=moved.move.skips[places],
+        change=after.move.answers[places],
+        skips=after.move.skips[places],
         accuracy=skill.accuracy.cpu().numpy(),
         low=skill.low.cpu().numpy(),
         high=skill.high.cpu().numpy(),
     )
-    turn.recall.respondents.write(after.places[places], clamped=known, open=shown, answers=after.answers[places])
+    turn.recall.respondents.write(stands.places[places], clamped=known, open=shown, answers=stands.answers[places])
     turn.respondents.append(ids)
 
 
 def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> None:
     """Add to statistics, which were read in this turn."""
-    after = moved(scheme, standing, move, device)
-    store(turn, scheme, after, *skill(scheme, after.clamped))
+    found = after(scheme, standing, move, device)
+    store(turn, scheme, found, *skill(scheme, found.clamped))

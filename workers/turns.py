@@ -7,7 +7,6 @@ remembers of a project spares it most of the reading.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -106,8 +105,9 @@ class Foreseen:
     It is right if whoever has had a turn meanwhile has moved nothing that it has to do with, and given no position.
     """
 
-    def __init__(self, runtime: Runtime, turn: Turn, epoch: int) -> None:
+    def __init__(self, runtime: Runtime, turn: Turn, held: Held, epoch: int) -> None:
         self._runtime = runtime
+        self._held = held
         self._epoch = epoch
         self._behind = turn.number - 1
         self._others: Moved | None = None
@@ -133,7 +133,7 @@ class Foreseen:
                 raise OvertakenError
             turn.number, self._others = number, others
             with Writes(connection) as writes:
-                cast("Held", turn.writes).pass_on(writes)
+                self._held.pass_on(writes)
                 _leave(turn, writes)
             last()
         metrics.EVENTS.inc(turn.events - turn.began)
@@ -164,8 +164,9 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
     try:
         with runtime.engine.connect() as connection:
             transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease), transactions.BY_INDEX)
-            turn = Turn(connection, project_id, recall, recall.turn + 1, recall.events, Held())
-            yield Foreseen(runtime, turn, epoch)
+            held = Held()
+            turn = Turn(connection, project_id, recall, recall.turn + 1, recall.events, held)
+            yield Foreseen(runtime, turn, held, epoch)
     except BaseException:
         recall.forget()
         raise

@@ -2,17 +2,15 @@
 
 import random
 import threading
-import uuid
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Literal
 
 import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import Settings
-from db import claims, projects
+from db import projects
 from tests.integration.workers.crowd import (
     accept,
     answer,
@@ -55,44 +53,6 @@ def test_a_slice_goes_on_while_nothing_else_waits(engine: Engine, runtime: Runti
 
 def test_an_empty_door_is_nothing_to_do(engine: Engine, runtime: Runtime) -> None:
     assert grading.run(runtime, make_project(engine), "live") == NOTHING_LEFT
-
-
-@dataclass
-class Doorkeeper:
-    """Notes what it is told, and does something when the door is left."""
-
-    leaving: Callable[[], object] = lambda: None
-    heard: list[str] = field(default_factory=list)
-
-    def stay(self) -> None:
-        self.heard.append("stay")
-
-    def leave(self) -> None:
-        self.heard.append("leave")
-        self.leaving()
-
-    def tell(self, graded: Sequence[uuid.UUID]) -> None:
-        self.heard.append(f"tell {len(graded)}")
-
-
-def test_the_door_is_left_before_the_last_look(engine: Engine, runtime: Runtime) -> None:
-    project = make_project(engine)
-    accept(engine, project, [answer("c", "r", "a")], [answer("c", "s", "a")])
-    door = Doorkeeper(lambda: accept(engine, project, [answer("c", "t", "a")]))  # nobody rings: the bell still stands
-    assert grading.run(runtime, project, "live", door).doors == ((project, "live"),)
-    assert [word for word in door.heard if word != "stay"] == ["tell 2", "leave"]
-    assert door.heard[0] == "stay"
-
-
-def test_a_door_that_another_is_at_is_left_to_that_one(engine: Engine, runtime: Runtime) -> None:
-    project = make_project(engine)
-    accept(engine, project, [answer("c", "r", "a")])
-    with engine.begin() as connection:
-        claims.claim(connection, project, "live", batches=1, answers=10, lease=60)
-    accept(engine, project, [answer("c", "s", "a")])
-    door = Doorkeeper()
-    assert grading.run(runtime, project, "live", door).doors == ()
-    assert "leave" not in door.heard
 
 
 def test_lanes_are_apart(engine: Engine, runtime: Runtime) -> None:

@@ -69,6 +69,16 @@ class UnheardBell(SlowBell):
         return up
 
 
+def found_up(bell: UnheardBell) -> Ringer:
+    """Who has found the bell of (1, live) up, and so lets this door rest."""
+    ringer = Ringer(bell)
+    ringer.start()
+    for count in (1, 2):
+        ringer.ring(1, "live")
+        until(lambda count=count: len(bell.rung) == count, "the bell to be found up")  # type: ignore[misc]
+    return ringer
+
+
 def test_a_door_that_nobody_answers_is_left_alone_for_a_moment() -> None:
     bell = UnheardBell()
     ringer = Ringer(bell)
@@ -87,11 +97,7 @@ def test_a_door_that_nobody_answers_is_left_alone_for_a_moment() -> None:
 
 def test_other_doors_do_not_wait_for_the_one_that_rests() -> None:
     bell = UnheardBell()
-    ringer = Ringer(bell)
-    ringer.start()
-    for count in (1, 2):
-        ringer.ring(1, "live")
-        until(lambda count=count: len(bell.rung) == count, "the bell to be found up")  # type: ignore[misc]
+    ringer = found_up(bell)
     ringer.ring(1, "live")
     ringer.ring(2, "live")
     until(lambda: (2, "live") in bell.rung, "the other door")
@@ -101,11 +107,7 @@ def test_other_doors_do_not_wait_for_the_one_that_rests() -> None:
 
 def test_who_stops_rings_at_the_doors_that_rest() -> None:
     bell = UnheardBell()
-    ringer = Ringer(bell)
-    ringer.start()
-    for count in (1, 2):
-        ringer.ring(1, "live")
-        until(lambda count=count: len(bell.rung) == count, "the bell to be found up")  # type: ignore[misc]
+    ringer = found_up(bell)
     ringer.ring(1, "live")
     ringer.stop(30)
     assert bell.rung == [(1, "live")] * 3
