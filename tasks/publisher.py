@@ -96,12 +96,15 @@ class Publisher:
         except _FAILURES as error:
             self._failed(queues.BULK, error)
 
-    def ring_lesson(self, project_id: int) -> None:
-        """Say that the population of the project is to be learned; nothing if that has been said and not yet heard."""
+    def ring_lesson(self, project_id: int, pause: float = 0.0) -> None:
+        """Say that the population of the project is to be learned, so many seconds from now.
+
+        Does nothing if that has been said and not yet heard.
+        """
         try:
             door = _doorbell(project_id, queues.LEARN_TASK)
             if self._redis().set(door, 1, nx=True, px=self._doorbell_ms):
-                self._send(queues.LEARN_TASK, {"project": project_id}, queues.REFIT)
+                self._send(queues.LEARN_TASK, {"project": project_id}, queues.REFIT, pause=pause)
         except _FAILURES as error:
             self._failed(queues.REFIT, error)
 

@@ -9,7 +9,7 @@
 | bulk        | revisit(project) | grade when nothing waits, itself | the same solo workers           | 50 ms a slice |
 | bulk        | regrade(project) | API after gold changed, sweep    | the same solo workers           | the lease     |
 | refit       | refit(project)   | API, sweep                       | prefork worker, 1 spawned child | `refit_limit` |
-| refit       | learn(project)   | revisit when it begins, sweep    | the same prefork worker         | `refit_limit` |
+| refit       | learn(project)   | revisit, refit, sweep, itself    | the same prefork worker         | `refit_limit` |
 | maintenance | sweep()          | beat, every `sweep_interval`     | prefork worker, 1 spawned child | `SWEEP_LIMIT` |
 
 A message is a doorbell: it says where to look, never what to do. Losing one costs the time until the next sweep.

@@ -17,8 +17,8 @@ def revisit(project: int, after: int = 0, number: int = 1, moved: int = 0) -> No
     here = process.current()
     place = revisits.Round(after, number, moved)
     # At every round: while the first one begins answers have just come in, and a lesson may be too dear.
-    if place.after == 0 and population.due(here.runtime, project):
-        here.publisher.ring_lesson(project)
+    if place.after == 0 and (wait := population.wait(here.runtime, project)) is not None:
+        here.publisher.ring_lesson(project, wait)
     further = revisits.run(here.runtime, project, place)
     if further is not None:
         pause = revisits.PAUSE if revisits.fed(here.runtime, project) else 0.0

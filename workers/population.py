@@ -21,10 +21,13 @@ ADVISORY_LOCK = 0x6C65 << 48
 """Plus the project's id."""
 
 
-def due(runtime: Runtime, project_id: int) -> bool:
-    """Whether the answers have grown enough since the last fit or lesson to learn anew."""
+def wait(runtime: Runtime, project_id: int) -> float | None:
+    """Seconds until a lesson may be had, or until it is worth asking again; None: nothing new is to be learned."""
     with runtime.engine.connect() as connection:
-        return _due(runtime, connection, project_id, populations.progress(connection, project_id))
+        progress = populations.progress(connection, project_id)
+        if _due(runtime, connection, project_id, progress):
+            return 0.0
+        return allowance.QUIET if population.due(progress.answers, progress.known, idle=True) else None
 
 
 def learn(runtime: Runtime, project_id: int) -> bool:

@@ -28,15 +28,13 @@ def test_they_are_done_in_order_when_settled(engine: Engine) -> None:
         assert connection.scalars(text("SELECT count(*) FROM t")).one() == 4
 
 
-def test_a_statement_that_fails_is_told_when_settled_and_can_be_rolled_back(engine: Engine) -> None:
+def test_a_statement_that_fails_is_told_and_can_be_rolled_back(engine: Engine) -> None:
     with engine.connect() as connection:
         with connection.begin() as transaction:
             connection.execute(text("CREATE TEMP TABLE t (n int PRIMARY KEY) ON COMMIT DROP"))
-            writes = Writes(connection)
-            writes.send(INSERT, {"numbers": [1, 1]})
-            writes.send(INSERT, {"numbers": [2]})
-            with pytest.raises(IntegrityError):
-                writes.settle()
+            with pytest.raises(IntegrityError), Writes(connection) as writes:  # at the next statement or at the end
+                writes.send(INSERT, {"numbers": [1, 1]})
+                writes.send(INSERT, {"numbers": [2]})
             transaction.rollback()
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
 

@@ -1,5 +1,7 @@
 """Tasks as a worker calls them: what they leave is rung for after the commit."""
 
+import json
+
 import pytest
 import redis
 from celery import Celery
@@ -72,6 +74,30 @@ def test_a_lesson_is_asked_of_the_refit_lane_and_begins_the_revisits_anew(
     app.tasks["learn"](project=project)
     app.tasks["revisit"](project=project)
     assert client.llen("refit") == 1
+
+
+def test_a_lesson_that_cannot_be_paid_for_yet_is_asked_for_again_later(
+    engine: Engine, here: Process, app: Celery, client: redis.Redis
+) -> None:
+    project = make_project(engine)
+    for round_ in range(2):  # the first lesson comes whatever it costs
+        accept(engine, project, crowd(round_), crowd(round_ + 2))
+        while books(engine, project).waiting:
+            app.tasks["grade"](project=project, lane="live")
+        if round_ == 0:
+            app.tasks["learn"](project=project)
+    execute(engine, "UPDATE populations SET prior = jsonb_set(prior, '{cost}', '100')")
+    client.delete("refit", f"doorbell:learn:{project}")
+    for name in ("revisit", "learn"):
+        app.tasks[name](project=project)
+        (message,) = client.lrange("refit", 0, -1)
+        assert json.loads(message)["headers"]["eta"], name
+        client.delete("refit")
+    execute(engine, "UPDATE batches SET finished_at = now() - interval '1 minute'")  # idle by now
+    execute(engine, "UPDATE populations SET made_at = made_at - interval '2 minutes'")
+    client.delete("bulk")
+    app.tasks["learn"](project=project)
+    assert client.llen("bulk") == 1
 
 
 def test_refit_carries_out_what_waits(engine: Engine, here: Process, app: Celery) -> None:

@@ -118,10 +118,10 @@ def test_the_first_lesson_is_given_whatever_was_spent_and_others_are_not(engine:
     assert population.learn(eager, project)
     accept(engine, project, crowd(4), crowd(5))
     drain(eager, project)
-    assert not population.due(eager, project)
+    assert population.wait(eager, project) == allowance.QUIET
     execute(engine, QUIET)
     execute(engine, "UPDATE populations SET made_at = made_at - interval '1 minute' WHERE model <> 'another'")
-    assert population.due(eager, project)
+    assert population.wait(eager, project) == 0
     with engine.connect() as connection:
         query = "SELECT min((prior->>'cost')::float8) FROM populations WHERE model <> 'another'"
         assert 0 < scalar(connection, query) < 10

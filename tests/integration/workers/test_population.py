@@ -20,7 +20,7 @@ from tests.integration.workers.crowd import (
     split,
     verdicts,
 )
-from workers import population, refit, revisit
+from workers import allowance, population, refit, revisit
 from workers.runtime import Runtime
 
 
@@ -98,11 +98,11 @@ def test_one_lesson_of_a_project_at_a_time(engine: Engine, runtime: Runtime) -> 
         drain(runtime, each)
     with engine.begin() as somebody:
         assert transactions.alone(somebody, population.ADVISORY_LOCK + project)
-        assert population.due(runtime, project)
+        assert population.wait(runtime, project) == 0
         assert not population.learn(runtime, project)
         assert population.learn(runtime, other)
     assert population.learn(runtime, project)
-    assert not population.due(runtime, project)
+    assert population.wait(runtime, project) is None
 
 
 def test_while_another_project_waits_only_much_growth_makes_a_lesson(engine: Engine, runtime: Runtime) -> None:
@@ -118,12 +118,12 @@ def test_while_another_project_waits_only_much_growth_makes_a_lesson(engine: Eng
     drain(runtime, project)
     quiet = "UPDATE batches SET finished_at = now() - interval '1 minute' WHERE finished_at > now() - interval '1 hour'"
     execute(engine, quiet)
-    assert population.due(runtime, project)
+    assert population.wait(runtime, project) == 0
 
     accept(engine, other, crowd(8))
-    assert not population.due(runtime, project)
+    assert population.wait(runtime, project) == allowance.QUIET
     drain(runtime, other)
-    assert population.due(runtime, project)
+    assert population.wait(runtime, project) == 0
 
 
 def test_another_model_learns_for_itself(engine: Engine, runtime: Runtime) -> None:
