@@ -1,7 +1,7 @@
 """Statements that are sent without waiting for each other."""
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from db.writes import Writes
@@ -29,12 +29,16 @@ def test_they_are_done_in_order_when_settled(engine: Engine) -> None:
 
 
 def test_a_statement_that_fails_is_told_and_can_be_rolled_back(engine: Engine) -> None:
+    def fail(connection: Connection) -> None:
+        with Writes(connection) as writes:  # told at the next statement, or at the end
+            writes.send(INSERT, {"numbers": [1, 1]})
+            writes.send(INSERT, {"numbers": [2]})
+
     with engine.connect() as connection:
         with connection.begin() as transaction:
             connection.execute(text("CREATE TEMP TABLE t (n int PRIMARY KEY) ON COMMIT DROP"))
-            with pytest.raises(IntegrityError), Writes(connection) as writes:  # at the next statement or at the end
-                writes.send(INSERT, {"numbers": [1, 1]})
-                writes.send(INSERT, {"numbers": [2]})
+            with pytest.raises(IntegrityError):
+                fail(connection)
             transaction.rollback()
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
 
