@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Any, cast
 
+import psycopg
 from sqlalchemy import Connection, text
 
-from db import bodies
+from db import bodies, transactions
 from db.errors import StaleClaimError
+from db.questions import Question, ask_all, rows
 from db.writes import Writes
 
 
@@ -40,10 +43,12 @@ class Claim:
     batches: tuple[ClaimedBatch, ...]
 
 
+TERMS = transactions.adoption(transactions.UNHURRIED, transactions.WALKED)
+"""Of the transaction in which a claim is made. One that the server forgets was never made."""
+
+
 _CLAIM = text("""
-WITH unhurried AS MATERIALIZED (
-    SELECT set_config('synchronous_commit', 'off', true)  -- a claim that the server forgets was never made
-), due AS MATERIALIZED (
+WITH due AS MATERIALIZED (
     SELECT id, answers, attempts FROM batches
     WHERE project_id = :project AND lane = :lane AND state = 'waiting'
     AND due_at <= now() AND NOT EXISTS (
@@ -69,7 +74,7 @@ WITH unhurried AS MATERIALIZED (
     RETURNING b.id, b.uid, b.attempts, b.accepted_at, b.done, b.rejected
 )
 SELECT c.id, c.uid, c.attempts, c.accepted_at, c.done, c.rejected, p.media_type, p.body
-FROM unhurried, claimed c
+FROM claimed c
 LEFT JOIN payloads p ON p.batch_id = c.id AND p.accepted_on = (c.accepted_at AT TIME ZONE 'UTC')::date
 ORDER BY c.id
 """)
@@ -97,20 +102,30 @@ def claim(
     Returns:
         None when nothing is due, or all of it is left to another worker.
     """
+    question = claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine)
+    _, found = ask_all(connection, [TERMS, question])
+    return cast("Claim | None", found)
+
+
+def claiming(
+    project_id: int, lane: str, *, batches: int, answers: int, lease: float, mine: Sequence[uuid.UUID] = ()
+) -> Question[Claim | None]:
+    """The same, as a question, to be asked behind `TERMS`."""
     claim_id = uuid.uuid4()
-    rows = connection.execute(
-        _CLAIM,
-        {
-            "project": project_id,
-            "lane": lane,
-            "batches": batches,
-            "answers": answers,
-            "claim": claim_id,
-            "lease": lease,
-            "mine": list(mine),
-        },
-    ).mappings()
-    found = [ClaimedBatch(**{**row, "body": row["body"] and bodies.unpack(row["body"])}) for row in rows]
+    parameters = {
+        "project": project_id,
+        "lane": lane,
+        "batches": batches,
+        "answers": answers,
+        "claim": claim_id,
+        "lease": lease,
+        "mine": list(mine),
+    }
+    return Question(_CLAIM, parameters, partial(_claimed, claim_id))
+
+
+def _claimed(claim_id: uuid.UUID, cursor: "psycopg.Cursor[Any]") -> Claim | None:
+    found = [ClaimedBatch(**{**row, "body": row["body"] and bodies.unpack(row["body"])}) for row in rows(cursor)]
     return Claim(claim_id, tuple(found)) if found else None
 
 

@@ -1,17 +1,17 @@
 """A query's result as numpy columns, in one row and one message whatever its length."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection
 
-from db import arrays, binary
-from db.writes import bounded
+from db import arrays
+from db.questions import Question, ask_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,19 @@ class Query:
     """Names of columns that are bytea, likewise."""
 
     @property
-    def command(self) -> str:
+    def question(self) -> Question[Columns]:
+        """It, as it is asked."""
         fields = [f"array_agg({name})" for name in self.numbers.split()]
         fields += [f"string_agg({name}, ''::bytea)" for name in self.blobs.split()]
         for name in self.lists.split():
             fields.append(f"array_agg(cardinality({name})), string_agg(array_send({name}), ''::bytea)")
-        return f"SELECT {', '.join(fields)} FROM ({self.text}) AS t"
+        command = f"SELECT {', '.join(fields)} FROM ({self.text}) AS t"
+        return Question(command, self.parameters, self._columns, binary=True)
 
-    def columns(self, result: Any) -> Columns:
-        """What the driver's result of the command has."""
+    def _columns(self, cursor: "psycopg.Cursor[Any]") -> Columns:
+        result = cast("PGresult", cursor.pgresult)
         names, packed, raw = self.numbers.split(), self.lists.split(), self.blobs.split()
-        found = [result.get_value(0, place) for place in range(result.nfields)]
+        found: list[Any] = [result.get_value(0, place) for place in range(result.nfields)]
         if found[0] is None:
             kinds = [result.ftype(place) for place in range(len(names))]
             return Columns(
@@ -103,17 +105,7 @@ def select(
 
 def select_all(connection: Connection, queries: Sequence[Query]) -> list[Columns]:
     """The same of several queries, for which Postgres is waited for once."""
-    if not queries:
-        return []
-    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
-    together = len(queries) > 1 and bounded(connection)
-    commands = [query.command for query in queries]
-    with binary.translated(connection, "; ".join(commands)), ExitStack() as stack:
-        cursors = [stack.enter_context(driver.cursor()) for _ in queries]
-        with driver.pipeline() if together else nullcontext():
-            for cursor, command, query in zip(cursors, commands, queries, strict=True):
-                cursor.execute(cast("Any", command), query.parameters, binary=True)
-        return [query.columns(cursor.pgresult) for cursor, query in zip(cursors, queries, strict=True)]
+    return ask_all(connection, [query.question for query in queries])
 
 
 def _lists(lengths: arrays.Array, data: bytes) -> Lists:

@@ -14,6 +14,8 @@ def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -
     """An engine on psycopg 3.
 
     Its connections keep nothing outside a transaction, so that a pooler in transaction mode may sit between.
+    After a rollback the driver drops all statements that it has prepared, and Postgres plans them anew: what is done
+    often ends with a commit (`engine.begin()`), be it only reading.
 
     Args:
         url: SQLAlchemy URL, `postgresql+psycopg://...`.

@@ -5,13 +5,17 @@ each other instead of deadlocking. The row that carries the state is made togeth
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
 from sqlalchemy import Connection, Engine, TextClause, event, text
 
 from db import transactions
+from db.questions import Question, ask_all
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,14 +43,15 @@ class Keys:
         self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]
     ) -> tuple[Ints, Ints]:
         """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
-        asked = (self._challenges, challenges, challenge_keys), (self._respondents, respondents, respondent_keys)
+        asked = (self._challenges, _CHALLENGES, challenge_keys), (self._respondents, _RESPONDENTS, respondent_keys)
         found = [recent.find(project_id, keys) for recent, _, keys in asked]
         unknown = [_unknown(keys, ids) for (_, _, keys), ids in zip(asked, found, strict=True)]
         if any(unknown):
             with self._engine.begin() as connection:
                 # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
-                transactions.adopt(connection, transactions.BY_INDEX, transactions.UNHURRIED)
-                made = [make(connection, project_id, keys) for (_, make, _), keys in zip(asked, unknown, strict=True)]
+                terms = transactions.adoption(transactions.BY_INDEX, transactions.UNHURRIED)
+                wanted = [(names, keys) for (_, names, _), keys in zip(asked, unknown, strict=True)]
+                made = _resolve(connection, project_id, wanted, terms)
             for (recent, _, _), ids, keys, new in zip(asked, found, unknown, made, strict=True):
                 recent.keep(project_id, new)
                 ids[ids == _UNKNOWN] = [new[key] for key in keys]
@@ -61,12 +66,12 @@ class Keys:
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the challenges with these keys; belongs into a transaction of its own."""
-    return _resolve(connection, _CHALLENGES, project_id, keys)
+    return _resolve(connection, project_id, [(_CHALLENGES, keys)])[0]
 
 
 def respondents(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the respondents with these keys; belongs into a transaction of its own."""
-    return _resolve(connection, _RESPONDENTS, project_id, keys)
+    return _resolve(connection, project_id, [(_RESPONDENTS, keys)])[0]
 
 
 class _Recent:
@@ -105,8 +110,16 @@ def _unknown(keys: Sequence[str], ids: Ints) -> list[str]:
     return [keys[place] for place in np.flatnonzero(ids == _UNKNOWN).tolist()]
 
 
-def _statements(table: str, state: str, column: str) -> tuple[TextClause, TextClause]:
-    """To make what is not there, and to find what is; each answers with one object of keys and ids."""
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How names of one kind are made and found: each statement answers with one object of keys and ids."""
+
+    make: TextClause
+    """Makes those that are not there."""
+    find: TextClause
+
+
+def _names(table: str, state: str, column: str) -> _Names:
     make = text(f"""
         WITH made AS (
             INSERT INTO {table} (project_id, key)
@@ -120,25 +133,31 @@ def _statements(table: str, state: str, column: str) -> tuple[TextClause, TextCl
     find = text(
         f"SELECT json_object_agg(key, id) FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))"
     )
-    return make, find
+    return _Names(make, find)
 
 
-_CHALLENGES = _statements("challenges", "consensus", "challenge_id")
-_RESPONDENTS = _statements("respondents", "respondent_statistics", "respondent_id")
+_CHALLENGES = _names("challenges", "consensus", "challenge_id")
+_RESPONDENTS = _names("respondents", "respondent_statistics", "respondent_id")
 
 
 def _resolve(
-    connection: Connection, statements: tuple[TextClause, TextClause], project_id: int, keys: Sequence[str]
-) -> dict[str, int]:
+    connection: Connection, project_id: int, asked: Sequence[tuple[_Names, Sequence[str]]], *first: Question[None]
+) -> list[dict[str, int]]:
     """Most of what a process does not know is new, so making comes before looking."""
-    if not keys:
-        return {}
-    make, find = statements
 
-    def ask(statement: TextClause, keys: list[str]) -> dict[str, int]:
-        return connection.execute(statement, {"project": project_id, "keys": keys}).scalar_one() or {}
+    def ids(statement: TextClause, keys: list[str]) -> Question[dict[str, int]]:
+        return Question(statement, {"project": project_id, "keys": keys}, _object)
 
-    wanted = sorted(set(keys), key=str.encode)
-    ids = ask(make, wanted)
-    there = [key for key in wanted if key not in ids]
-    return ids | ask(find, there) if there else ids  # by a statement of its own, which sees what the insert waited for
+    wanted = [sorted(set(keys), key=str.encode) for _, keys in asked]
+    making = [ids(names.make, keys) for (names, _), keys in zip(asked, wanted, strict=True)]
+    found: list[dict[str, int]] = ask_all(connection, [*first, *making])[len(first) :]
+    there = [[key for key in keys if key not in made] for keys, made in zip(wanted, found, strict=True)]
+    if any(there):  # by statements of their own, which see what the inserts have waited for
+        finding = [ids(names.find, keys) for (names, _), keys in zip(asked, there, strict=True)]
+        found = [made | more for made, more in zip(found, ask_all(connection, finding), strict=True)]
+    return found
+
+
+def _object(cursor: "psycopg.Cursor[Any]") -> dict[str, int]:
+    (found,) = cursor.fetchall()
+    return found[0] or {}

@@ -5,11 +5,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Row, text
 
 from db.errors import ConflictError, NotFoundError
+from db.questions import Question, ask, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,12 +241,21 @@ def grading(connection: Connection, project_id: int) -> Grading:
     Raises:
         NotFoundError: there is no such project.
     """
-    row = connection.execute(_GRADING, {"id": project_id}).one_or_none()
-    if row is None:
+    return ask(connection, how_to_grade(project_id))
+
+
+def how_to_grade(project_id: int) -> Question[Grading]:
+    """The same, as a question."""
+    return Question(_GRADING, {"id": project_id}, partial(_grading, project_id))
+
+
+def _grading(project_id: int, cursor: "psycopg.Cursor[Any]") -> Grading:
+    found = rows(cursor)
+    if not found:
         raise NotFoundError(f"no project has the id {project_id}")
-    columns = row._asdict()
+    (columns,) = found
     rules = Rules(**{name: columns.pop(name) for name in RULES})
-    return Grading(**columns | {"classes": tuple(row.classes)}, rules=rules)
+    return Grading(**columns | {"classes": tuple(columns["classes"])}, rules=rules)
 
 
 def append_classes(connection: Connection, project_id: int, keys: Sequence[str]) -> tuple[str, ...]:

@@ -1,8 +1,11 @@
 """What a transaction may take of others, and how it finds its rows."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
+
+from db.questions import Question, ask
 
 Settings = Mapping[str, str]
 """Of Postgres, by name."""
@@ -22,6 +25,9 @@ ROOMY: Settings = {"work_mem": "64MB"}
 """What a large claim writes is sorted out in memory."""
 UNHURRIED: Settings = {"synchronous_commit": "off"}
 """The commit does not wait for the disk: for what is made again when the server forgets it."""
+WALKED: Settings = {"enable_bitmapscan": "off"}
+"""Indexes are walked entry by entry, which marks the dead ones for whoever comes next: for a few live rows in an index
+that has all of late."""
 
 
 def bounds(*, idle: float, lock: float = 0.0) -> Settings:
@@ -39,11 +45,20 @@ def bounds(*, idle: float, lock: float = 0.0) -> Settings:
 
 def adopt(connection: Connection, *settings: Settings) -> None:
     """Let these settings hold until this transaction ends."""
+    ask(connection, adoption(*settings))
+
+
+def adoption(*settings: Settings) -> Question[None]:
+    """The same, to be asked before other questions."""
     values = {name: value for some in settings for name, value in some.items()}
-    names = ", ".join(f"set_config('{name}', :{name}, true)" for name in values)
-    connection.execute(text(f"SELECT {names}"), values)
+    return Question(_set(tuple(values)), values, lambda _: None)
 
 
 def alone(connection: Connection, key: int) -> bool:
     """Whether no other transaction holds this advisory lock; if so, this one does until it ends."""
     return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}).scalar_one())
+
+
+@lru_cache(maxsize=64)
+def _set(names: tuple[str, ...]) -> TextClause:
+    return text("SELECT " + ", ".join(f"set_config('{name}', :{name}, true)" for name in names))

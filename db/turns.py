@@ -7,13 +7,16 @@ Positions of the project's feed are given in turns, too. When a turn ends, all t
 next one goes on behind it: what can be seen of the feed has no gap.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
+from db import transactions
+from db.questions import Question, ask_all, rows
+from db.transactions import Settings
 from db.writes import Writes, bounded
 
 Ints = npt.NDArray[np.int64]
@@ -30,25 +33,27 @@ class Moved:
     respondents: Ints
 
 
-_TAKE = """
+_TAKE = text("""
 INSERT INTO turns AS t (project_id, number) VALUES (:project, 1)
 ON CONFLICT (project_id) DO UPDATE SET number = t.number + 1 RETURNING number, events
-"""
-_TAKE_FOR = f"{_TAKE}, set_config('transaction_timeout', :most, true)"
+""")
 
 
-def take(connection: Connection, project_id: int, *, most: float) -> tuple[int, int]:
+def take(connection: Connection, project_id: int, *, most: float, terms: Sequence[Settings] = ()) -> tuple[int, int]:
     """The next turn's number, and the last position of the feed; until this transaction ends nobody else has a turn.
 
     Args:
+        terms: settings that the transaction adopts before.
         most: seconds that the turn may last, where Postgres can tell (`db.writes.bounded`).
 
     Raises:
         OperationalError: another has it for longer than the transaction's lock time-out.
     """
-    query = _TAKE_FOR if bounded(connection) else _TAKE
-    row = connection.execute(text(query), {"project": project_id, "most": f"{round(most * 1000)}ms"}).one()
-    return row.number, row.events
+    limit = {"transaction_timeout": f"{round(most * 1000)}ms"} if bounded(connection) else {}
+    _, (turn,) = ask_all(
+        connection, [transactions.adoption(*terms, limit), Question(_TAKE, {"project": project_id}, rows)]
+    )
+    return turn["number"], turn["events"]
 
 
 _LEAVE = text("""

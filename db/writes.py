@@ -37,14 +37,14 @@ class Writes:
 
     def send(self, statement: TextClause, parameters: Mapping[str, Any], check: Check | None = None) -> None:
         """Let Postgres do this behind what was sent before."""
-        command = _command(statement, self._connection.dialect)
+        order = command(statement, self._connection.dialect)
         driver = cast("psycopg.Connection[Any]", self._connection.connection.dbapi_connection)
-        with binary.translated(self._connection, command):
+        with binary.translated(self._connection, order):
             if self._pipeline is None:
                 self._pipeline = driver.pipeline()
                 self._pipeline.__enter__()
             cursor = driver.cursor()
-            cursor.execute(cast("Any", command), parameters)
+            cursor.execute(cast("Any", order), parameters)
         self._sent.append((cursor, check))
         if not bounded(self._connection):
             self.settle()
@@ -97,5 +97,6 @@ def bounded(connection: Connection) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _command(statement: TextClause, dialect: Dialect) -> str:
+def command(statement: TextClause, dialect: Dialect) -> str:
+    """A statement as the driver wants it."""
     return str(statement.compile(dialect=dialect))

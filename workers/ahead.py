@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from db import claims, projects
 from db.claims import Claim
+from db.questions import ask_all
 from telemetry import crashpoints, logging
 from workers import intake, lease
 from workers.intake import Intake
@@ -85,8 +86,7 @@ class Ahead:
         settings, engine = self._runtime.settings, self._runtime.engine
         times = ALONE if self.alone else 1
         with engine.begin() as connection:
-            claim = claims.claim(
-                connection,
+            claiming = claims.claiming(
                 self._project_id,
                 self._lane,
                 batches=times * settings.claim_batches,
@@ -94,9 +94,9 @@ class Ahead:
                 lease=settings.lease,
                 mine=list(self._claims),
             )
-            if claim is None:
-                return None
-            grading = projects.grading(connection, self._project_id)
+            _, claim, grading = ask_all(connection, [claims.TERMS, claiming, projects.how_to_grade(self._project_id)])
+        if claim is None:
+            return None
         self._claims[claim.id] = claim
         crashpoints.reach("grade-claimed")
         try:

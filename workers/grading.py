@@ -106,7 +106,7 @@ class _Slice:
         """Whether the slice is not over."""
         now = time.monotonic()
         if self._deadline <= now < self._last:
-            with self._runtime.engine.connect() as connection:
+            with self._runtime.engine.begin() as connection:
                 self._ahead.alone = not claims.elsewhere(connection, self._project_id, self._lane)
             if self._ahead.alone:
                 self._deadline = now + self._length
@@ -143,14 +143,14 @@ class _Slice:
     def _left(self, *, worked: bool) -> WorkLeft:
         """Who must be called for what waits now; nobody if another worker is at it, who will look for itself."""
         engine, place, graded = self._runtime.engine, (self._project_id, self._lane), tuple(self._graded)
-        with engine.connect() as connection:
+        with engine.begin() as connection:
             if claims.held(connection, *place):
                 return WorkLeft(graded=graded)
             if worked and claims.due(connection, *place) and not claims.elsewhere(connection, *place):
                 return WorkLeft(doors=(place,), staying=True, graded=graded)  # the door is not left
         if self._door is not None:
             self._door.leave()
-        with engine.connect() as connection:  # whoever has not rung, as the door was not left yet, has committed
+        with engine.begin() as connection:  # whoever has not rung, as the door was not left yet, has committed
             if claims.due(connection, *place):
                 return WorkLeft(doors=(place,), graded=graded)
         return WorkLeft(revisits=(self._project_id,), graded=graded) if worked else NOTHING_LEFT
@@ -181,7 +181,7 @@ def grade(
     if ready is not None and batches is claim.batches and ready.epoch == runtime.keys.epoch and not dead:
         new = ready
     else:
-        with runtime.engine.connect() as connection:
+        with runtime.engine.begin() as connection:
             grading = projects.grading(connection, project_id)
         left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
         new = intake.take(runtime, grading, batches, left_out)

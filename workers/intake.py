@@ -112,7 +112,7 @@ def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
     in_part = [batch.id for batch in batches if batch.done or batch.rejected]
     if not in_part:
         return waiting
-    with engine.connect() as connection:
+    with engine.begin() as connection:
         return waiting.without(answer_rows.settled_positions(connection, in_part))
 
 

@@ -23,7 +23,7 @@ ADVISORY_LOCK = 0x6C65 << 48
 
 def wait(runtime: Runtime, project_id: int) -> float | None:
     """Seconds until a lesson may be had, or until it is worth asking again; None: nothing new is to be learned."""
-    with runtime.engine.connect() as connection:
+    with runtime.engine.begin() as connection:
         progress = populations.progress(connection, project_id)
         if _due(runtime, connection, project_id, progress):
             return 0.0

@@ -35,7 +35,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
     if not followed:
         return NOTHING_LEFT
     log.info("gold followed", project=project_id, challenges=followed)
-    with runtime.engine.connect() as connection:
+    with runtime.engine.begin() as connection:
         if project_id in gold.waiting(connection):
             return WorkLeft(regrades=(project_id,))
         refits = (project_id,) if project_id in runs.waiting(connection) else ()

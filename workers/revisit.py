@@ -49,7 +49,7 @@ class Round:
 
 def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     """Go on for one slice, unless answers to the project are being graded; None when nothing moves any more."""
-    with runtime.engine.connect() as connection:
+    with runtime.engine.begin() as connection:
         if claims.held(connection, project_id, *LANES):
             return round_  # what is graded moves more than this would, and would have to be worked out again
     deadline = time.monotonic() + BUDGET
@@ -74,7 +74,7 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
 
 def fed(runtime: Runtime, project_id: int) -> bool:
     """Whether answers to the project come in at this time."""
-    with runtime.engine.connect() as connection:
+    with runtime.engine.begin() as connection:
         return claims.fed(connection, project_id, seconds=PAUSE)
 
 

@@ -162,7 +162,7 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
         yield None
         return
     try:
-        with runtime.engine.connect() as connection:
+        with runtime.engine.begin() as connection:
             transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease), transactions.BY_INDEX)
             held = Held()
             turn = Turn(connection, project_id, recall, recall.turn + 1, recall.events, held)
@@ -189,9 +189,8 @@ def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple
     """A transaction that has the project's turn: its number, and the last position of the feed."""
     lease = runtime.settings.lease
     with runtime.engine.begin() as connection:
-        bounds = transactions.bounds(idle=lease, lock=patience)
-        transactions.adopt(connection, bounds, transactions.BY_INDEX, transactions.ROOMY)
-        yield connection, *turn_rows.take(connection, project_id, most=LEASES * lease)
+        terms = transactions.bounds(idle=lease, lock=patience), transactions.BY_INDEX, transactions.ROOMY
+        yield connection, *turn_rows.take(connection, project_id, most=LEASES * lease, terms=terms)
 
 
 def _leave(turn: Turn, writes: Writes) -> None:
