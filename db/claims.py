@@ -43,8 +43,7 @@ class Claim:
     batches: tuple[ClaimedBatch, ...]
 
 
-TERMS = transactions.adoption(transactions.UNHURRIED, transactions.WALKED)
-"""Of the transaction in which a claim is made. One that the server forgets was never made."""
+_TERMS = transactions.UNHURRIED, transactions.WALKED  # a claim that the server forgets was never made
 
 
 _CLAIM = text("""
@@ -102,15 +101,14 @@ def claim(
     Returns:
         None when nothing is due, or all of it is left to another worker.
     """
-    question = claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine)
-    _, found = ask_all(connection, [TERMS, question])
-    return cast("Claim | None", found)
+    questions = claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine)
+    return cast("Claim | None", ask_all(connection, questions)[-1])
 
 
 def claiming(
     project_id: int, lane: str, *, batches: int, answers: int, lease: float, mine: Sequence[uuid.UUID] = ()
-) -> Question[Claim | None]:
-    """The same, as a question, to be asked behind `TERMS`."""
+) -> tuple[Question[None], Question[Claim | None]]:
+    """The same, as questions: terms of the transaction, which does not outlast the lease, and the claim."""
     claim_id = uuid.uuid4()
     parameters = {
         "project": project_id,
@@ -121,7 +119,8 @@ def claiming(
         "lease": lease,
         "mine": list(mine),
     }
-    return Question(_CLAIM, parameters, partial(_claimed, claim_id))
+    terms = transactions.adoption(transactions.bounds(idle=lease), *_TERMS)
+    return terms, Question(_CLAIM, parameters, partial(_claimed, claim_id))
 
 
 def _claimed(claim_id: uuid.UUID, cursor: "psycopg.Cursor[Any]") -> Claim | None:

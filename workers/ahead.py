@@ -94,7 +94,7 @@ class Ahead:
                 lease=settings.lease,
                 mine=list(self._claims),
             )
-            _, claim, grading = ask_all(connection, [claims.TERMS, claiming, projects.how_to_grade(self._project_id)])
+            _, claim, grading = ask_all(connection, [*claiming, projects.how_to_grade(self._project_id)])
         if claim is None:
             return None
         self._claims[claim.id] = claim

@@ -268,6 +268,12 @@ def test_those_who_hold_a_claim_go_through_no_other(engine: Engine, project: int
         assert scalar(connection, scans) == before
 
 
+def test_whoever_stops_while_claiming_holds_no_batch_for_longer_than_the_lease(engine: Engine, project: int) -> None:
+    with engine.begin() as connection:
+        claims.claim(connection, project, "live", batches=1, answers=1, lease=7)
+        assert scalar(connection, "SELECT current_setting('idle_in_transaction_session_timeout')") == "7s"
+
+
 def test_everything_is_left_to_the_worker_that_is_there_already(engine: Engine, project: int) -> None:
     fill(engine, project, 1, 1)
     held = claim_now(engine, project, batches=1)
