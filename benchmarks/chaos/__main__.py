@@ -207,6 +207,9 @@ def _rest(stack: Stack, load: Load, project: int, report: Report, console: Conso
     report.answers += sum(load.accepted.values())
     report.dead += _asked(lambda: books.dead(stack.engine, project), "what is dead")
     console.print(f"     at rest: {len(load.accepted)} batches  {_told(faults)}")
+    if faults.unsettled:
+        for line in _asked(lambda: books.unsettled(stack.engine, project), "what is left"):
+            console.print(f"       {line}", markup=False)
 
 
 def _told(faults: Faults) -> str:

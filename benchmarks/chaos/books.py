@@ -57,8 +57,14 @@ def audit(engine: Engine, project_id: int, accepted: Mapping[str, int], *, at_re
             wrong_statistics=_number(connection, _STATISTICS, project | {"tolerance": TOLERANCE}),
             wrong_consensus=_number(connection, _CONSENSUS, project) + _packed_otherwise(connection, project_id),
             wrong_feed=sum(_number(connection, query, project) for query in _FEED),
-            unsettled=sum(_number(connection, query, project) for query in _UNSETTLED) if at_rest else 0,
+            unsettled=len(_unsettled(connection, project_id)) if at_rest else 0,
         )
+
+
+def unsettled(engine: Engine, project_id: int) -> list[str]:
+    """A line for whatever is left over."""
+    with engine.connect() as connection:
+        return _unsettled(connection, project_id)
 
 
 def pending(engine: Engine, project_id: int, until: float) -> int:
@@ -86,6 +92,10 @@ def dead(engine: Engine, project_id: int) -> int:
     query = "SELECT count(*) FROM batches WHERE project_id = :p AND state = 'dead'"
     with engine.connect() as connection:
         return _number(connection, query, {"p": project_id})
+
+
+def _unsettled(connection: Connection, project_id: int) -> list[str]:
+    return list(connection.execute(text(_UNSETTLED), {"p": project_id}).scalars())
 
 
 def _number(connection: Connection, query: str, parameters: Mapping[str, object]) -> int:
@@ -211,8 +221,10 @@ _FEED = (
     """,
 )
 
-_UNSETTLED = (
-    "SELECT count(*) FROM batches WHERE project_id = :p AND state IN ('waiting', 'claimed')",
-    "SELECT count(*) FROM model_runs WHERE project_id = :p AND state IN ('waiting', 'running')",
-    "SELECT count(*) FROM gold WHERE project_id = :p AND NOT applied",
-)
+_UNSETTLED = """
+SELECT 'batch ' || state || ' until ' || coalesce(lease_until, due_at) || ': ' || coalesce(error, 'no error')
+FROM batches WHERE project_id = :p AND state IN ('waiting', 'claimed')
+UNION ALL SELECT 'model run ' || id || ' ' || state || ', ' || cause
+FROM model_runs WHERE project_id = :p AND state IN ('waiting', 'running')
+UNION ALL SELECT 'gold not followed, challenge ' || challenge_id FROM gold WHERE project_id = :p AND NOT applied
+"""
