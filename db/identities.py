@@ -145,16 +145,21 @@ def _resolve(
 ) -> list[dict[str, int]]:
     """Most of what a process does not know is new, so making comes before looking."""
 
-    def ids(statement: TextClause, keys: list[str]) -> Question[dict[str, int]]:
-        return Question(statement, {"project": project_id, "keys": keys}, _object)
+    def ids(
+        statements: Sequence[TextClause], wanted: Sequence[list[str]], *first: Question[None]
+    ) -> list[dict[str, int]]:
+        """Of each kind; where nothing is wanted, nothing is asked."""
+        pairs = zip(statements, wanted, strict=True)
+        questions = [Question(each, {"project": project_id, "keys": keys}, _object) for each, keys in pairs if keys]
+        found = iter(ask_all(connection, [*first, *questions])[len(first) :])
+        return [next(found) if keys else {} for keys in wanted]
 
     wanted = [sorted(set(keys), key=str.encode) for _, keys in asked]
-    making = [ids(names.make, keys) for (names, _), keys in zip(asked, wanted, strict=True)]
-    found: list[dict[str, int]] = ask_all(connection, [*first, *making])[len(first) :]
+    found = ids([names.make for names, _ in asked], wanted, *first)
     there = [[key for key in keys if key not in made] for keys, made in zip(wanted, found, strict=True)]
     if any(there):  # by statements of their own, which see what the inserts have waited for
-        finding = [ids(names.find, keys) for (names, _), keys in zip(asked, there, strict=True)]
-        found = [made | more for made, more in zip(found, ask_all(connection, finding), strict=True)]
+        more = ids([names.find for names, _ in asked], there)
+        found = [made | others for made, others in zip(found, more, strict=True)]
     return found
 
 
