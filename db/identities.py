@@ -4,8 +4,9 @@ A key's id never changes. New keys are inserted in key order, so that two transa
 each other instead of deadlocking. The row that carries the state is made together with the name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from typing import Any
 
@@ -15,7 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, TextClause, event, text
 
 from db import transactions
-from db.questions import Question, ask_all
+from db.questions import Question, ask_all, ask_alone
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,16 +48,18 @@ class Keys:
         found = [recent.find(project_id, keys) for recent, _, keys in asked]
         unknown = [_unknown(keys, ids) for (_, _, keys), ids in zip(asked, found, strict=True)]
         if any(unknown):
-            with self._engine.begin() as connection:
-                # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
-                terms = transactions.adoption(transactions.BY_INDEX, transactions.UNHURRIED)
-                wanted = [(names, keys) for (_, names, _), keys in zip(asked, unknown, strict=True)]
-                made = _resolve(connection, project_id, wanted, terms)
+            wanted = [(names, keys) for (_, names, _), keys in zip(asked, unknown, strict=True)]
+            made = _resolve(self._ask, project_id, wanted)
             for (recent, _, _), ids, keys, new in zip(asked, found, unknown, made, strict=True):
                 recent.keep(project_id, new)
                 ids[ids == _UNKNOWN] = [new[key] for key in keys]
         challenge_ids, respondent_ids = found
         return challenge_ids, respondent_ids
+
+    def _ask(self, questions: Sequence[Question[Any]]) -> list[Any]:
+        # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
+        terms = transactions.adoption(transactions.BY_INDEX, transactions.UNHURRIED)
+        return ask_alone(self._engine, [terms, *questions])[1:]
 
     def _forget(self, *_: object) -> None:
         self.epoch += 1
@@ -66,12 +69,12 @@ class Keys:
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the challenges with these keys; belongs into a transaction of its own."""
-    return _resolve(connection, project_id, [(_CHALLENGES, keys)])[0]
+    return _resolve(partial(ask_all, connection), project_id, [(_CHALLENGES, keys)])[0]
 
 
 def respondents(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the respondents with these keys; belongs into a transaction of its own."""
-    return _resolve(connection, project_id, [(_RESPONDENTS, keys)])[0]
+    return _resolve(partial(ask_all, connection), project_id, [(_RESPONDENTS, keys)])[0]
 
 
 class _Recent:
@@ -141,21 +144,20 @@ _RESPONDENTS = _names("respondents", "respondent_statistics", "respondent_id")
 
 
 def _resolve(
-    connection: Connection, project_id: int, asked: Sequence[tuple[_Names, Sequence[str]]], *first: Question[None]
+    ask: Callable[[Sequence[Question[Any]]], list[Any]],
+    project_id: int,
+    asked: Sequence[tuple[_Names, Sequence[str]]],
 ) -> list[dict[str, int]]:
     """Most of what a process does not know is new, so making comes before looking."""
 
-    def ids(
-        statements: Sequence[TextClause], wanted: Sequence[list[str]], *first: Question[None]
-    ) -> list[dict[str, int]]:
+    def ids(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[dict[str, int]]:
         """Of each kind; where nothing is wanted, nothing is asked."""
-        pairs = zip(statements, wanted, strict=True)
-        questions = [Question(each, {"project": project_id, "keys": keys}, _object) for each, keys in pairs if keys]
-        found = iter(ask_all(connection, [*first, *questions])[len(first) :])
+        pairs = [(each, {"project": project_id, "keys": keys}) for each, keys in zip(statements, wanted, strict=True)]
+        found = iter(ask([Question(each, parameters, _object) for each, parameters in pairs if parameters["keys"]]))
         return [next(found) if keys else {} for keys in wanted]
 
     wanted = [sorted(set(keys), key=str.encode) for _, keys in asked]
-    found = ids([names.make for names, _ in asked], wanted, *first)
+    found = ids([names.make for names, _ in asked], wanted)
     there = [[key for key in keys if key not in made] for keys, made in zip(wanted, found, strict=True)]
     if any(there):  # by statements of their own, which see what the inserts have waited for
         more = ids([names.find for names, _ in asked], there)

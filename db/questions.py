@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
-from sqlalchemy import Connection, TextClause
+from sqlalchemy import Connection, Engine, TextClause
 
 from db import binary
 from db.writes import bounded, command
@@ -38,19 +38,31 @@ def ask(connection: Connection, question: Question[T]) -> T:
     return cast("T", found)
 
 
-def ask_all(connection: Connection, questions: Sequence[Question[Any]]) -> list[Any]:
-    """What each question has found, in their order."""
+def ask_alone(engine: Engine, questions: Sequence[Question[Any]]) -> list[Any]:
+    """The same as `ask_all` in a transaction of its own, whose end costs no message either."""
+    with engine.begin() as connection:
+        return ask_all(connection, questions, last=True)
+
+
+def ask_all(connection: Connection, questions: Sequence[Question[Any]], *, last: bool = False) -> list[Any]:
+    """What each question has found, in their order.
+
+    Args:
+        last: the transaction is committed with them.
+    """
     if not questions:
         return []
     driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     commands = [_command(connection, question) for question in questions]
     begins = driver.info.transaction_status == TransactionStatus.IDLE
-    together = (begins or len(questions) > 1) and bounded(connection)
+    together = (begins or last or len(questions) > 1) and bounded(connection)
     with binary.translated(connection, "; ".join(commands)), ExitStack() as stack:
         cursors = [stack.enter_context(driver.cursor()) for _ in questions]
         with driver.pipeline() if together else nullcontext():
             for cursor, order, question in zip(cursors, commands, questions, strict=True):
                 cursor.execute(cast("Any", order), question.parameters, binary=question.binary)
+            if last:
+                driver.commit()
         return [question.read(cursor) for cursor, question in zip(cursors, questions, strict=True)]
 
 

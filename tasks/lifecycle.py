@@ -40,6 +40,13 @@ def _open(**_: Any) -> None:
     process.open_process(settings, conf.touchstone_role, conf.touchstone_node)
 
 
+@signals.worker_shutting_down.connect
+def _retire(**_: Any) -> None:
+    from tasks import process
+
+    process.retire()
+
+
 @signals.worker_process_shutdown.connect
 def _close(**_: Any) -> None:
     from tasks import process

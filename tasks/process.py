@@ -13,15 +13,13 @@ class Process:
 
     runtime: Runtime
     publisher: Publisher
-    node: str | None = None
-    """Celery's name of this worker."""
 
     def wake(self, left: WorkLeft, *, force: bool = False) -> None:
         """Ring for the work that is left; to be called after the commit that left it."""
         if left.graded:
             self.publisher.tell(left.graded)
         for project_id, lane in left.doors:
-            self.publisher.ring(project_id, lane, force=force, node=self.node if left.staying else None)
+            self.publisher.ring(project_id, lane, force=force, stay=left.staying)
         for project_id in left.regrades:
             self.publisher.ring_regrade(project_id, force=force)
         for project_id in left.refits:
@@ -49,7 +47,7 @@ def open_process(settings: Settings, role: str, node: str | None = None) -> Proc
     """
     global _process  # noqa: PLW0603 - one process, one set of connections
     close_process()
-    _process = Process(Runtime.open(settings, name=role), Publisher(settings), node)
+    _process = Process(Runtime.open(settings, name=role), Publisher(settings, node=node))
     return _process
 
 
@@ -62,6 +60,12 @@ def current() -> Process:
     if _process is None:
         raise RuntimeError("tasks run in worker processes only: nothing is opened here")
     return _process
+
+
+def retire() -> None:
+    """This worker takes no more messages: it is not to be called alone."""
+    if _process is not None:
+        _process.publisher.retire()
 
 
 def close_process() -> None:

@@ -41,9 +41,13 @@ class Publisher:
     Args:
         socket_timeout: seconds that Redis may take to answer, and to be connected to.
         rest: seconds without any attempt after a failure.
+        node: Celery's name of the worker that rings, if one does.
     """
 
-    def __init__(self, settings: Settings, *, socket_timeout: float = 1.0, rest: float = REST) -> None:
+    def __init__(
+        self, settings: Settings, *, socket_timeout: float = 1.0, rest: float = REST, node: str | None = None
+    ) -> None:
+        self._node = node
         self._rest = rest
         self._resting_until = 0.0
         self._app = make_app(settings, socket_timeout=socket_timeout)
@@ -51,30 +55,48 @@ class Publisher:
         self._doorbell_ms = settings.doorbell_ms
         self._connection: Any = None
 
-    def ring(self, project_id: int, lane: str, *, force: bool = False, node: str | None = None) -> bool:
+    def ring(self, project_id: int, lane: str, *, force: bool = False, stay: bool = False) -> bool:
         """Say that something waits for the project and lane; does nothing if that has been said and not yet heard.
 
         Args:
-            force: say it anyway where no message is left that could be heard.
-            node: say it to this worker alone, which is at the door and so has kept the bell up. Should it be gone, the
+            force: say it anyway where no message is left that could be heard; whoever hears it is to go.
+            stay: say it to this worker alone, which is at the door and so has kept the bell up. Should it be gone, the
                 sweep says it to all.
 
         Returns:
             whether it had been said and not been heard yet.
         """
+        fresh = True
         try:
-            door = _doorbell(project_id, lane)
-            if node is None:
-                queue, fresh = lane, self._lift(door, lane, force=force)
-            else:
-                queue, fresh = worker_direct(node), bool(self._redis().set(door, 1, px=self._doorbell_ms))
-            if fresh:
-                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, queue, expires=None)
+            if stay:
+                self._call(project_id, lane, self._node)
+            elif fresh := self._lift(_doorbell(project_id, lane), lane, force=force):
+                urgent = {"urgent": True} if force else {}
+                self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane, **urgent}, lane, expires=None)
             metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
         except _FAILURES as error:
             self._failed(lane, error)
             return False
         return not fresh
+
+    def pass_on(self, project_id: int, lane: str) -> bool:
+        """Leave a door to another worker, if one has just been there that knows the project.
+
+        Should it be gone, the sweep says it to all.
+
+        Returns:
+            whether one was called.
+        """
+        try:
+            home = self._redis().get(_home(project_id))
+            if home is None or self._node in {None, home.decode()}:
+                return False
+            self._call(project_id, lane, home.decode())
+            metrics.DOORBELLS.labels(lane, "passed on").inc()
+        except _FAILURES as error:
+            self._failed(lane, error)
+            return False
+        return True
 
     def ring_refit(self, project_id: int) -> None:
         """Say that a model run of the project waits."""
@@ -144,10 +166,18 @@ class Publisher:
         """The door of a project and lane, for whoever goes to work there."""
         return Door(self, project_id, lane)
 
-    def stay(self, project_id: int, lane: str) -> None:
-        """Say that somebody is at the door and will look again before leaving: for a while nobody needs to ring."""
+    def stay(self, project_id: int, lane: str, *, knowing: bool = False) -> None:
+        """Say that somebody is at the door and will look again before leaving: for a while nobody needs to ring.
+
+        Args:
+            knowing: the project had better be left to this worker, for as long a while.
+        """
         try:
-            self._redis().set(_doorbell(project_id, lane), 1, px=STAY_MS)
+            with self._redis().pipeline(transaction=False) as pipeline:
+                pipeline.set(_doorbell(project_id, lane), 1, px=STAY_MS)
+                if knowing and self._node is not None:
+                    pipeline.set(_home(project_id), self._node, px=STAY_MS)
+                pipeline.execute()
         except _FAILURES as error:
             self._failed(lane, error)
 
@@ -157,6 +187,10 @@ class Publisher:
             self._redis().delete(_doorbell(project_id, lane))
         except _FAILURES as error:
             self._failed(lane, error)
+
+    def retire(self) -> None:
+        """From now on this worker is not called alone. Talks to nobody, so that it may be called at any moment."""
+        self._node = None
 
     def tell(self, graded: Sequence[uuid.UUID]) -> None:
         """Say which batches were graded to whoever waits for one at this moment; nobody else will ever hear it."""
@@ -203,6 +237,16 @@ class Publisher:
         lost = force and not redis.llen(queue)
         return bool(redis.set(door, 1, nx=not lost, px=self._doorbell_ms))
 
+    def _call(self, project_id: int, lane: str, node: str | None) -> None:
+        """Say to one worker alone that something waits, or to all: nobody knows the project any more."""
+        with self._redis().pipeline(transaction=False) as pipeline:
+            pipeline.set(_doorbell(project_id, lane), 1, px=self._doorbell_ms)
+            if node is None:
+                pipeline.delete(_home(project_id))
+            pipeline.execute()
+        queue = lane if node is None else worker_direct(node)
+        self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane}, queue, expires=None)
+
     def _send(
         self,
         task: str,
@@ -246,9 +290,9 @@ class Door:
     project_id: int
     lane: str
 
-    def stay(self) -> None:
-        """Be known to be here."""
-        self.publisher.stay(self.project_id, self.lane)
+    def stay(self, *, knowing: bool) -> None:
+        """Be known to be here, and perhaps to be the one who knows the project."""
+        self.publisher.stay(self.project_id, self.lane, knowing=knowing)
 
     def leave(self) -> None:
         """Be here for one more look, at what has come without a ring; whoever comes from now on rings."""
@@ -265,3 +309,7 @@ def _revisit(project_id: int) -> str:
 
 def _doorbell(project_id: int, lane: str) -> str:
     return f"doorbell:{lane}:{project_id}"
+
+
+def _home(project_id: int) -> str:
+    return f"home:{project_id}"

@@ -4,7 +4,7 @@
 |-------------|------------------|----------------------------------|---------------------------------|---------------|
 | live        | grade(project)   | API after a commit, sweep        | solo workers, slice by slice    | the lease     |
 | live        | explain(...)     | API, which waits for the reply   | the same solo workers           | 5 s to begin  |
-| NODE.dq2    | grade(project)   | a worker, if no other door waits | itself, which remembers it      | the lease     |
+| NODE.dq2    | grade(project)   | a worker, itself or another      | the one that knows the project  | the lease     |
 | bulk        | grade(project)   | API after a commit, sweep        | the same solo workers           | the lease     |
 | bulk        | revisit(project) | grade when nothing waits, itself | the same solo workers           | 50 ms a slice |
 | bulk        | regrade(project) | API after gold changed, sweep    | the same solo workers           | the lease     |

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from db import claims, projects
 from db.claims import Claim
-from db.questions import ask_all
+from db.questions import ask_alone
 from telemetry import crashpoints, logging
 from workers import intake, lease
 from workers.intake import Intake
@@ -66,9 +66,9 @@ class Ahead:
             self._next = self._pool.submit(self._make)
 
     def take(self) -> Ready | None:
-        """The next claim, one that was started if there was something to claim; None when nothing is due."""
+        """The next claim, the one that was started if one was; None when nothing was due."""
         started, self._next = self._next, None
-        return (None if started is None else started.result()) or self._make()
+        return self._make() if started is None else started.result()
 
     def done(self, claim: Claim) -> None:
         """Nothing of a claim is to be graded any more."""
@@ -85,16 +85,15 @@ class Ahead:
     def _make(self) -> Ready | None:
         settings, engine = self._runtime.settings, self._runtime.engine
         times = ALONE if self.alone else 1
-        with engine.begin() as connection:
-            claiming = claims.claiming(
-                self._project_id,
-                self._lane,
-                batches=times * settings.claim_batches,
-                answers=times * settings.claim_answers,
-                lease=settings.lease,
-                mine=list(self._claims),
-            )
-            _, claim, grading = ask_all(connection, [*claiming, projects.how_to_grade(self._project_id)])
+        claiming = claims.claiming(
+            self._project_id,
+            self._lane,
+            batches=times * settings.claim_batches,
+            answers=times * settings.claim_answers,
+            lease=settings.lease,
+            mine=list(self._claims),
+        )
+        _, claim, grading = ask_alone(engine, [*claiming, projects.how_to_grade(self._project_id)])
         if claim is None:
             return None
         self._claims[claim.id] = claim

@@ -30,6 +30,13 @@ INERTIA = 0.05
 """Statistics go on counting a challenge as before while no raw probability is further off: most answers confirm what is
 known of it. Revisits and refits make it good (docs/decisions/0007)."""
 
+LARGE = 4000
+"""Answers in a claim from which the next one is made while this one is worked out. Behind a smaller one it is made when
+that is done: it takes along what has come meanwhile, and waits for nobody."""
+
+MUCH = 1 << 14
+"""Rows of a project that a worker remembers from which the project had better wait for it than be read by another."""
+
 LONGEST = 40
 """Slices that are spent on one project in a row, at most, even if nothing else waits: a worker must show its pulse."""
 
@@ -37,8 +44,12 @@ LONGEST = 40
 class Door(Protocol):
     """Where what waits for a project and lane is said to wait."""
 
-    def stay(self) -> None:
-        """Somebody is at it, and will look once more after leaving: nobody needs to be called."""
+    def stay(self, *, knowing: bool) -> None:
+        """Somebody is at it, and will look once more after leaving: nobody needs to be called.
+
+        Args:
+            knowing: whoever is there knows so much of the project that others had better leave the door to them.
+        """
 
     def leave(self) -> None:
         """From now on somebody has to be called again."""
@@ -67,6 +78,7 @@ class _Slice:
         self._project_id = project_id
         self._lane = lane
         self._door = door
+        self._knowing = False
         self._graded: list[uuid.UUID] = []
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(self._store, self._redo)
@@ -77,8 +89,7 @@ class _Slice:
 
     def run(self) -> WorkLeft:
         """As the function."""
-        if self._door is not None:
-            self._door.stay()
+        self._stay()
         failed: list[str] = []
         worked = False
         with self._ahead as ahead, self._behind as behind:
@@ -86,16 +97,22 @@ class _Slice:
                 with metrics.SLICE_SECONDS.labels(self._lane).time():
                     ready = ahead.take()
                     if ready is None:
+                        failed += behind.settle()  # by then something may have come
+                        ready = ahead.take()
+                    if ready is None:
                         metrics.CLAIMS.labels("empty").inc()
                         break
                     worked = True
-                    foreseen = foresee(self._runtime, self._project_id, ready, self._meanwhile)
+                    self._knowing = len(self._runtime.memory.of(self._project_id)) >= MUCH
+                    large = ready.intake is not None and len(ready.intake.columns.position) >= LARGE
+                    foreseen = foresee(self._runtime, self._project_id, ready, self._meanwhile if large else None)
                     try:
                         failed += behind.settle(foreseen)
                     except BaseException:
                         ahead.give_back(ready.claim)
                         raise
                     failed += behind.store(ready, foreseen)
+                    self._meanwhile()
             failed += behind.settle()
         left = self._left(worked=worked)
         if failed:
@@ -138,7 +155,11 @@ class _Slice:
             self._graded += tried
         else:
             self._door.tell(tried)
-            self._door.stay()
+        self._stay()
+
+    def _stay(self) -> None:
+        if self._door is not None:
+            self._door.stay(knowing=self._knowing)
 
     def _left(self, *, worked: bool) -> WorkLeft:
         """Who must be called for what waits now; nobody if another worker is at it, who will look for itself."""
@@ -197,8 +218,12 @@ def grade(
     _note(project_id, batches, new)
 
 
-def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable[[], None]) -> Foreseen | None:
-    """Grade a claim as if the turn behind the last one were taken; None if that cannot be done, for whatever reason."""
+def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable[[], None] | None) -> Foreseen | None:
+    """Grade a claim as if the turn behind the last one were taken; None if that cannot be done, for whatever reason.
+
+    Args:
+        meanwhile: as of `grade`.
+    """
     new = ready.intake
     if new is None:
         return None

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from db import answers as answer_rows
-from db import columns
 from db import consensus as consensus_rows
 from db import statistics as statistics_rows
 from db.answers import AnswerColumns
@@ -73,7 +72,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     places, known = _read(turn, scheme, challenge_ids, new)
     counted_as = shelf.read("counted_as", places).astype(np.int64)
     if known is None and (counted_as >= 0).any():  # the first may have come since
-        known = columns.select_all(turn.connection, [consensus_rows.gold_query(challenge_ids)])[0]
+        known = turn.read(consensus_rows.gold_query(challenge_ids))[0]
     gold = np.full(len(challenge_ids), -1, dtype=np.int64)
     if known is not None:
         found = np.searchsorted(challenge_ids, known.numbers["challenge_id"])
@@ -140,7 +139,7 @@ def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> t
         "respondents": statistics_rows.query(strangers) if len(strangers) else None,
     }
     queries = {name: query for name, query in asked.items() if query is not None}
-    found = dict(zip(queries, columns.select_all(turn.connection, list(queries.values())), strict=True))
+    found = dict(zip(queries, turn.read(*queries.values()), strict=True))
     if "challenges" in found:
         places[unknown] = _remember(turn, scheme, missing, consensus_rows.rows(found["challenges"]))
     if "respondents" in found:

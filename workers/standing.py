@@ -84,7 +84,8 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
     unknown = places < 0
     missing = ids[unknown]
     if len(missing):
-        places[unknown] = remember(turn, scheme, missing, statistics_rows.read(turn.connection, missing))
+        (found,) = turn.read(statistics_rows.query(missing))
+        places[unknown] = remember(turn, scheme, missing, statistics_rows.counts(found))
     answers = shelf.read("answers", places).astype(np.int64)
     many = tensor(answers >= scheme.rules.score_answers, device)
     clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)

@@ -5,8 +5,10 @@ respondents for itself. In turns, each knows whether anybody has moved anything 
 remembers of a project spares it most of the reading.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ from sqlalchemy import Connection
 
 from db import transactions
 from db import turns as turn_rows
+from db.columns import Columns, Query
+from db.questions import Question, ask_all, ask_alone
 from db.turns import Moved
 from db.writes import Held, Writes
 from telemetry import metrics
@@ -36,18 +40,19 @@ class OvertakenError(Exception):
     """The turn that was foreseen is another's by now, or what it was foreseen from may not be what is stored."""
 
 
+Ask = Callable[[Sequence[Question[Any]]], list[Any]]
+
+
 class Turn:
     """What one transaction moves of a project, while nobody else moves anything of it.
 
     Args:
         recall: what is remembered of the project, right as of the turn before; whoever writes also writes here.
         events: the last position of the project's feed so far.
+        ask: what reads.
     """
 
-    def __init__(
-        self, connection: Connection, project_id: int, recall: Recall, number: int, events: int, writes: Writes
-    ) -> None:
-        self._connection = connection
+    def __init__(self, project_id: int, recall: Recall, number: int, events: int, writes: Writes, ask: Ask) -> None:
         self.project_id = project_id
         self.recall = recall
         self.number = number
@@ -61,12 +66,14 @@ class Turn:
         self.respondents: list[Ints] = []
         self.seen: list[Moved] = []
         """What this turn has to do with, moved or not."""
+        self._ask = ask
 
-    @property
-    def connection(self) -> Connection:
-        """To read by; whoever asks for it waits for what is still being written."""
+    def read(self, *queries: Query) -> list[Columns]:
+        """What these find, asked together; whoever asks waits for what is still being written."""
+        if not queries:
+            return []
         self.writes.settle()
-        return self._connection
+        return self._ask([query.question for query in queries])
 
     @property
     def moved(self) -> Moved:
@@ -74,8 +81,22 @@ class Turn:
         return Moved(_all(self.challenges), _all(self.respondents))
 
 
+class Taken(Turn):
+    """A turn that is being had, in the transaction of a connection."""
+
+    def __init__(self, connection: Connection, project_id: int, recall: Recall, number: int, events: int) -> None:
+        super().__init__(project_id, recall, number, events, Writes(connection), partial(ask_all, connection))
+        self._connection = connection
+
+    @property
+    def connection(self) -> Connection:
+        """To work by; whoever asks for it waits for what is still being written."""
+        self.writes.settle()
+        return self._connection
+
+
 @contextmanager
-def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> Iterator[Turn]:
+def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> Iterator[Taken]:
     """Wait for the project's turn and have it in the block, which ends with a commit.
 
     Raises:
@@ -86,7 +107,7 @@ def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> I
         with _begun(runtime, project_id, patience) as (connection, number, events):
             recall = runtime.memory.of(project_id)
             _catch_up(connection, project_id, recall, number)
-            turn = Turn(connection, project_id, recall, number, events, Writes(connection))
+            turn = Taken(connection, project_id, recall, number, events)
             with turn.writes:
                 yield turn
                 _leave(turn, turn.writes)
@@ -161,12 +182,15 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
     if recall.turn is None:
         yield None
         return
+
+    def ask(questions: Sequence[Question[Any]]) -> list[Any]:
+        terms = transactions.adoption(transactions.bounds(idle=runtime.settings.lease), transactions.BY_INDEX)
+        return ask_alone(runtime.engine, [terms, *questions])[1:]
+
+    held = Held()
+    turn = Turn(project_id, recall, recall.turn + 1, recall.events, held, ask)
     try:
-        with runtime.engine.begin() as connection:
-            transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease), transactions.BY_INDEX)
-            held = Held()
-            turn = Turn(connection, project_id, recall, recall.turn + 1, recall.events, held)
-            yield Foreseen(runtime, turn, held, epoch)
+        yield Foreseen(runtime, turn, held, epoch)
     except BaseException:
         recall.forget()
         raise
@@ -174,7 +198,7 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
 
 
 @contextmanager
-def rehearsed(runtime: Runtime, project_id: int) -> Iterator[Turn]:
+def rehearsed(runtime: Runtime, project_id: int) -> Iterator[Taken]:
     """The same, but nothing is kept."""
     try:
         with taken(runtime, project_id) as turn:

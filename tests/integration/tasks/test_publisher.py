@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,9 +17,24 @@ from tasks import queues
 from tasks.publisher import STAY_MS, Publisher
 from tests.processes import hanging, stopped
 
+NODE = "worker-1@host"
+OWN = f"{NODE}.dq2"
+
 TIMEOUT = 0.2
 PATIENCE = 4.0
 """Seconds that a ring may take at the very worst on a busy machine, when sockets give up after TIMEOUT."""
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[Publisher]:
+    with Publisher(settings, node=NODE) as made:
+        yield made
+
+
+@pytest.fixture
+def other(settings: Settings) -> Iterator[Publisher]:
+    with Publisher(settings, node="worker-2@host") as made:
+        yield made
 
 
 def messages(client: redis.Redis, queue: str) -> list[dict[str, Any]]:
@@ -46,7 +62,7 @@ def test_doors_are_apart(publisher: Publisher, client: redis.Redis) -> None:
 
 def test_nobody_rings_where_somebody_is_at_work(publisher: Publisher, client: redis.Redis) -> None:
     door = publisher.door(7, "live")
-    door.stay()
+    door.stay(knowing=False)
     assert 0 < client.pttl("doorbell:live:7") <= STAY_MS  # whoever dies at work is not waited for
     publisher.ring(7, "live")
     publisher.ring(7, "bulk")
@@ -56,14 +72,52 @@ def test_nobody_rings_where_somebody_is_at_work(publisher: Publisher, client: re
     assert client.llen("live") == 1
 
 
-def test_a_worker_can_be_called_alone(publisher: Publisher, client: redis.Redis) -> None:
-    publisher.door(7, "live").stay()
-    publisher.ring(7, "live", node="worker-1@host")
-    assert (client.llen("live"), client.llen("worker-1@host.dq2")) == (0, 1)
+def test_a_worker_can_call_itself_alone(worker: Publisher, publisher: Publisher, client: redis.Redis) -> None:
+    worker.door(7, "live").stay(knowing=False)
+    worker.ring(7, "live", stay=True)
+    assert (client.llen("live"), client.llen(OWN)) == (0, 1)
     publisher.ring(7, "live")
     assert client.llen("live") == 0
     publisher.ring(7, "live", force=True)  # the sweep cannot know whether that one is there
     assert client.llen("live") == 1
+
+
+def test_a_door_is_left_to_the_worker_that_knows_the_project(
+    worker: Publisher, other: Publisher, client: redis.Redis
+) -> None:
+    assert not other.pass_on(7, "live")
+    worker.door(7, "live").stay(knowing=False)
+    assert not other.pass_on(7, "live")
+    worker.door(7, "live").stay(knowing=True)
+    worker.door(7, "live").leave()
+    assert 0 < client.pttl("home:7") <= STAY_MS  # whoever has died is not waited for
+    assert other.pass_on(7, "live")
+    assert (client.llen("live"), client.llen(OWN)) == (0, 1)
+    other.ring(7, "live")
+    assert client.llen("live") == 0  # somebody was called
+    assert other.pass_on(7, "bulk")
+    assert not worker.pass_on(7, "live")
+    assert not other.pass_on(8, "live")
+
+
+def test_what_nobody_came_for_is_for_whoever_hears_it(publisher: Publisher, client: redis.Redis) -> None:
+    publisher.ring(7, "live", force=True)
+    publisher.ring(8, "live")
+    assert [json.loads(base64.b64decode(message["body"]))[1] for message in messages(client, "live")] == [
+        {"project": 7, "lane": "live", "urgent": True},
+        {"project": 8, "lane": "live"},
+    ]
+
+
+def test_who_takes_no_more_messages_calls_all(worker: Publisher, other: Publisher, client: redis.Redis) -> None:
+    door = worker.door(7, "live")
+    door.stay(knowing=True)
+    worker.retire()
+    door.stay(knowing=True)
+    worker.ring(7, "live", stay=True)
+    assert (client.llen("live"), client.llen(OWN)) == (1, 0)
+    assert not other.pass_on(7, "live")
+    assert not worker.pass_on(7, "live")
 
 
 def test_other_processes_ring_the_same_bell(settings: Settings, publisher: Publisher, client: redis.Redis) -> None:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from sqlalchemy import Engine
 
 from db import claims
@@ -19,8 +20,8 @@ class Doorkeeper:
     leaving: Callable[[], object] = lambda: None
     heard: list[str] = field(default_factory=list)
 
-    def stay(self) -> None:
-        self.heard.append("stay")
+    def stay(self, *, knowing: bool) -> None:
+        self.heard.append("know" if knowing else "stay")
 
     def leave(self) -> None:
         self.heard.append("leave")
@@ -48,3 +49,19 @@ def test_a_door_that_another_is_at_is_left_to_that_one(engine: Engine, runtime: 
     door = Doorkeeper()
     assert grading.run(runtime, project, "live", door).doors == ()
     assert "leave" not in door.heard
+
+
+def test_who_remembers_much_of_a_project_says_so(
+    engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "MUCH", 2)
+    runtime.connect()  # each connection that is made later makes it forget
+    project, other = make_project(engine), make_project(engine, name="other")
+    door = Doorkeeper()
+    for _ in range(2):
+        accept(engine, project, [answer("c", "r", "a")])
+        grading.run(runtime, project, "live", door)
+    assert [word for word in door.heard if word in {"stay", "know"}] == ["stay", "stay", "stay", "know"]
+    accept(engine, other, [answer("c", "r", "a")])
+    grading.run(runtime, other, "live", door)
+    assert door.heard.count("know") == 1

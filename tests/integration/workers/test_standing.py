@@ -13,18 +13,18 @@ from workers import scheme, standing, turns
 from workers.runtime import Runtime
 from workers.scheme import Scheme
 from workers.standing import Move
-from workers.turns import Turn
+from workers.turns import Taken
 
 WIDTH = 9
 
 
-def plan_of(turn: Turn, runtime: Runtime) -> Scheme:
+def plan_of(turn: Taken, runtime: Runtime) -> Scheme:
     plan = scheme.make(projects.grading(turn.connection, turn.project_id), runtime.device)
     turn.recall.suit(plan.keys, plan.width)
     return plan
 
 
-def add(turn: Turn, runtime: Runtime, ids: list[int], counts: float) -> None:
+def add(turn: Taken, runtime: Runtime, ids: list[int], counts: float) -> None:
     plan, J = plan_of(turn, runtime), len(ids)
     known = standing.read(turn, plan, np.array(ids, dtype=np.int64), runtime.device)
     table, ones = torch.full((J, WIDTH), counts, dtype=torch.float64), np.ones(J, dtype=np.int64)
