@@ -1,5 +1,6 @@
 """The life of a worker process: logging, what it opens and closes, its pulse, and the sweep of the idle."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ log = logging.get(__name__)
 
 PULSE = 1.0
 """Seconds between two signs of life."""
+
+COURTESY = 10
+"""How nice (`nice(2)`) fits are to whatever else wants the processor: a tenth of the weight of those who grade."""
 
 
 @signals.setup_logging.connect
@@ -37,6 +41,8 @@ def _open(**_: Any) -> None:
     settings = load()
     crashpoints.arm(settings.crash_point)
     conf = current_app.conf
+    if conf.touchstone_role == queues.role({queues.REFIT}):
+        os.nice(COURTESY)
     process.open_process(settings, conf.touchstone_role, conf.touchstone_node)
 
 

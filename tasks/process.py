@@ -1,9 +1,10 @@
 """What a worker process opened when it started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.settings import Settings
 from tasks.publisher import Publisher
+from workers.leisure import Leisure
 from workers.runtime import Runtime, WorkLeft
 
 
@@ -13,6 +14,7 @@ class Process:
 
     runtime: Runtime
     publisher: Publisher
+    leisure: Leisure = field(default_factory=Leisure)
 
     def wake(self, left: WorkLeft, *, force: bool = False) -> None:
         """Ring for the work that is left; to be called after the commit that left it."""

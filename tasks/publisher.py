@@ -141,7 +141,7 @@ class Publisher:
     def go_on_revisiting(self, project_id: int, place: Mapping[str, int], pause: float) -> None:
         """Let somebody go on where a slice of revisits has ended, so many seconds from now."""
         try:
-            self._redis().set(_revisit(project_id), 1, px=queues.REVISIT_PAUSE_MS)
+            self._redis().set(_revisit(project_id), 1, px=queues.REVISIT_PAUSE_MS + round(1000 * pause))
             self._send(queues.REVISIT_TASK, {"project": project_id, **place}, queues.BULK, pause=pause)
         except _FAILURES as error:
             self._failed(queues.BULK, error)

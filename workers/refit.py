@@ -213,7 +213,7 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
             final += int(known.sum())
             crashpoints.reach("refit-before-chunk-commit")
         crashpoints.reach("refit-chunk-committed")
-        if claim.cause != "requested" and revisit.fed(runtime, after.grading.project_id):
+        if claim.cause != "requested" and revisit.hurried(runtime, after.grading.project_id):
             time.sleep(REST * (time.monotonic() - began))
     return final
 

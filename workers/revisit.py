@@ -33,7 +33,9 @@ PATIENCE = 0.05
 BUDGET = 0.05
 """Seconds of one slice: whoever waits for a grade waits no longer for this."""
 PAUSE = 1.0
-"""Seconds between two slices while answers come in: a twentieth of a worker's time."""
+"""Seconds between two slices of a project while answers come in or wait, at least."""
+REST = 5.0
+"""Seconds until a slice is tried again for which a worker had no leisure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,10 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     return round_
 
 
-def fed(runtime: Runtime, project_id: int) -> bool:
-    """Whether answers to the project come in at this time."""
+def hurried(runtime: Runtime, project_id: int) -> bool:
+    """Whether answers to the project come in at this time, or anything waits for its grade."""
     with runtime.engine.begin() as connection:
-        return claims.fed(connection, project_id, seconds=PAUSE)
+        return claims.fed(connection, project_id, seconds=PAUSE) or claims.busy(connection)
 
 
 def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:

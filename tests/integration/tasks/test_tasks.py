@@ -1,5 +1,6 @@
 """Tasks as a worker calls them: what they leave is rung for after the commit."""
 
+import base64
 import json
 
 import pytest
@@ -98,6 +99,31 @@ def test_a_lesson_that_cannot_be_paid_for_yet_is_asked_for_again_later(
     client.delete("bulk")
     app.tasks["learn"](project=project)
     assert client.llen("bulk") == 1
+
+
+def test_revisits_are_put_off_by_a_worker_that_has_just_revisited_while_anything_waits(
+    engine: Engine, here: Process, app: Celery, client: redis.Redis
+) -> None:
+    project, other = make_project(engine), make_project(engine, name="other")
+    accept(engine, project, crowd(1))
+    while books(engine, project).waiting:
+        app.tasks["grade"](project=project, lane="live")
+    accept(engine, other, [answer("c", "r", "a")])
+    place = {"project": project, "after": 0, "number": 3, "moved": 1}
+
+    def revisit() -> list[dict[str, int]]:
+        """Where to go on, as the message says."""
+        client.delete("bulk")
+        app.tasks["revisit"](**place)
+        return [
+            json.loads(base64.b64decode(json.loads(message)["body"]))[1] for message in client.lrange("bulk", 0, -1)
+        ]
+
+    assert revisit() != [place]
+    assert revisit() == [place]
+    app.tasks["grade"](project=other, lane="live")
+    execute(engine, "UPDATE batches SET finished_at = now() - interval '1 minute'")  # nobody waits any more
+    assert revisit() != [place]
 
 
 def test_refit_carries_out_what_waits(engine: Engine, here: Process, app: Celery) -> None:
