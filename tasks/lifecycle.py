@@ -1,6 +1,5 @@
 """The life of a worker process: logging, what it opens and closes, its pulse, and the sweep of the idle."""
 
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,6 @@ log = logging.get(__name__)
 
 PULSE = 1.0
 """Seconds between two signs of life."""
-
-COURTESY = 10
-"""How nice (`nice(2)`) fits are to whatever else wants the processor: a tenth of the weight of those who grade."""
 
 
 @signals.setup_logging.connect
@@ -41,8 +37,6 @@ def _open(**_: Any) -> None:
     settings = load()
     crashpoints.arm(settings.crash_point)
     conf = current_app.conf
-    if conf.touchstone_role == queues.role({queues.REFIT}):
-        os.nice(COURTESY)
     process.open_process(settings, conf.touchstone_role, conf.touchstone_node)
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable
 
-import psutil
 from sqlalchemy import Engine, text
 
-from tasks.lifecycle import COURTESY
 from tests.functional.fleet import Fleet, client
 from tests.waiting import until
 
@@ -43,11 +41,3 @@ def test_fifty_trickles_are_graded_before_a_flood_has_run_off(
 def _graded(engine: Engine) -> int:
     with engine.connect() as connection:
         return int(connection.execute(text("SELECT count(*) FROM batches WHERE state = 'graded'")).scalar_one())
-
-
-def test_fits_leave_the_processor_to_whoever_grades(make_fleet: Callable[..., Fleet]) -> None:
-    fleet = make_fleet()
-    grading, fitting = fleet.worker(), fleet.worker("refit")
-    assert psutil.Process(grading.pid).nice() == psutil.Process().nice()
-    children = psutil.Process(fitting.pid).children
-    until(lambda: any(child.nice() == COURTESY for child in children()), "a child that is nice")

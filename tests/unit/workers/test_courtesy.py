@@ -1,0 +1,45 @@
+"""Courtesy: a thread that yields the processor, and nobody else does."""
+
+import os
+import sys
+import threading
+from contextvars import ContextVar
+
+import pytest
+
+from workers.courtesy import NICE, courteously
+
+bound: ContextVar[str] = ContextVar("bound", default="nothing")
+
+
+def niceness() -> int:
+    return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads are as nice as their process")
+def test_the_work_is_nice_and_its_threads_are_and_nobody_else() -> None:
+    before = niceness()
+    found: list[int] = []
+
+    def work() -> int:
+        thread = threading.Thread(target=lambda: found.append(niceness()))
+        thread.start()
+        thread.join()
+        return niceness()
+
+    assert courteously(work) == NICE
+    assert found == [NICE]
+    assert niceness() == before
+
+
+def test_it_knows_what_its_caller_knows_and_fails_as_the_work_does() -> None:
+    def work(left: int, *, right: int) -> tuple[str, int]:
+        return bound.get(), left // right
+
+    token = bound.set("something")
+    try:
+        assert courteously(work, 6, right=3) == ("something", 2)
+        with pytest.raises(ZeroDivisionError):
+            courteously(work, 6, right=0)
+    finally:
+        bound.reset(token)
