@@ -92,7 +92,7 @@ class Publisher:
             if home is None or self._node in {None, home.decode()}:
                 return False
             self._call(project_id, lane, home.decode())
-            metrics.DOORBELLS.labels(lane, "passed on").inc()
+            metrics.DOORBELLS.labels(lane, "passed").inc()
         except _FAILURES as error:
             self._failed(lane, error)
             return False

@@ -24,7 +24,11 @@ STREAMS = Gauge("touchstone_streams", "Streams of events that are open in this p
 WAITERS = Gauge("touchstone_waiters", "Requests that wait for grades in this process.")
 
 # The fleet
-DOORBELLS = Counter("touchstone_doorbells", "Doorbells: rung, coalesced, failed or skipped.", ["lane", "outcome"])
+DOORBELLS = Counter(
+    "touchstone_doorbells",
+    "Doorbells: rung, coalesced, passed to who knows the project, failed or skipped.",
+    ["lane", "outcome"],
+)
 CLAIMS = Counter("touchstone_claims", "Claims: committed, empty, failed, fenced, no_room, redone.", ["outcome"])
 SLICE_SECONDS = Histogram("touchstone_slice_seconds", "Time of one slice, claim to commit.", ["lane"], buckets=_LATENCY)
 ANSWERS_GRADED = Counter("touchstone_answers_graded", "Answers graded, each counted once.")
