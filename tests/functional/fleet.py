@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ class Process:
 
     def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
         self.log = log
+        self.node = ""
+        """What Celery calls it, if it is a worker."""
         with log.open("ab") as output:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", *arguments],
@@ -92,7 +95,9 @@ class Fleet:
         """Start a worker and wait until it consumes."""
         stamp = self._directory / f"{len(self._processes)}.stamp"
         options = [option for lane in lanes or ("live", "bulk") for option in ("--lane", lane)]
-        process = self.start("worker", *options, "--name", f"worker-{len(self._processes)}", "--stamp", str(stamp))
+        name = f"worker-{len(self._processes)}"
+        process = self.start("worker", *options, "--name", name, "--stamp", str(stamp))
+        process.node = f"{name}@{socket.gethostname()}"
         until(lambda: stamp.exists() or not process.running, "a worker that is ready")
         assert process.running, process.log.read_text()
         return process

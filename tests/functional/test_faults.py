@@ -3,9 +3,12 @@
 import signal
 
 import httpx
-from sqlalchemy import Engine
+import redis
+from sqlalchemy import Engine, text
 
 from cli.stack.server import Server
+from config.settings import Settings
+from tasks.publisher import STAY_MS
 from tests.functional import books
 from tests.functional.conftest import Answer
 from tests.functional.fleet import Fleet
@@ -108,6 +111,27 @@ def test_valkey_away_while_answers_come(
         valkey.start()
     until(lambda: books.everything_graded(engine, "quiz"), "the worker to come back")
     assert_books_balance(engine, 120)
+
+
+def test_a_door_is_left_to_the_worker_that_knows_the_project_unless_it_is_gone(
+    fleet: Fleet, api: httpx.Client, engine: Engine, settings: Settings, crowd: list[list[Answer]]
+) -> None:
+    knowing, other = fleet.worker(), fleet.worker()
+    with engine.connect() as connection:
+        project = connection.execute(text("SELECT id FROM projects")).scalar_one()
+
+    def post_while_at_home(batch: list[Answer], node: str) -> None:
+        valkey.set(f"home:{project}", node, px=STAY_MS)
+        post(api, batch).raise_for_status()
+        until(lambda: books.everything_graded(engine, "quiz"), "a grade")
+
+    with redis.Redis.from_url(settings.require_redis_url()) as valkey:
+        for batch in crowd[:5]:
+            post_while_at_home(batch, knowing.node)
+        assert (knowing.said('"graded"'), other.said('"graded"')) == (True, False)
+        post_while_at_home(crowd[5], "gone@nowhere")
+        assert valkey.llen("gone@nowhere.dq2") == 1
+    assert_books_balance(engine, 240)
 
 
 def test_postgres_restarted_under_load(
