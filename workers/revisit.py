@@ -34,8 +34,8 @@ BUDGET = 0.05
 """Seconds of one slice: whoever waits for a grade waits no longer for this."""
 PAUSE = 1.0
 """Seconds between two slices of a project while answers come in or wait, at least."""
-REST = 5.0
-"""Seconds until a slice is tried again for which a worker had no leisure."""
+REST, LONGEST_REST = 5.0, 160.0
+"""Seconds until a slice is tried again for which a worker had no leisure: twice as many each time, up to the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,11 @@ def hurried(runtime: Runtime, project_id: int) -> bool:
     """Whether answers to the project come in at this time, or anything waits for its grade."""
     with runtime.engine.begin() as connection:
         return claims.fed(connection, project_id, seconds=PAUSE) or claims.busy(connection)
+
+
+def rest(times: int) -> float:
+    """Seconds until a slice is tried again that was put off so many times: of many projects few ask at a time."""
+    return min(LONGEST_REST, REST * 2.0 ** min(times, 10))
 
 
 def _visit(runtime: Runtime, project_id: int, after: int) -> tuple[int, int, int]:

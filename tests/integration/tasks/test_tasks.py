@@ -12,6 +12,7 @@ from db import runs
 from tasks.process import Process
 from tests.integration.workers.crowd import accept, answer, books, crowd, execute, make_project, split
 from workers import faults
+from workers.revisit import LONGEST_REST, REST, rest
 
 
 def test_grade_hears_the_bell_grades_and_rings_for_the_rest(
@@ -111,19 +112,21 @@ def test_revisits_are_put_off_by_a_worker_that_has_just_revisited_while_anything
     accept(engine, other, [answer("c", "r", "a")])
     place = {"project": project, "after": 0, "number": 3, "moved": 1}
 
-    def revisit() -> list[dict[str, int]]:
+    def revisit(**further: int) -> list[dict[str, int]]:
         """Where to go on, as the message says."""
         client.delete("bulk")
-        app.tasks["revisit"](**place)
+        app.tasks["revisit"](**place, **further)
         return [
             json.loads(base64.b64decode(json.loads(message)["body"]))[1] for message in client.lrange("bulk", 0, -1)
         ]
 
-    assert revisit() != [place]
-    assert revisit() == [place]
+    assert not any(further.get("put_off") for further in revisit())
+    assert revisit() == [{**place, "put_off": 1}]
+    assert revisit(put_off=1) == [{**place, "put_off": 2}]
+    assert [rest(times) for times in (0, 1, 2, 50)] == [REST, 2 * REST, 4 * REST, LONGEST_REST]
     app.tasks["grade"](project=other, lane="live")
     execute(engine, "UPDATE batches SET finished_at = now() - interval '1 minute'")  # nobody waits any more
-    assert revisit() != [place]
+    assert not any(further.get("put_off") for further in revisit())
 
 
 def test_refit_carries_out_what_waits(engine: Engine, here: Process, app: Celery) -> None:
