@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, text
 
 from db import bodies, transactions
 from db.errors import StaleClaimError
-from db.questions import Question, ask_all, rows
+from db.questions import Question, ask, rows
+from db.transactions import Settings
 from db.writes import Writes
 
 
@@ -43,7 +44,9 @@ class Claim:
     batches: tuple[ClaimedBatch, ...]
 
 
-_TERMS = transactions.UNHURRIED, transactions.WALKED  # a claim that the server forgets was never made
+def terms(lease: float) -> tuple[Settings, ...]:
+    """Of a transaction that claims: it does not outlast the lease; a claim that the server forgets was never made."""
+    return transactions.bounds(idle=lease), transactions.UNHURRIED, transactions.WALKED
 
 
 _CLAIM = text("""
@@ -101,14 +104,14 @@ def claim(
     Returns:
         None when nothing is due, or all of it is left to another worker.
     """
-    questions = claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine)
-    return cast("Claim | None", ask_all(connection, questions)[-1])
+    transactions.adopt(connection, *terms(lease))
+    return ask(connection, claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine))
 
 
 def claiming(
     project_id: int, lane: str, *, batches: int, answers: int, lease: float, mine: Sequence[uuid.UUID] = ()
-) -> tuple[Question[None], Question[Claim | None]]:
-    """The same, as questions: terms of the transaction, which does not outlast the lease, and the claim."""
+) -> Question[Claim | None]:
+    """The same, as a question to be asked under `terms`."""
     claim_id = uuid.uuid4()
     parameters = {
         "project": project_id,
@@ -119,8 +122,7 @@ def claiming(
         "lease": lease,
         "mine": list(mine),
     }
-    terms = transactions.adoption(transactions.bounds(idle=lease), *_TERMS)
-    return terms, Question(_CLAIM, parameters, partial(_claimed, claim_id))
+    return Question(_CLAIM, parameters, partial(_claimed, claim_id))
 
 
 def _claimed(claim_id: uuid.UUID, cursor: "psycopg.Cursor[Any]") -> Claim | None:

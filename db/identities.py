@@ -16,7 +16,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, TextClause, event, text
 
 from db import transactions
-from db.questions import Question, ask_all, ask_alone
+from db.questions import Question, ask_all
 
 Ints = npt.NDArray[np.int64]
 
@@ -58,8 +58,7 @@ class Keys:
 
     def _ask(self, questions: Sequence[Question[Any]]) -> list[Any]:
         # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
-        terms = transactions.adoption(transactions.BY_INDEX, transactions.UNHURRIED)
-        return ask_alone(self._engine, [terms, *questions])[1:]
+        return transactions.ask_alone(self._engine, questions, transactions.BY_INDEX, transactions.UNHURRIED)
 
     def _forget(self, *_: object) -> None:
         self.epoch += 1

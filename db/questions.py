@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar, cast
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
-from sqlalchemy import Connection, Engine, TextClause
+from sqlalchemy import Connection, TextClause
 
 from db import binary
 from db.writes import bounded, command
@@ -36,12 +36,6 @@ def ask(connection: Connection, question: Question[T]) -> T:
     """What one question has found."""
     (found,) = ask_all(connection, [question])
     return cast("T", found)
-
-
-def ask_alone(engine: Engine, questions: Sequence[Question[Any]]) -> list[Any]:
-    """The same as `ask_all` in a transaction of its own, whose end costs no message either."""
-    with engine.begin() as connection:
-        return ask_all(connection, questions, last=True)
 
 
 def ask_all(connection: Connection, questions: Sequence[Question[Any]], *, last: bool = False) -> list[Any]:

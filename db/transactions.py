@@ -1,11 +1,12 @@
 """What a transaction may take of others, and how it finds its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Engine, TextClause, text
 
-from db.questions import Question, ask
+from db.questions import Question, ask, ask_all
 
 Settings = Mapping[str, str]
 """Of Postgres, by name."""
@@ -52,6 +53,12 @@ def adoption(*settings: Settings) -> Question[None]:
     """The same, to be asked before other questions."""
     values = {name: value for some in settings for name, value in some.items()}
     return Question(_set(tuple(values)), values, lambda _: None)
+
+
+def ask_alone(engine: Engine, questions: Sequence[Question[Any]], *settings: Settings) -> list[Any]:
+    """What each question has found, in a transaction of their own that adopts settings: it is all one message."""
+    with engine.begin() as connection:
+        return ask_all(connection, [adoption(*settings), *questions], last=True)[1:]
 
 
 def alone(connection: Connection, key: int) -> bool:

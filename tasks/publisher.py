@@ -66,11 +66,11 @@ class Publisher:
         Returns:
             whether it had been said and not been heard yet.
         """
-        fresh = True
         try:
+            fresh = stay or self._lift(_doorbell(project_id, lane), lane, force=force)
             if stay:
                 self._call(project_id, lane, self._node)
-            elif fresh := self._lift(_doorbell(project_id, lane), lane, force=force):
+            elif fresh:
                 urgent = {"urgent": True} if force else {}
                 self._send(queues.GRADE_TASK, {"project": project_id, "lane": lane, **urgent}, lane, expires=None)
             metrics.DOORBELLS.labels(lane, "rung" if fresh else "coalesced").inc()
@@ -166,7 +166,7 @@ class Publisher:
         """The door of a project and lane, for whoever goes to work there."""
         return Door(self, project_id, lane)
 
-    def stay(self, project_id: int, lane: str, *, knowing: bool = False) -> None:
+    def stay(self, project_id: int, lane: str, *, knowing: bool) -> None:
         """Say that somebody is at the door and will look again before leaving: for a while nobody needs to ring.
 
         Args:

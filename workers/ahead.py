@@ -5,13 +5,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
-from db import claims, projects
+from db import claims, projects, transactions
 from db.claims import Claim
-from db.questions import ask_alone
+from db.questions import Question
 from telemetry import crashpoints, logging
 from workers import intake, lease
 from workers.intake import Intake
@@ -93,7 +93,8 @@ class Ahead:
             lease=settings.lease,
             mine=list(self._claims),
         )
-        _, claim, grading = ask_alone(engine, [*claiming, projects.how_to_grade(self._project_id)])
+        questions: list[Question[Any]] = [claiming, projects.how_to_grade(self._project_id)]
+        claim, grading = transactions.ask_alone(engine, questions, *claims.terms(settings.lease))
         if claim is None:
             return None
         self._claims[claim.id] = claim

@@ -24,9 +24,9 @@ _POSTGRES = 1.3
 """Times as much as the fitting process's own time that a fit costs, with what Postgres does for it."""
 
 
-def idle(connection: Connection, project_id: int) -> bool:
-    """Whether nothing of the project comes in, and nothing of any project waits."""
-    return not claims.fed(connection, project_id, seconds=QUIET) and not claims.busy(connection)
+def idle(connection: Connection, project_id: int, *, seconds: float = QUIET) -> bool:
+    """Whether nothing of the project has come in for so long, and nothing of any project waits."""
+    return not claims.fed(connection, project_id, seconds=seconds) and not claims.busy(connection)
 
 
 def permits(connection: Connection, cost: float) -> bool:

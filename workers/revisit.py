@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from db import claims, consensus, projects
 from db.models.batch import LANES
 from telemetry import crashpoints, logging
-from workers import retries, revision, standing, turns
+from workers import allowance, retries, revision, standing, turns
 from workers.locked import lock
 from workers.runtime import Runtime
 
@@ -77,7 +77,7 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
 def hurried(runtime: Runtime, project_id: int) -> bool:
     """Whether answers to the project come in at this time, or anything waits for its grade."""
     with runtime.engine.begin() as connection:
-        return claims.fed(connection, project_id, seconds=PAUSE) or claims.busy(connection)
+        return not allowance.idle(connection, project_id, seconds=PAUSE)
 
 
 def rest(times: int) -> float:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from db import transactions
 from db import turns as turn_rows
 from db.columns import Columns, Query
-from db.questions import Question, ask_all, ask_alone
+from db.questions import Question, ask_all
 from db.turns import Moved
 from db.writes import Held, Writes
 from telemetry import metrics
@@ -184,8 +184,8 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
         return
 
     def ask(questions: Sequence[Question[Any]]) -> list[Any]:
-        terms = transactions.adoption(transactions.bounds(idle=runtime.settings.lease), transactions.BY_INDEX)
-        return ask_alone(runtime.engine, [terms, *questions])[1:]
+        bounds = transactions.bounds(idle=runtime.settings.lease)
+        return transactions.ask_alone(runtime.engine, questions, bounds, transactions.BY_INDEX)
 
     held = Held()
     turn = Turn(project_id, recall, recall.turn + 1, recall.events, held, ask)

@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import pytest
 from sqlalchemy import Engine
 
 from db import claims
@@ -51,15 +50,12 @@ def test_a_door_that_another_is_at_is_left_to_that_one(engine: Engine, runtime: 
     assert "leave" not in door.heard
 
 
-def test_who_remembers_much_of_a_project_says_so(
-    engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(grading, "MUCH", 2)
+def test_who_remembers_much_of_a_project_says_so(engine: Engine, runtime: Runtime) -> None:
     runtime.connect()  # each connection that is made later makes it forget
     project, other = make_project(engine), make_project(engine, name="other")
     door = Doorkeeper()
-    for _ in range(2):
-        accept(engine, project, [answer("c", "r", "a")])
+    for answers in ([answer(f"c{n}", f"r{n}", "a") for n in range(grading.MUCH // 2)], [answer("c", "r", "a")]):
+        accept(engine, project, answers)
         grading.run(runtime, project, "live", door)
     assert [word for word in door.heard if word in {"stay", "know"}] == ["stay", "stay", "stay", "know"]
     accept(engine, other, [answer("c", "r", "a")])
