@@ -88,6 +88,9 @@ class Settings(BaseSettings):
         128, description="Batches in one claim, at most; eight times as many while nothing else waits."
     )
     claim_answers: Count = Field(20_000, description="Answers in one claim, likewise (one batch is always taken).")
+    debts_from: Count = Field(
+        500, description="Respondents moved by one claim from which their statistics are written a few seconds later."
+    )
     max_attempts: Count = Field(5, description="Claims of a batch before it is dead.")
     retry_base: Seconds = Field(
         0.5, description="First wait before a failed batch is tried again; doubles, with jitter."

@@ -35,6 +35,11 @@ class Lists:
             },
         )
 
+    @classmethod
+    def equal(cls, table: npt.NDArray[np.float64]) -> "Lists":
+        """The rows of a table."""
+        return cls(len(table), {table.shape[1]: (np.arange(len(table)), table)} if table.size else {})
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:

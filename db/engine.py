@@ -7,7 +7,7 @@ import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
-from db import arrays
+from db import arrays, typed_arrays
 
 
 def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -> Engine:
@@ -36,6 +36,7 @@ def make_engine(url: str, *, pool_size: int, name: str, prepared: bool = True) -
     @event.listens_for(engine, "connect")
     def adapt(driver: Any, _record: object) -> None:
         arrays.register(driver)
+        typed_arrays.register(driver)
 
     @event.listens_for(engine, "checkout")
     def look(driver: Any, _record: object, _proxy: object) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, TextClause, event, text
 
 from db import transactions
 from db.questions import Question, ask_all
+from db.typed_arrays import Texts
 
 Ints = npt.NDArray[np.int64]
 
@@ -151,7 +152,9 @@ def _resolve(
 
     def ids(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[dict[str, int]]:
         """Of each kind; where nothing is wanted, nothing is asked."""
-        pairs = [(each, {"project": project_id, "keys": keys}) for each, keys in zip(statements, wanted, strict=True)]
+        pairs = [
+            (each, {"project": project_id, "keys": Texts(keys)}) for each, keys in zip(statements, wanted, strict=True)
+        ]
         found = iter(ask([Question(each, parameters, _object) for each, parameters in pairs if parameters["keys"]]))
         return [next(found) if keys else {} for keys in wanted]
 

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection
 
-from db import columns
 from db.columns import Columns, Lists, Query
 from db.errors import NotFoundError
 from db.updates import Update
@@ -27,43 +25,42 @@ class Counts:
     gold: Lists
     """What of the counts is there because gold is clamped, likewise; empty where nothing is."""
     answers: Ints
-    """(J,) counted answers."""
+    """(J,) counted answers; `skips` likewise."""
+    skips: Ints
+    turn: Ints
+    """(J,) as of which that is right: what turns behind it owe (`db.owed`) is to be added."""
 
 
 def query(ids: Ints) -> Query:
     """For what is stored of respondents; those that do not exist are left out."""
     command = (
-        "SELECT respondent_id, counts, gold, answers FROM respondent_statistics"
+        "SELECT respondent_id, counts, gold, answers, skips, turn FROM respondent_statistics"
         " WHERE respondent_id = ANY(%(ids)s) ORDER BY respondent_id"
     )
-    return Query(command, {"ids": ids}, numbers="respondent_id answers", lists="counts gold")
+    return Query(command, {"ids": ids}, numbers="respondent_id answers skips turn", lists="counts gold")
 
 
 def counts(found: Columns) -> Counts:
     """What the query has found."""
-    answers = found.numbers["answers"].astype(np.int64)
-    return Counts(found.numbers["respondent_id"], found.lists["counts"], found.lists["gold"], answers)
-
-
-def read(connection: Connection, ids: Ints) -> Counts:
-    """Read statistics; of respondents that do not exist nothing."""
-    return counts(columns.select_all(connection, [query(ids)])[0])
+    answers, skips = found.numbers["answers"].astype(np.int64), found.numbers["skips"].astype(np.int64)
+    lists = found.lists["counts"], found.lists["gold"]
+    return Counts(found.numbers["respondent_id"], *lists, answers, skips, found.numbers["turn"])
 
 
 _WRITE = Update(
     """
 UPDATE respondent_statistics s SET
     counts = t.counts, gold = CASE WHEN t.clamped THEN t.gold ELSE '{}' END,
-    answers = s.answers + t.change, skips = s.skips + t.skips,
-    accuracy = t.accuracy, low = t.low, high = t.high, updated_at = now()
+    answers = t.answers, skips = t.skips, accuracy = t.accuracy, low = t.low, high = t.high, updated_at = now(),
+    turn = (SELECT number - CAST(:ago AS int) FROM turns WHERE project_id = :project)
 FROM (
-    SELECT id, change, skips, accuracy, low, high, clamped,
+    SELECT id, answers, skips, accuracy, low, high, clamped,
            (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width] AS counts,
            CASE WHEN clamped THEN (CAST(:gold AS float8[]))[(place - 1) * :width + 1 : place * :width] END AS gold
     FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:change AS int[]), CAST(:skips AS int[]),
+        CAST(:ids AS bigint[]), CAST(:answers AS int[]), CAST(:skips AS int[]),
         CAST(:accuracy AS float8[]), CAST(:low AS float8[]), CAST(:high AS float8[]), CAST(:clamped AS boolean[])
-    ) WITH ORDINALITY AS u(id, change, skips, accuracy, low, high, clamped, place)
+    ) WITH ORDINALITY AS u(id, answers, skips, accuracy, low, high, clamped, place)
 ) t WHERE s.respondent_id = t.id""",
     "s.respondent_id",
 )
@@ -71,15 +68,17 @@ FROM (
 
 def write(
     writes: Writes,
+    project_id: int,
     ids: Ints,
     packed: Floats,
     gold: Floats,
     *,
-    change: Ints,
+    answers: Ints,
     skips: Ints,
     accuracy: Floats,
     low: Floats,
     high: Floats,
+    before: bool = False,
 ) -> None:
     """Put new statistics in the place of those that are stored; this must be their project's turn.
 
@@ -87,8 +86,9 @@ def write(
         ids: (J,) respondents.
         packed: (J, width) new counts.
         gold: (J, width) what of them is there because gold is clamped.
-        change: (J,) counted answers more than before; `skips` likewise.
+        answers: (J,) counted answers; `skips` likewise.
         accuracy: (J,) expected accuracy, with `low` and `high` its 95 % interval.
+        before: all that is right as of the turn before this one, which may owe more.
 
     When the writes are settled, NotFoundError is raised if some do not exist.
     """
@@ -100,12 +100,14 @@ def write(
     _WRITE.send(
         writes,
         {
+            "project": project_id,
+            "ago": int(before),
             "ids": ids,
             "counts": packed,
             "gold": gold,
             "clamped": gold.any(axis=1),
             "width": packed.shape[1],
-            "change": change.astype(np.int32),
+            "answers": answers.astype(np.int32),
             "skips": skips.astype(np.int32),
             "accuracy": accuracy,
             "low": low,

@@ -8,13 +8,14 @@ next one goes on behind it: what can be seen of the feed has no gap.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from db import transactions
+from db.owed import Debt
 from db.questions import Question, ask_all, rows
 from db.transactions import Settings
 from db.writes import Writes, bounded
@@ -31,16 +32,32 @@ class Moved:
 
     challenges: Ints
     respondents: Ints
+    owe: bool = False
+    """Whether any of them owes anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a project has come to when a turn begins."""
+
+    number: int
+    """Of this turn."""
+    events: int
+    """The last position of the feed."""
+    paid: int
+    """The last turn up to which nothing is owed; this one, if the ones before owe nothing."""
 
 
 _TAKE = text("""
-INSERT INTO turns AS t (project_id, number) VALUES (:project, 1)
-ON CONFLICT (project_id) DO UPDATE SET number = t.number + 1 RETURNING number, events
+INSERT INTO turns AS t (project_id, number, paid) VALUES (:project, 1, 1)
+ON CONFLICT (project_id) DO UPDATE
+SET number = t.number + 1, paid = CASE WHEN t.paid = t.number THEN t.number + 1 ELSE t.paid END
+RETURNING number, events, paid
 """)
 
 
-def take(connection: Connection, project_id: int, *, most: float, terms: Sequence[Settings] = ()) -> tuple[int, int]:
-    """The next turn's number, and the last position of the feed; until this transaction ends nobody else has a turn.
+def take(connection: Connection, project_id: int, *, most: float, terms: Sequence[Settings] = ()) -> Place:
+    """The next turn; until this transaction ends nobody else has one.
 
     Args:
         terms: settings that the transaction adopts before.
@@ -53,24 +70,39 @@ def take(connection: Connection, project_id: int, *, most: float, terms: Sequenc
     _, (turn,) = ask_all(
         connection, [transactions.adoption(*terms, limit), Question(_TAKE, {"project": project_id}, rows)]
     )
-    return turn["number"], turn["events"]
+    return Place(**turn)
 
 
 _LEAVE = text("""
 WITH old AS (
-    DELETE FROM moves WHERE project_id = :project AND number <= :number - :kept
+    DELETE FROM moves WHERE project_id = :project AND number <= least(:number - :kept, :paid)
 ), given AS (
-    UPDATE turns SET events = :events WHERE project_id = :project AND events <> :events
+    UPDATE turns SET events = :events, paid = :paid WHERE project_id = :project AND (events, paid) <> (:events, :paid)
 )
-INSERT INTO moves (project_id, number, challenge_ids, respondent_ids)
-VALUES (:project, :number, CAST(:challenges AS bigint[]), CAST(:respondents AS bigint[]))
+INSERT INTO moves (project_id, number, challenge_ids, respondent_ids, width, owed)
+VALUES (:project, :number, CAST(:challenges AS bigint[]), CAST(:respondents AS bigint[]), :width, :owed)
 """)
 
 
-def leave(writes: Writes, project_id: int, number: int, events: int, moved: Moved) -> None:
-    """Say how far the feed has come, and what this turn has moved."""
-    parameters = {"project": project_id, "number": number, "events": events, "kept": KEPT}
-    writes.send(_LEAVE, {**parameters, "challenges": moved.challenges, "respondents": moved.respondents})
+def leave(writes: Writes, project_id: int, place: Place, moved: Moved, debt: Debt | None = None) -> None:
+    """Say what this turn has moved, and how far the project has come with it.
+
+    Args:
+        place: the turn's number, and the others as they are from now on.
+        debt: what of it was not written to respondents' rows.
+    """
+    writes.send(
+        _LEAVE,
+        {
+            "project": project_id,
+            **asdict(place),
+            "kept": KEPT,
+            "challenges": moved.challenges,
+            "respondents": moved.respondents,
+            "width": None if debt is None else debt.width,
+            "owed": None if debt is None else debt.dump(),
+        },
+    )
 
 
 def between(
@@ -78,7 +110,7 @@ def between(
 ) -> Moved | None:
     """What others have moved in the turns after one and before another; None if that is not known of all of them."""
     query = text(
-        "SELECT challenge_ids, respondent_ids FROM moves WHERE project_id = :project"
+        "SELECT challenge_ids, respondent_ids, owed IS NOT NULL AS owe FROM moves WHERE project_id = :project"
         " AND number > :after AND number < :before AND number <> ALL(:own)"
     )
     if before - after - 1 > KEPT:
@@ -93,4 +125,5 @@ def between(
     return Moved(
         np.array([id_ for row in rows for id_ in row.challenge_ids], dtype=np.int64),
         np.array([id_ for row in rows for id_ in row.respondent_ids], dtype=np.int64),
+        any(row.owe for row in rows),
     )

@@ -27,6 +27,7 @@ GRADE: Final = (
     "grade-before-ack",  # the message may come again
 )
 IDLE: Final = ("revisit-before-commit", "revisit-committed")
+DEBT: Final = ("payment-before-commit", "payment-committed")
 LEARN: Final = ("lesson-before-commit",)
 GOLD: Final = ("regrade-before-commit", "regrade-committed", "flags-before-commit")
 REFIT: Final = (
@@ -37,7 +38,7 @@ REFIT: Final = (
     "refit-finished",  # gold is not flagged
 )
 SWEEP: Final = ("sweep-before-commit", "sweep-committed", "house-before-commit")
-POINTS: Final = (*API, *GRADE, *IDLE, *LEARN, *GOLD, *REFIT, *SWEEP)
+POINTS: Final = (*API, *GRADE, *IDLE, *DEBT, *LEARN, *GOLD, *REFIT, *SWEEP)
 
 _armed: str | None = None
 _visits = count(1)

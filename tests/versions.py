@@ -1,6 +1,7 @@
 """Versions written as workers write them: in the project's turn, with their places in the feed."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from sqlalchemy import Connection, Engine, text
@@ -34,7 +35,8 @@ def make_challenges(engine: Engine, project_id: int, count: int) -> list[int]:
 
 def write(connection: Connection, project_id: int, challenge_ids: Sequence[int]) -> None:
     """The next version of each of these challenges, in this order, each with another answer than the one before."""
-    number, behind = turns.take(connection, project_id, most=60)
+    place = turns.take(connection, project_id, most=60)
+    behind = place.events
     ids = np.array(challenge_ids, dtype=np.int64)
     moved = connection.execute(_MOVE, {"behind": behind, "ids": ids}).all()
     version = {row.challenge_id: row.version for row in moved}
@@ -57,7 +59,7 @@ def write(connection: Connection, project_id: int, challenge_ids: Sequence[int])
     )
     with Writes(connection) as writes:
         verdicts.append(writes, project_id, behind, new, run_id=None, configuration_id=None)
-        turns.leave(writes, project_id, number, behind + len(ids), Moved(ids, none[:0]))
+        turns.leave(writes, project_id, replace(place, events=behind + len(ids)), Moved(ids, none[:0]))
 
 
 _FAULTS = text("""

@@ -18,7 +18,6 @@ from consensus.concealment import Veiled
 from consensus.explanation import Explanation
 from db import answers as answer_rows
 from db import explanations, projects
-from db import statistics as statistics_rows
 from db.columns import Lists
 from db.explanations import Published
 from workers import scheme, standing
@@ -90,14 +89,14 @@ def read(runtime: Runtime, project_id: int, challenge_id: int) -> Case | None:
         plan = scheme.make(projects.grading(connection, project_id), runtime.device)
         stored = answer_rows.of_challenges(connection, np.array([challenge_id]))
         names = explanations.names(connection, np.unique(stored.respondent_id[stored.counted]).tolist())
-        held = statistics_rows.read(connection, np.array(list(names), dtype=np.int64))
+        held = standing.look(connection, plan, project_id, np.array(list(names), dtype=np.int64))
     ids = np.array(list(names), dtype=np.int64)
     by_key = np.argsort(ids).argsort()  # places in `held`, which is in the order of ids
     place = {respondent: number for number, respondent in enumerate(names)}
     annotator = np.array([place[respondent] for respondent in stored.respondent_id[stored.counted].tolist()])
     label = plan.places(stored.choice[stored.counted])
     order = np.lexsort((label, annotator))
-    veiled = standing.veiled(plan, held, runtime.device)
+    veiled = held.veiled(plan, runtime.device)
     rows = tensor(by_key, runtime.device)
     return Case(
         plan,

@@ -8,9 +8,8 @@ from consensus.gold import Gold
 from db import answers as answer_rows
 from db import gold as gold_rows
 from db import gold_holders, groups, projects
-from db import statistics as statistics_rows
 from telemetry import crashpoints, logging
-from workers import scheme
+from workers import scheme, standing
 from workers.runtime import Runtime
 from workers.scheme import tensor
 
@@ -31,13 +30,14 @@ def flag(runtime: Runtime, project_id: int) -> None:
         told = stored.counted & (stored.choice >= 0)
         answered, item = np.unique(stored.challenge_id[told], return_inverse=True)
         respondents, annotator = np.unique(stored.respondent_id[told], return_inverse=True)
-        held = statistics_rows.read(connection, respondents)
         group_ids, members, group = groups.members(connection, project_id)
+        if len(answered):
+            plan = scheme.make(grading, runtime.device)
+            held = standing.look(connection, plan, project_id, respondents)
     if not len(answered):
         with runtime.engine.begin() as connection:
             gold_holders.replace(connection, project_id, [], [])
         return
-    plan = scheme.make(grading, runtime.device)
     answers = Answers(
         tensor(item, runtime.device),
         tensor(annotator, runtime.device),
@@ -47,7 +47,7 @@ def flag(runtime: Runtime, project_id: int) -> None:
         plan.classes,
         tensor(plan.places(codes[np.searchsorted(challenge_ids, answered)]), runtime.device),
     )
-    statistics = tensor(plan.statistics(held.packed), runtime.device)
+    statistics = tensor(held.clamped, runtime.device)
     found = flags.flag(Gold(plan.model, answers, statistics, plan.prior, plan.form))
     of_group = np.full(len(respondents), -1)
     here = np.isin(members, respondents)

@@ -255,6 +255,8 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     if not len(new.columns.position):
         return
     plan = turn.recall.scheme(grading, runtime.device)
+    if not turn.debts.known:
+        standing.settle(turn, plan, runtime.device)
     locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)
@@ -287,9 +289,16 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
         sessions=new.sessions,
     )
     after = standing.after(plan, revised.standing, revised.move, runtime.device)
-    sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, after.standing, runtime.device)
-    skill, before = standing.skill(plan, after.clamped, sittings.statistics)
-    standing.store(turn, plan, after, skill)
+    sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, after, runtime.device)
+    reached = standing.keep(turn, after, revised.move)
+    due = standing.due(turn, len(reached))
+    if len(reached) >= runtime.settings.debts_from:
+        standing.owe(turn, plan, after, revised.move, reached)
+    else:
+        due = np.union1d(due, after.ids[reached])
+    written = standing.read(turn, plan, due, runtime.device)
+    skill, before = standing.skill(plan, written.veiled.clamped, sittings.statistics)
+    standing.write(turn, plan, written, skill)
     scores.give(turn.writes, sittings, before)
 
 

@@ -1,17 +1,18 @@
 """Challenges of a project, in its turn, with everything that is known of them."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from db import answers as answer_rows
 from db import consensus as consensus_rows
-from db import statistics as statistics_rows
 from db.answers import AnswerColumns
 from db.columns import Columns
 from db.consensus import Rows
 from db.errors import NotFoundError
+from db.questions import Question
 from db.turns import Moved
 from workers import standing
 from workers.scheme import Scheme
@@ -72,7 +73,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     places, known = _read(turn, scheme, challenge_ids, new)
     counted_as = shelf.read("counted_as", places).astype(np.int64)
     if known is None and (counted_as >= 0).any():  # the first may have come since
-        known = turn.read(consensus_rows.gold_query(challenge_ids))[0]
+        known = turn.read(consensus_rows.gold_query(challenge_ids).question)[0]
     gold = np.full(len(challenge_ids), -1, dtype=np.int64)
     if known is not None:
         found = np.searchsorted(challenge_ids, known.numbers["challenge_id"])
@@ -133,18 +134,16 @@ def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> t
     if new is not None:
         respondents = np.unique(new.respondent_id)
         strangers = respondents[recall.respondents.find(respondents) < 0]
-    asked = {
-        "gold": consensus_rows.gold_query(ids) if scheme.grading.has_gold else None,
-        "challenges": consensus_rows.query(missing) if len(missing) else None,
-        "respondents": statistics_rows.query(strangers) if len(strangers) else None,
-    }
-    queries = {name: query for name, query in asked.items() if query is not None}
-    found = dict(zip(queries, turn.read(*queries.values()), strict=True))
-    if "challenges" in found:
-        places[unknown] = _remember(turn, scheme, missing, consensus_rows.rows(found["challenges"]))
-    if "respondents" in found:
-        standing.remember(turn, scheme, strangers, statistics_rows.counts(found["respondents"]))
-    return places, found.get("gold")
+    asked: list[Question[Any]] = [consensus_rows.gold_query(ids).question] if scheme.grading.has_gold else []
+    asked += [consensus_rows.query(missing).question] if len(missing) else []
+    asked += standing.questions(turn, strangers) if len(strangers) else []
+    found = iter(turn.read(*asked))
+    known = next(found) if scheme.grading.has_gold else None
+    if len(missing):
+        places[unknown] = _remember(turn, scheme, missing, consensus_rows.rows(next(found)))
+    if len(strangers):
+        standing.remember(turn, scheme, strangers, *found)
+    return places, known
 
 
 def _remember(turn: Turn, scheme: Scheme, ids: Ints, rows: Rows) -> Ints:

@@ -13,7 +13,9 @@ import torch
 from sqlalchemy import Engine, event
 
 from db.projects import Grading
+from db.turns import Moved
 from workers import scheme
+from workers.debts import UNKNOWN, Debts
 from workers.scheme import Scheme
 from workers.shelf import Shelf
 
@@ -48,7 +50,10 @@ def _challenges(classes: int) -> Shelf:
 
 def _respondents(width: int) -> Shelf:
     table = np.zeros(width)
-    return Shelf(RESPONDENTS, clamped=table, open=table, answers=np.zeros((), dtype=np.int32))
+    number = np.zeros((), dtype=np.int32)
+    return Shelf(
+        RESPONDENTS, clamped=table, open=table, answers=number, skips=number, owed=np.zeros((), dtype=np.int64)
+    )
 
 
 @dataclass(slots=True)
@@ -67,6 +72,8 @@ class Recall:
     """This process's last turns."""
     challenges: Shelf = field(default_factory=lambda: _challenges(0))
     respondents: Shelf = field(default_factory=lambda: _respondents(0))
+    debts: Debts = UNKNOWN
+    """Who is owed what rows of statistics do not say yet."""
     plan: Scheme | None = None
 
     def scheme(self, grading: Grading, device: torch.device) -> Scheme:
@@ -88,7 +95,13 @@ class Recall:
     def forget(self) -> None:
         """Remember nothing."""
         self.suit((), 0)
+        self.debts = UNKNOWN
         self.turn = None
+
+    def overtaken(self, moved: Moved) -> None:
+        """Forget what others have moved. Unless they owe it, these respondents' rows are right."""
+        self.drop(moved.challenges, moved.respondents)
+        self.debts = UNKNOWN if moved.owe else self.debts.without(moved.respondents)
 
     def drop(self, challenges: Ints, respondents: Ints) -> None:
         """Forget these rows."""

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from db import claims, consensus, projects
 from db.models.batch import LANES
 from telemetry import crashpoints, logging
-from workers import allowance, retries, revision, standing, turns
+from workers import allowance, payment, retries, revision, standing, turns
 from workers.locked import lock
 from workers.runtime import Runtime
 
@@ -54,6 +54,7 @@ def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
     with runtime.engine.begin() as connection:
         if claims.held(connection, project_id, *LANES):
             return round_  # what is graded moves more than this would, and would have to be worked out again
+    payment.run(runtime, project_id)
     deadline = time.monotonic() + BUDGET
     while time.monotonic() < deadline:
         try:

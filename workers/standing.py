@@ -1,21 +1,31 @@
 """What is known of respondents while a transaction works: their statistics, read to infer with and then added to.
 
 The invariant at every commit: S_j is the sum, over j's counted answers, of what the challenge is counted as: the stored
-raw posterior, or for gold the class that it is known to be. `after` and `store` are the one place that could break it.
+raw posterior, or for gold the class that it is known to be. It is the row with what is owed (`db/owed.py`). Nobody else
+moves either.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from sqlalchemy import Connection
 from torch import Tensor
 
 from consensus.concealment import Veiled
 from consensus.reliability import Skill
+from db import owed as owed_rows
 from db import statistics as statistics_rows
+from db.columns import Lists
 from db.errors import NotFoundError
+from db.owed import Debt, Owed
+from db.questions import Question, ask_all
 from db.statistics import Counts
+from db.turns import Moved
+from workers.debts import Debts
 from workers.scheme import Scheme, tensor
 from workers.turns import Turn
 
@@ -30,7 +40,8 @@ class Standing:
     ids: Ints
     veiled: Veiled
     answers: Ints
-    """(J,) counted answers when it was read."""
+    """(J,) counted answers; `skips` likewise."""
+    skips: Ints
     places: Ints
     """(J,) where they are on the shelf of what is remembered."""
 
@@ -58,18 +69,6 @@ class Move:
         return self.seen | told | (self.answers != 0) | (self.skips != 0)
 
 
-@dataclass(frozen=True, slots=True)
-class After:
-    """What a transaction makes of the standing that it has read."""
-
-    standing: Standing
-    move: Move
-    places: Ints
-    """Of those among the J respondents whose rows are written."""
-    clamped: Tensor
-    """Their statistics."""
-
-
 def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standing:
     """The standing of respondents.
 
@@ -84,48 +83,81 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
     unknown = places < 0
     missing = ids[unknown]
     if len(missing):
-        (found,) = turn.read(statistics_rows.query(missing))
-        places[unknown] = remember(turn, scheme, missing, statistics_rows.counts(found))
-    answers = shelf.read("answers", places).astype(np.int64)
+        places[unknown] = remember(turn, scheme, missing, *turn.read(*questions(turn, missing)))
+    answers, skips = shelf.read("answers", places).astype(np.int64), shelf.read("skips", places).astype(np.int64)
     many = tensor(answers >= scheme.rules.score_answers, device)
     clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)
-    return Standing(ids, Veiled(clamped, open_, many), answers, places)
+    return Standing(ids, Veiled(clamped, open_, many), answers, skips, places)
 
 
-def remember(turn: Turn, scheme: Scheme, ids: Ints, held: Counts) -> Ints:
-    """Keep what was read of respondents; where that is.
+def questions(turn: Turn, ids: Ints) -> list[Question[Any]]:
+    """What is to be asked of respondents who are not remembered, for `remember`."""
+    owed = [owed_rows.question(turn.project_id)] if turn.debts.touch(ids) else []
+    return [*owed, statistics_rows.query(ids).question]
+
+
+def remember(turn: Turn, scheme: Scheme, ids: Ints, *found: Any) -> Ints:
+    """Keep what was found out of respondents; where that is.
 
     Raises:
         NotFoundError: some do not exist.
     """
+    *owed, rows = found
+    held = Held.of(scheme, statistics_rows.counts(rows), *owed)
     if len(held.ids) != len(ids):
         raise NotFoundError(f"{len(ids) - len(held.ids)} of {len(ids)} respondents are not there")
-    clamped, open_ = _unveiled(scheme, held)
-    return turn.recall.respondents.put(held.ids, clamped=clamped, open=open_, answers=held.answers)
+    return turn.recall.respondents.put(
+        held.ids, clamped=held.clamped, open=held.open, answers=held.answers, skips=held.skips
+    )
 
 
-def veiled(scheme: Scheme, held: Counts, device: torch.device) -> Veiled:
-    """Statistics as they were read, with and without what gold says."""
-    read, read_open = _unveiled(scheme, held)
-    clamped = tensor(read, device)
-    many = tensor(held.answers >= scheme.rules.score_answers, device)
-    return Veiled(clamped, clamped if read_open is read else tensor(read_open, device), many)
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is stored of J respondents: their rows, with what is owed to them."""
+
+    ids: Ints
+    clamped: Floats
+    """(J, width) in canonical order."""
+    open: Floats
+    """(J, width) without what gold says: the same array where it says nothing."""
+    answers: Ints
+    skips: Ints
+
+    @classmethod
+    def of(cls, scheme: Scheme, rows: Counts, owed: Sequence[Owed] = ()) -> "Held":
+        """From rows, and all that turns owe."""
+        clamped, answers, skips = scheme.statistics(rows.packed), rows.answers, rows.skips
+        open_ = clamped - scheme.statistics(rows.gold) if rows.gold.by_length else clamped
+        for some in owed:
+            places = np.searchsorted(rows.ids, some.ids)
+            here = np.flatnonzero(places < len(rows.ids))
+            here = here[rows.ids[places[here]] == some.ids[here]]
+            moves = here[rows.turn[places[here]] < some.number[here]]
+            counts, gold, more, skipped = some.parts(moves, places[moves], len(rows.ids))
+            added = scheme.statistics(Lists.equal(counts))
+            clamped, open_ = clamped + added, open_ + (added - scheme.statistics(Lists.equal(gold)))
+            answers, skips = answers + more, skips + skipped
+        return cls(rows.ids, clamped, open_, answers, skips)
+
+    def veiled(self, scheme: Scheme, device: torch.device) -> Veiled:
+        """With and without what gold says."""
+        clamped = tensor(self.clamped, device)
+        many = tensor(self.answers >= scheme.rules.score_answers, device)
+        return Veiled(clamped, clamped if self.open is self.clamped else tensor(self.open, device), many)
 
 
-def _unveiled(scheme: Scheme, held: Counts) -> tuple[Floats, Floats]:
-    """(J, width) statistics as they were read, and without what gold says: the same array where it says nothing."""
-    clamped = scheme.statistics(held.packed)
-    return clamped, clamped - scheme.statistics(held.gold) if held.gold.by_length else clamped
+def look(connection: Connection, scheme: Scheme, project_id: int, ids: Ints) -> Held:
+    """What is stored of respondents, outside of any turn; of those that do not exist nothing. Nothing is locked."""
+    owed, rows = ask_all(connection, [owed_rows.question(project_id), statistics_rows.query(ids).question])
+    return Held.of(scheme, statistics_rows.counts(rows), owed)
 
 
-def after(scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> After:
+def after(scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> Standing:
     """The standing after a move."""
     before = standing.veiled
     clamped, open_, answers = before.clamped + move.clamped, before.open + move.open, standing.answers + move.answers
-    places = np.flatnonzero(move.reached)
     many = tensor(answers >= scheme.rules.score_answers, device)
-    stands = Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.places)
-    return After(stands, move, places, clamped.index_select(0, tensor(places, device)))
+    return Standing(standing.ids, Veiled(clamped, open_, many), answers, standing.skips + move.skips, standing.places)
 
 
 def skill(scheme: Scheme, *statistics: Tensor) -> list[Skill]:
@@ -135,27 +167,84 @@ def skill(scheme: Scheme, *statistics: Tensor) -> list[Skill]:
     return [Skill(*some) for some in columns.split([len(some) for some in statistics], 1)]
 
 
-def store(turn: Turn, scheme: Scheme, after: After, skill: Skill) -> None:
-    """Write the statistics that have moved; they were read in this turn."""
-    stands, places = after.standing, after.places
-    ids = stands.ids[places]
-    known, shown = after.clamped.cpu().numpy(), stands.veiled.open.cpu().numpy()[places]
+def keep(turn: Turn, standing: Standing, move: Move) -> Ints:
+    """Remember the standing after a move. Whom it has reached must be written or owed: their places among the J."""
+    reached = np.flatnonzero(move.reached)
+    rows = tensor(reached, standing.veiled.clamped.device)
+    turn.recall.respondents.write(
+        standing.places[reached],
+        clamped=standing.veiled.clamped[rows].cpu().numpy(),
+        open=standing.veiled.open[rows].cpu().numpy(),
+        answers=standing.answers[reached],
+        skips=standing.skips[reached],
+    )
+    turn.respondents.append(standing.ids[reached])
+    return reached
+
+
+def owe(turn: Turn, scheme: Scheme, standing: Standing, move: Move, reached: Ints) -> None:
+    """Say with the turn how it has moved respondents, once in a turn, instead of writing their rows."""
+    rows = tensor(reached, move.clamped.device)
+    clamped, open_ = move.clamped[rows].cpu().numpy(), move.open[rows].cpu().numpy()
+    ids, places, shelf = standing.ids[reached], standing.places[reached], turn.recall.respondents
+    turn.debt = Debt.of(
+        ids,
+        scheme.coded_statistics(clamped),
+        scheme.coded_statistics(clamped - open_),  # exact: all are sums on a grid
+        move.answers[reached],
+        move.skips[reached],
+    )
+    era = turn.debts.era
+    turn.debts = turn.debts.owe(turn, ids[shelf.read("owed", places) != era])
+    shelf.write(places, owed=np.full(len(places), era))
+
+
+def due(turn: Turn, moved: int) -> Ints:
+    """Ids of those whom a turn pays that moves so many, ascending: they must be written."""
+    ids, turn.debts = turn.debts.due(moved)
+    turn.seen.append(Moved(np.empty(0, dtype=np.int64), ids))
+    return ids
+
+
+def write(turn: Turn, scheme: Scheme, standing: Standing, skill: Skill, *, before: bool = False) -> None:
+    """Write rows as they are remembered: nothing is owed to these respondents any more.
+
+    Args:
+        before: this turn has not moved them yet.
+    """
+    if not len(standing.ids):
+        return
+    known, shown = standing.veiled.clamped.cpu().numpy(), standing.veiled.open.cpu().numpy()
     statistics_rows.write(
         turn.writes,
-        ids,
+        turn.project_id,
+        standing.ids,
         scheme.coded_statistics(known),
         scheme.coded_statistics(known - shown),  # exact: all are sums on a grid
-        change=after.move.answers[places],
-        skips=after.move.skips[places],
+        answers=standing.answers,
+        skips=standing.skips,
         accuracy=skill.accuracy.cpu().numpy(),
         low=skill.low.cpu().numpy(),
         high=skill.high.cpu().numpy(),
+        before=before,
     )
-    turn.recall.respondents.write(stands.places[places], clamped=known, open=shown, answers=stands.answers[places])
-    turn.respondents.append(ids)
+    turn.recall.respondents.write(standing.places, owed=np.zeros(len(standing.ids), dtype=np.int64))
 
 
 def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> None:
-    """Add to statistics, which were read in this turn."""
-    found = after(scheme, standing, move, device)
-    store(turn, scheme, found, *skill(scheme, found.clamped))
+    """Add to statistics, which were read in this turn, and write them."""
+    reached = keep(turn, after(scheme, standing, move, device), move)
+    stands = read(turn, scheme, standing.ids[reached], device)
+    write(turn, scheme, stands, *skill(scheme, stands.veiled.clamped))
+
+
+def settle(turn: Turn, scheme: Scheme, device: torch.device) -> int:
+    """Pay all that is owed, before this turn moves anything; to how many respondents."""
+    (owed,) = turn.read(owed_rows.question(turn.project_id))
+    ids = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(some.ids for some in owed)]))
+    if len(ids):
+        turn.recall.suit(scheme.keys, scheme.width)
+        stands = read(turn, scheme, ids, device)
+        write(turn, scheme, stands, *skill(scheme, stands.veiled.clamped), before=True)
+    turn.debts = Debts.none()
+    return len(ids)

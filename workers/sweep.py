@@ -1,7 +1,8 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
-from db import claims, gold, history, payloads, runs, transactions
+from db import claims, gold, history, owed, payloads, runs, transactions
 from telemetry import crashpoints, logging, metrics
+from workers import payment
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
 log = logging.get(__name__)
@@ -34,8 +35,11 @@ def run(runtime: Runtime) -> WorkLeft:
         doors = claims.doors(connection, older_than=settings.sweep_interval)
         refits = runs.waiting(connection)
         regrades = gold.waiting(connection)
+        owing = owed.owing(connection)
         crashpoints.reach("sweep-before-commit")
     crashpoints.reach("sweep-committed")
+    for project_id in owing:
+        payment.run(runtime, project_id)
     if revived or dead:
         log.warning("claims expired", waiting=revived, dead=dead)
     if doors or refits or regrades:

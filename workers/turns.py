@@ -16,11 +16,12 @@ from sqlalchemy import Connection
 
 from db import transactions
 from db import turns as turn_rows
-from db.columns import Columns, Query
+from db.owed import Debt
 from db.questions import Question, ask_all
-from db.turns import Moved
+from db.turns import Moved, Place
 from db.writes import Held, Writes
 from telemetry import metrics
+from workers.debts import UNKNOWN, Debts
 from workers.recall import Recall
 from workers.runtime import Runtime
 
@@ -66,14 +67,19 @@ class Turn:
         self.respondents: list[Ints] = []
         self.seen: list[Moved] = []
         """What this turn has to do with, moved or not."""
+        self.before = recall.debts
+        self.debts = recall.debts
+        """Who is owed, with what this turn owes and pays."""
+        self.debt: Debt | None = None
+        """What it has moved and not written."""
         self._ask = ask
 
-    def read(self, *queries: Query) -> list[Columns]:
+    def read(self, *questions: Question[Any]) -> list[Any]:
         """What these find, asked together; whoever asks waits for what is still being written."""
-        if not queries:
+        if not questions:
             return []
         self.writes.settle()
-        return self._ask([query.question for query in queries])
+        return self._ask(questions)
 
     @property
     def moved(self) -> Moved:
@@ -104,18 +110,18 @@ def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> I
     """
     recall = None
     try:
-        with _begun(runtime, project_id, patience) as (connection, number, events):
+        with _begun(runtime, project_id, patience) as (connection, place):
             recall = runtime.memory.of(project_id)
-            _catch_up(connection, project_id, recall, number)
-            turn = Taken(connection, project_id, recall, number, events)
+            _catch_up(connection, project_id, recall, place)
+            turn = Taken(connection, project_id, recall, place.number, place.events)
             with turn.writes:
                 yield turn
-                _leave(turn, turn.writes)
+                _leave(turn, turn.writes, place)
     except BaseException:  # whatever became of the transaction: what is remembered may not be what is stored
         if recall is not None:
             recall.forget()
         raise
-    recall.turn, recall.events = turn.number, turn.events
+    recall.turn, recall.events, recall.debts = turn.number, turn.events, turn.debts
     recall.own.append(turn.number)
     metrics.EVENTS.inc(turn.events - turn.began)
 
@@ -146,16 +152,16 @@ class Foreseen:
             OvertakenError: it is not right; nothing has changed.
         """
         turn = self.turn
-        with _begun(self._runtime, turn.project_id, PATIENCE) as (connection, number, events):
-            if events != turn.began or self._epoch != self._runtime.memory.epoch:
+        with _begun(self._runtime, turn.project_id, PATIENCE) as (connection, place):
+            if place.events != turn.began or self._epoch != self._runtime.memory.epoch:
                 raise OvertakenError
-            others = turn_rows.between(connection, turn.project_id, self._behind, number, turn.recall.own)
-            if others is None or _meet(others, turn.seen):
+            others = turn_rows.between(connection, turn.project_id, self._behind, place.number, turn.recall.own)
+            if others is None or others.owe or _meet(others, turn.seen):
                 raise OvertakenError
-            turn.number, self._others = number, others
+            turn.number, self._others = place.number, others
             with Writes(connection) as writes:
                 self._held.pass_on(writes)
-                _leave(turn, writes)
+                _leave(turn, writes, place)
             last()
         metrics.EVENTS.inc(turn.events - turn.began)
 
@@ -165,21 +171,22 @@ class Foreseen:
         recall.turn = self.turn.number
         recall.own.append(self.turn.number)
         if self._others is not None:
-            recall.drop(self._others.challenges, self._others.respondents)
+            recall.overtaken(self._others)
 
     def undo(self) -> None:
         """It is not stored, and nothing that was foreseen behind it is: forget what it was to move."""
         self.sound = False
+        self.turn.recall.debts = self.turn.before
         moved = self.turn.moved
         self.turn.recall.drop(moved.challenges, moved.respondents)
 
 
 @contextmanager
 def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
-    """Work out the project's next turn in the block; None if nothing is remembered."""
+    """Work out the project's next turn in the block; None if nothing is remembered, or not who is owed."""
     epoch = runtime.memory.epoch
     recall = runtime.memory.of(project_id)
-    if recall.turn is None:
+    if recall.turn is None or not recall.debts.known:
         yield None
         return
 
@@ -194,7 +201,7 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
     except BaseException:
         recall.forget()
         raise
-    recall.events = turn.events
+    recall.events, recall.debts = turn.events, turn.debts
 
 
 @contextmanager
@@ -209,30 +216,35 @@ def rehearsed(runtime: Runtime, project_id: int) -> Iterator[Taken]:
 
 
 @contextmanager
-def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple[Connection, int, int]]:
-    """A transaction that has the project's turn: its number, and the last position of the feed."""
+def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple[Connection, Place]]:
+    """A transaction that has the project's turn."""
     lease = runtime.settings.lease
     with runtime.engine.begin() as connection:
         terms = transactions.bounds(idle=lease, lock=patience), transactions.BY_INDEX, transactions.ROOMY
-        yield connection, *turn_rows.take(connection, project_id, most=LEASES * lease, terms=terms)
+        yield connection, turn_rows.take(connection, project_id, most=LEASES * lease, terms=terms)
 
 
-def _leave(turn: Turn, writes: Writes) -> None:
-    turn_rows.leave(writes, turn.project_id, turn.number, turn.events, turn.moved)
+def _leave(turn: Turn, writes: Writes, place: Place) -> None:
+    """What the turn has come to, which began at a place."""
+    paid = max(place.paid, turn.debts.paid(place.number)) if turn.debts.known else place.paid
+    if turn.debt is not None:
+        paid = min(paid, place.number - 1)
+    turn_rows.leave(writes, turn.project_id, Place(place.number, turn.events, paid), turn.moved, turn.debt)
 
 
-def _catch_up(connection: Connection, project_id: int, recall: Recall, number: int) -> None:
+def _catch_up(connection: Connection, project_id: int, recall: Recall, place: Place) -> None:
     """Forget what others have moved since."""
     if recall.turn is None or not len(recall):
-        recall.turn = number - 1
-    if recall.turn == number - 1:
-        return
-    moved = turn_rows.between(connection, project_id, recall.turn, number)
-    if moved is None:
-        recall.forget()
-    else:
-        recall.drop(moved.challenges, moved.respondents)
-    recall.turn = number - 1
+        recall.turn, recall.debts = place.number - 1, UNKNOWN
+    if recall.turn != place.number - 1:
+        moved = turn_rows.between(connection, project_id, recall.turn, place.number)
+        if moved is None:
+            recall.forget()
+        else:
+            recall.overtaken(moved)
+        recall.turn = place.number - 1
+    if place.paid == place.number:
+        recall.debts = Debts.none()
 
 
 def _meet(others: Moved, seen: list[Moved]) -> bool:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
+import torch
 from sqlalchemy import Connection, Engine, text
 
-from db import answers
+from db import answers, projects
+from workers import scheme, standing
 
 TOLERANCE = 1e-6
 
@@ -31,7 +33,7 @@ class Faults:
     wrong_feed: int = 0
     """Versions that are missing, or have no place or a wrong one in the feed, and gaps in it."""
     unsettled: int = 0
-    """Batches, claims and gold that are left over when nothing is to be done any more."""
+    """Batches, claims, debts and gold that are left over when nothing is to be done any more."""
 
     def __add__(self, other: Self) -> "Faults":
         return Faults(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Faults)))
@@ -54,7 +56,7 @@ def audit(engine: Engine, project_id: int, accepted: Mapping[str, int], *, at_re
             lost=states + _missing(connection, project_id, accepted) + _number(connection, _UNACCOUNTED, project),
             twice=sum(_number(connection, query, project) for query in _TWICE)
             + (abs(_number(connection, _BATCHES, project) - len(accepted)) if at_rest else 0),
-            wrong_statistics=_number(connection, _STATISTICS, project | {"tolerance": TOLERANCE}),
+            wrong_statistics=_number(connection, _STATISTICS, project | _held(connection, project_id)),
             wrong_consensus=_number(connection, _CONSENSUS, project) + _packed_otherwise(connection, project_id),
             wrong_feed=sum(_number(connection, query, project) for query in _FEED),
             unsettled=len(_unsettled(connection, project_id)) if at_rest else 0,
@@ -110,6 +112,22 @@ def _missing(connection: Connection, project_id: int, accepted: Mapping[str, int
         LEFT JOIN batches b ON b.uid = known.uid AND b.project_id = :p
     """
     return _number(connection, query, {"p": project_id, "uids": list(accepted), "answers": list(accepted.values())})
+
+
+def _held(connection: Connection, project_id: int) -> dict[str, object]:
+    """What holds of respondents, with what is owed to them, and how far off it may be."""
+    plan = scheme.make(projects.grading(connection, project_id), torch.device("cpu"))
+    query = text("SELECT respondent_id FROM respondent_statistics WHERE project_id = :p ORDER BY 1")
+    ids = np.array(connection.scalars(query, {"p": project_id}).all(), dtype=np.int64)
+    held = standing.look(connection, plan, project_id, ids)
+    return {
+        "tolerance": TOLERANCE,
+        "ids": held.ids,
+        "clamped": plan.coded_statistics(held.clamped),
+        "open": plan.coded_statistics(held.open),
+        "answers": held.answers,
+        "skips": held.skips,
+    }
 
 
 def _packed_otherwise(connection: Connection, project_id: int) -> int:
@@ -174,9 +192,9 @@ WITH size AS (
            sum(coalesce(raw[truth + 1], 0)) AS open
     FROM size, counted, generate_series(0, k - 1) AS truth WHERE choice >= 0 GROUP BY 1, 2
 ), stored AS (
-    SELECT s.respondent_id, place, coalesce(s.counts[place], 0) AS clamped,
-           coalesce(s.counts[place], 0) - coalesce(s.gold[place], 0) AS open
-    FROM size, respondent_statistics s, generate_series(1, k * k) AS place WHERE s.project_id = :p
+    SELECT respondent_id, place, (CAST(:clamped AS float8[]))[(n - 1) * k * k + place] AS clamped,
+           (CAST(:open AS float8[]))[(n - 1) * k * k + place] AS open
+    FROM size, unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS s(respondent_id, n), generate_series(1, k * k) AS place
 ), given AS (
     SELECT respondent_id, count(*) FILTER (WHERE choice >= 0) AS answers, count(*) FILTER (WHERE choice < 0) AS skips
     FROM counted GROUP BY 1
@@ -186,8 +204,11 @@ SELECT count(*) FROM (
     WHERE abs(coalesce(stored.clamped, 0) - coalesce(mass.clamped, 0)) > :tolerance
     OR abs(coalesce(stored.open, 0) - coalesce(mass.open, 0)) > :tolerance
     UNION
-    SELECT respondent_id FROM respondent_statistics s LEFT JOIN given USING (respondent_id)
-    WHERE s.project_id = :p AND (s.answers, s.skips) <> (coalesce(given.answers, 0), coalesce(given.skips, 0))
+    SELECT respondent_id
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:answers AS bigint[]), CAST(:skips AS bigint[]))
+        AS s(respondent_id, answers, skips)
+    LEFT JOIN given USING (respondent_id)
+    WHERE (s.answers, s.skips) <> (coalesce(given.answers, 0), coalesce(given.skips, 0))
 ) wrong
 """
 
@@ -226,5 +247,7 @@ SELECT 'batch ' || state || ' until ' || coalesce(lease_until, due_at) || ': ' |
 FROM batches WHERE project_id = :p AND state IN ('waiting', 'claimed')
 UNION ALL SELECT 'model run ' || id || ' ' || state || ', ' || cause
 FROM model_runs WHERE project_id = :p AND state IN ('waiting', 'running')
+UNION ALL SELECT 'statistics owed since turn ' || paid || ' of ' || number
+FROM turns WHERE project_id = :p AND paid < number
 UNION ALL SELECT 'gold not followed, challenge ' || challenge_id FROM gold WHERE project_id = :p AND NOT applied
 """

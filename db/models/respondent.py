@@ -19,7 +19,8 @@ class Respondent(Base):
 
 
 class RespondentStatistics(Base):
-    """Expected counts S_j: at every commit the sum over the stored raw posteriors of j's counted answers."""
+    """Expected counts S_j: with what turns behind `turn` owe (`db/owed.py`), at every commit the sum over the stored
+    raw posteriors of j's counted answers."""
 
     __tablename__ = "respondent_statistics"
     __table_args__ = {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 2}}
@@ -36,3 +37,5 @@ class RespondentStatistics(Base):
     gold: Mapped[list[float]] = mapped_column(ARRAY(Double), server_default=text("'{}'"))
     """What of `counts` is there because gold is clamped: counts less this are those of a project without gold."""
     skips: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Of the project, as of which the row is right."""

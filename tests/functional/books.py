@@ -1,12 +1,16 @@
 """Reading the books: what the rows say, whatever the API says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine, text
+import numpy as np
+import torch
+from sqlalchemy import Engine, Row, text
 
-from db import ledger
+from db import ledger, projects
 from db.ledger import LedgerRow
+from workers import scheme, standing
 
 
 def balance(engine: Engine, project: str) -> LedgerRow:
@@ -31,28 +35,39 @@ def twice(engine: Engine) -> int:
         return int(connection.execute(query).scalar_one())
 
 
-_DEVIATION = text("""
-WITH expected AS (
-    SELECT a.respondent_id, a.choice, k - 1 AS truth, sum(c.raw[k]) AS counts
-    FROM answers a
-    JOIN consensus c ON c.challenge_id = a.challenge_id
-    CROSS JOIN generate_series(1, :classes) k
-    WHERE a.counted GROUP BY 1, 2, 3
-)
-SELECT coalesce(max(abs(
-    coalesce(e.counts, 0) - coalesce(s.counts[coalesce(e.truth, 0) * :classes + coalesce(e.choice, 0) + 1], 0)
-)), 0),
-(SELECT coalesce(max(abs(s.answers - (SELECT count(*) FROM answers a
-    WHERE a.respondent_id = s.respondent_id AND a.counted))), 0) FROM respondent_statistics s)
-FROM expected e FULL JOIN respondent_statistics s USING (respondent_id)
+_EXPECTED = text("""
+SELECT a.respondent_id, a.choice, k - 1 AS truth, sum(c.raw[k]) AS counts, count(*) AS answers
+FROM answers a
+JOIN consensus c ON c.challenge_id = a.challenge_id
+CROSS JOIN generate_series(1, :classes) k
+WHERE a.counted AND c.project_id = :project GROUP BY 1, 2, 3
 """)
 
 
 def deviation(engine: Engine, classes: int) -> float:
-    """The largest difference between stored statistics and a recount from raw posteriors and counted answers."""
+    """The largest difference between statistics and a recount from raw posteriors and counted answers, without gold."""
+    return max(_deviation(engine, row.id, classes) for row in _projects(engine))
+
+
+def _projects(engine: Engine) -> Sequence[Row[Any]]:
     with engine.connect() as connection:
-        counts, answers = connection.execute(_DEVIATION, {"classes": classes}).one()
-    return max(float(counts), float(answers))
+        return connection.execute(text("SELECT id FROM projects")).all()
+
+
+def _deviation(engine: Engine, project_id: int, classes: int) -> float:
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        plan = scheme.make(projects.grading(connection, project_id), torch.device("cpu"))
+        query = text("SELECT respondent_id FROM respondent_statistics WHERE project_id = :project ORDER BY 1")
+        ids = np.array(connection.scalars(query, {"project": project_id}).all(), dtype=np.int64)
+        held = standing.look(connection, plan, project_id, ids)
+        cells = connection.execute(_EXPECTED, {"project": project_id, "classes": classes}).all()
+    expected, answers = np.zeros((len(ids), classes, classes)), np.zeros(len(ids))
+    for cell in cells:
+        row = np.searchsorted(ids, cell.respondent_id)
+        expected[row, cell.truth, cell.choice] = cell.counts
+        answers[row] += cell.answers / classes
+    stored = plan.coded_statistics(held.clamped).reshape(expected.shape)
+    return float(max(np.abs(stored - expected).max(initial=0), np.abs(held.answers - answers).max(initial=0)))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import population, refit, regrade, revisit, sweep
+from workers import payment, population, refit, regrade, revisit, sweep
 from workers.runtime import Runtime
 
 _forks = multiprocessing.get_context("forkserver")
@@ -57,6 +57,9 @@ def work(point: str, settings: Settings, project: int, key: str) -> None:
         grade(project, "live")
     elif point in crashpoints.IDLE:
         revisit.run(here.runtime, project, revisit.Round())
+    elif point in crashpoints.DEBT:
+        payment.QUIET = 0.0
+        payment.run(here.runtime, project)
     elif point in crashpoints.LEARN:
         population.learn(here.runtime, project)
     elif point.startswith("regrade"):
@@ -81,6 +84,8 @@ async def post(settings: Settings, key: str, answers: list[Answer]) -> dict[str,
 @pytest.mark.parametrize("point", crashpoints.POINTS)
 def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, settings: Settings) -> None:
     project = make_project(engine)
+    if point in crashpoints.DEBT:
+        settings = settings.model_copy(update={"debts_from": 1})
     runtime = Runtime.open(settings)
     accept(engine, project, *split(ANSWERS[:60], 10))
     drain(runtime, project)
@@ -88,6 +93,8 @@ def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, setting
     if point == "flags-before-commit":
         regrade.run(runtime, project)
     accept(engine, project, *split(ANSWERS[60:80], 10))
+    if point in crashpoints.DEBT:
+        drain(runtime, project)
     with engine.begin() as connection:
         runs.request(connection, project, "requested")
     _, key = make_key(engine, "acme")

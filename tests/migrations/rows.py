@@ -70,4 +70,5 @@ ROWS: dict[str, str] = {
             SELECT id, now(), 3, 1, '{0.2,0.8}', 0.8, 'open', 'refit', 2, 1, 7 FROM challenges WHERE key = 'c2';
     """,
     "0008": "SELECT 1",  # changes how Postgres keeps what is there, and stores nothing
+    "0009": "UPDATE turns SET number = number + 1, paid = number + 1",
 }

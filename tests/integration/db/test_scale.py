@@ -18,12 +18,14 @@ from db import (
     grades,
     identities,
     ledger,
+    owed,
     projects,
     runs,
     statistics,
     versions,
 )
 from db.current_verdicts import VerdictFilter
+from db.questions import ask_all
 from db.writes import Writes
 from tests.integration.workers.crowd import execute, make_project, new_batch, scalar, store
 
@@ -130,10 +132,12 @@ def write_consensus(connection: Connection, project: int) -> None:
 
 def write_statistics(connection: Connection, project: int) -> None:
     found = ids(connection, "respondents", project)
-    statistics.read(connection, found)
+    ask_all(connection, [owed.question(project), statistics.query(found).question])
     none, table = ONES * 0, np.zeros((MANY, 9))
     with Writes(connection) as writes:
-        statistics.write(writes, found, table, table, change=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT)
+        statistics.write(
+            writes, project, found, table, table, answers=none, skips=none, accuracy=FLAT, low=FLAT, high=FLAT
+        )
 
 
 def recount(connection: Connection, project: int) -> None:

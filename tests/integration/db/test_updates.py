@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
-from db import statistics, transactions
+from db import statistics, transactions, turns
+from db.questions import ask
 from db.updates import MANY, Update
 from db.writes import Writes
 from tests.integration.workers.crowd import execute, make_project, scalar
@@ -53,9 +54,17 @@ def test_statistics_of_very_many(engine: Engine, filled: int) -> None:
     ids = filled + np.arange(STORED, dtype=np.int64)
     none, flat = np.zeros(STORED, dtype=np.int64), np.full(STORED, 0.5)
     counts = np.random.default_rng(1).random((STORED, 9))
-    with engine.begin() as connection, Writes(connection) as writes:
-        statistics.write(writes, ids, counts, counts, change=none, skips=none, accuracy=flat, low=flat, high=flat)
+    with engine.begin() as connection:
+        project = scalar(
+            connection, "SELECT project_id FROM respondent_statistics WHERE respondent_id = :id", id=filled
+        )
+        turn = turns.take(connection, project, most=60)
+        with Writes(connection) as writes:
+            statistics.write(
+                writes, project, ids, counts, counts, answers=none, skips=none, accuracy=flat, low=flat, high=flat
+            )
     with engine.connect() as connection:
-        held = statistics.read(connection, ids)
+        held = statistics.counts(ask(connection, statistics.query(ids).question))
     np.testing.assert_array_equal(held.packed.by_length[9][1], counts)
     np.testing.assert_array_equal(held.gold.by_length[9][1], counts)
+    assert set(held.turn.tolist()) == {turn.number}

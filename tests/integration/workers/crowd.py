@@ -13,6 +13,7 @@ from typing import Any, LiteralString, cast
 import msgspec
 import numpy as np
 import psycopg
+import torch
 from sqlalchemy import Connection, Engine, text
 
 from db import batches, events, ledger, projects, tenants, typed_arrays
@@ -23,7 +24,7 @@ from db.events import Before
 from db.ledger import LedgerRow
 from db.projects import NewProject
 from tests.waiting import until
-from workers import faults, grading
+from workers import faults, grading, scheme, standing
 from workers.runtime import Runtime
 
 _serial = itertools.count()
@@ -250,15 +251,16 @@ def _check_statistics(connection: Connection, project_id: int) -> None:
     """S_j is the sum over j's counted answers of what their challenges are counted as, to the bit; likewise gold's."""
     project = projects.grading(connection, project_id)
     classes = len(project.classes)
-    stored = connection.execute(
-        text("SELECT respondent_id, counts, gold, answers, skips FROM respondent_statistics WHERE project_id = :p"),
-        {"p": project_id},
-    )
-    found = {row.respondent_id: row for row in stored}
+    query = text("SELECT respondent_id FROM respondent_statistics WHERE project_id = :p ORDER BY 1")
+    found = np.array(connection.scalars(query, {"p": project_id}).all(), dtype=np.int64)
+    if not len(found):
+        return
+    plan = scheme.make(project, torch.device("cpu"))
+    held = standing.look(connection, plan, project_id, found)
     shape = (classes, classes) if project.form == "full" else (1 + classes,)
-    clamped = {respondent: np.zeros(shape) for respondent in found}
-    open_ = {respondent: np.zeros(shape) for respondent in found}
-    answers, skips = dict.fromkeys(found, 0), dict.fromkeys(found, 0)
+    clamped = {respondent: np.zeros(shape) for respondent in found.tolist()}
+    open_ = {respondent: np.zeros(shape) for respondent in found.tolist()}
+    answers, skips = dict.fromkeys(clamped, 0), dict.fromkeys(clamped, 0)
     cells = text("""
         SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.raw[t.k + 1], 0)) AS raw, count(*) AS answers,
                sum(CASE WHEN c.gold IS NULL THEN coalesce(c.raw[t.k + 1], 0) ELSE (c.gold = t.k)::int END) AS counted_as
@@ -277,19 +279,11 @@ def _check_statistics(connection: Connection, project_id: int) -> None:
             elif cell.k == cell.choice:
                 table[0] += mass
                 table[1 + cell.choice] = cell.answers
-    for who, row in found.items():
-        np.testing.assert_array_equal(_table(row.counts, classes, project.form), clamped[who])
-        np.testing.assert_array_equal(_table(row.gold, classes, project.form), clamped[who] - open_[who])
-        assert (row.answers, row.skips) == (answers[who], skips[who])
-
-
-def _table(counts: list[float], classes: int, form: str) -> Any:
-    if form == "full":
-        older = round(len(counts) ** 0.5)
-        table = np.zeros((classes, classes))
-        table[:older, :older] = np.reshape(counts, (older, older))
-        return table
-    return np.pad(counts, (0, 1 + classes - len(counts)))
+    for table, expected in ((held.clamped, clamped), (held.open, open_)):
+        wanted = np.stack(list(expected.values())).reshape(table.shape)
+        np.testing.assert_array_equal(plan.coded_statistics(table), wanted)
+    assert held.answers.tolist() == list(answers.values())
+    assert held.skips.tolist() == list(skips.values())
 
 
 def _check_scores(connection: Connection, project_id: int) -> None:

@@ -4,6 +4,7 @@ import itertools
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -31,7 +32,7 @@ from tests.integration.workers.crowd import (
     scalar,
     store,
 )
-from workers import grading, refit, regrade, revisit, sweep
+from workers import debts, grading, payment, refit, regrade, revisit, sweep
 from workers.refit import RefitError
 from workers.runtime import Runtime
 
@@ -143,6 +144,10 @@ class AnyOrder(RuleBasedStateMachine):
         regrade.run(self.runtime, self.project)
 
     @rule()
+    def pay(self) -> None:
+        payment.run(self.runtime, self.project)
+
+    @rule()
     def revisit(self) -> None:
         revisit.run(self.runtime, self.project, revisit.Round(1))
 
@@ -169,6 +174,7 @@ class AnyOrder(RuleBasedStateMachine):
         drain(self.runtime, self.project)
         regrade.run(self.runtime, self.project)
         self._refit()
+        payment.run(self.runtime, self.project)
         accepted = {str(batch.uid): batch.answers for batch in self.posted}
         assert audit(self.engine, self.project, accepted, at_rest=True) == Faults()
         with self.engine.connect() as connection:
@@ -180,9 +186,12 @@ class AnyOrder(RuleBasedStateMachine):
             refit.run(self.runtime, self.project)
 
 
-def test_whatever_happens_in_whatever_order(engine: Engine, runtime: Runtime) -> None:
+def test_whatever_happens_in_whatever_order(engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payment, "QUIET", 0.0)
+    monkeypatch.setattr(debts, "LEAST", 1)
+    indebted = replace(runtime, settings=runtime.settings.model_copy(update={"debts_from": 3}))
     run_state_machine_as_test(
-        cast("type[RuleBasedStateMachine]", lambda: AnyOrder(engine, runtime)),
+        cast("type[RuleBasedStateMachine]", lambda: AnyOrder(engine, indebted)),
         settings=examples(
             max_examples=15,
             stateful_step_count=20,

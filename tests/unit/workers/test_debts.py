@@ -1,0 +1,74 @@
+"""Who is owed: paid first come first, nobody is forgotten, and no turn counts as paid before it is."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers import debts
+from workers.debts import UNKNOWN, Debts, Ints
+
+
+@dataclass
+class Turn:
+    number: int
+
+
+def some(*ids: int) -> Ints:
+    return np.array(ids, dtype=np.int64)
+
+
+moves = st.lists(st.sets(st.integers(0, 40), max_size=12).map(sorted), min_size=1, max_size=30)
+
+
+@given(moves, st.integers(1, 9), st.integers(1, 60), st.integers(1, 20))
+def test_everybody_is_paid_and_nothing_counts_as_paid_before(
+    turns: list[list[int]], least: int, span: int, block: int
+) -> None:
+    """Against a set of who is owed since when."""
+    owed: dict[int, int] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(debts, "LEAST", least)
+        patch.setattr(debts, "MOVES", span)
+        patch.setattr(debts, "BLOCK", block)
+        now = Debts.none()
+        for number, ids in enumerate([*turns, *([[]] * 50)], 1):
+            due, now = now.due(len(ids))
+            for respondent in due.tolist():
+                del owed[respondent]
+            fresh = [respondent for respondent in ids if respondent not in owed and respondent not in due]
+            now = now.owe(Turn(number), some(*fresh))
+            owed |= dict.fromkeys(fresh, number)
+            assert len(now) == len(owed)
+            assert now.paid(number) < min(owed.values(), default=number + 1)
+            assert all(now.touch(some(respondent)) for respondent in owed)
+            assert not now.touch(some(*(set(range(41)) - set(owed))))
+    assert not owed
+    assert now.paid(80) == 80
+
+
+def test_the_first_to_be_owed_are_the_first_to_be_paid() -> None:
+    now = Debts.none()
+    for number in range(3):
+        now = now.owe(Turn(number + 1), np.arange(5000) + 5000 * number)
+    due, left = now.due(debts.MOVES // 15 + 1)
+    assert due.tolist() == list(range(1000))
+    assert now.paid(9) == left.paid(9) == 0
+    due, left = now.due(debts.MOVES // 2)
+    assert left.paid(9) == 1
+
+
+def test_whose_row_is_right_is_owed_nothing() -> None:
+    now = Debts.none().owe(Turn(3), some(1, 2, 3)).without(some(2, 9, 2))
+    assert now.touch(some(1))
+    assert not now.touch(some(2))
+    assert now.paid(7) == 2
+    assert now.without(some(3, 1)).paid(7) == 7
+
+
+def test_of_what_is_not_known_anything_may_be_owed() -> None:
+    assert UNKNOWN.touch(some(1))
+    assert UNKNOWN.owe(Turn(1), some(2)).touch(some(3))
+    assert not Debts.none().touch(some(1))
