@@ -3,7 +3,7 @@
 Nobody reads what is owed while the worker that owes it remembers the respondents: it is paid from what is remembered.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
@@ -17,8 +17,8 @@ MOVES = 1 << 18
 """Moves in whose time everybody is paid: 10^5 respondents that are moved at random, two of seven times."""
 LEAST = 64
 """Respondents that a turn pays, if so many are owed."""
-BLOCK = 4096
-"""Respondents that are looked after together, at least, if so many are owed."""
+BLOCK, SPAN = 4096, 16
+"""Respondents that are looked after together, from which or after so many turns the next ones are so."""
 
 
 _eras = count(1)
@@ -37,10 +37,22 @@ class Block:
     turn: Numbered
     ids: Ints
     """Ascending."""
+    turns: int = 1
+    """How many turns these are."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether those who are owed from now on do not belong here."""
+        return len(self.ids) >= BLOCK or self.turns >= SPAN
+
+    def owe(self, ids: Ints) -> "Block":
+        """With those of another turn, ascending."""
+        together = np.sort(np.concatenate([self.ids, ids]), kind="stable")  # two that are sorted: merged
+        return replace(self, ids=together, turns=self.turns + 1)
 
     def without(self, ids: Ints) -> "Block":
         """But for these, ascending."""
-        return Block(self.turn, self.ids[~_are_in(ids, self.ids)])
+        return replace(self, ids=self.ids[~_are_in(ids, self.ids)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +82,10 @@ class Debts:
         """With what a turn owes to respondents, ascending, who were not owed."""
         if not len(ids):
             return self
-        *before, last = self.queue or (Block(turn, ids[:0]),)
-        if len(last.ids) >= BLOCK:
-            return Debts((*self.queue, Block(turn, ids)), self.known, self.era)
-        together = np.sort(np.concatenate([last.ids, ids]), kind="stable")  # two that are sorted: merged
-        return Debts((*before, Block(last.turn, together)), self.known, self.era)
+        *before, last = self.queue or (None,)
+        if last is None or last.closed:
+            return replace(self, queue=(*self.queue, Block(turn, ids)))
+        return replace(self, queue=(*before, last.owe(ids)))
 
     def due(self, moved: int) -> tuple[Ints, "Debts"]:
         """Who is to be paid by a turn that moves so many respondents, each once, ascending; and who is left."""
@@ -85,9 +96,9 @@ class Debts:
             first = queue.pop(0)
             due.append(first.ids[:wanted])
             if len(first.ids) > wanted:
-                queue.insert(0, Block(first.turn, first.ids[wanted:]))
+                queue.insert(0, replace(first, ids=first.ids[wanted:]))
             wanted -= len(due[-1])
-        return np.unique(np.concatenate(due)), Debts(tuple(queue), self.known, self.era)
+        return np.unique(np.concatenate(due)), replace(self, queue=tuple(queue))
 
     def without(self, ids: Ints) -> "Debts":
         """But for some whose rows are right."""
@@ -95,7 +106,7 @@ class Debts:
             return self
         ids = np.unique(ids)
         rest = (block.without(ids) for block in self.queue)
-        return Debts(tuple(block for block in rest if len(block.ids)), self.known, self.era)
+        return replace(self, queue=tuple(block for block in rest if len(block.ids)))
 
     def paid(self, number: int) -> int:
         """The last turn, up to the one of this number, up to which nothing is owed any more."""

@@ -60,6 +60,15 @@ def test_the_first_to_be_owed_are_the_first_to_be_paid() -> None:
     assert left.paid(9) == 1
 
 
+def test_few_who_are_moved_all_the_time_do_not_keep_old_turns() -> None:
+    now = Debts.none().owe(Turn(1), np.arange(100))
+    for number in range(2, 1000):
+        due, now = now.due(600)
+        now = now.owe(Turn(number), due)
+    assert len(now) == 100
+    assert now.paid(1000) > 1000 - 3 * debts.SPAN
+
+
 def test_whose_row_is_right_is_owed_nothing() -> None:
     now = Debts.none().owe(Turn(3), some(1, 2, 3)).without(some(2, 9, 2))
     assert now.touch(some(1))
