@@ -88,12 +88,30 @@ WHERE m.project_id = %(project)s AND m.number > t.paid AND m.owed IS NOT NULL OR
 """
 
 
+_WHO = _READ.replace("ARRAY[m.number, m.width], m.respondent_ids, m.owed", "ARRAY[m.number], m.respondent_ids")
+
+
 def question(project_id: int) -> Question[list[Owed]]:
     """For all that is owed to respondents of a project, by the width that statistics had.
 
     To be asked before their rows are: what is paid between the two is then in both, and the row says so.
     """
     return Question(_READ, {"project": project_id}, _owed, binary=True)
+
+
+def who(project_id: int) -> Question[list[tuple[int, Ints]]]:
+    """For the turns of a project that owe anything, ascending, and whom they have moved."""
+    return Question(_WHO, {"project": project_id}, _turns, binary=True)
+
+
+def _turns(cursor: "psycopg.Cursor[Any]") -> list[tuple[int, Ints]]:
+    result = cast("PGresult", cursor.pgresult)
+    rows = range(result.ntuples)
+    return [(int(arrays.load(result.get_value(row, 0) or b"")[0]), _ids(result, row, 1)) for row in rows]
+
+
+def _ids(result: PGresult, row: int, column: int) -> Ints:
+    return np.asarray(arrays.load(result.get_value(row, column) or b""), dtype=np.int64)
 
 
 def _owed(cursor: "psycopg.Cursor[Any]") -> list[Owed]:
@@ -110,14 +128,10 @@ def _together(width: int, turns: list[tuple[int, Ints, bytes]]) -> Owed:
     sizes = [np.frombuffer(stored, "<u4", len(ids)) for _, ids, stored in turns]
     entries = [int(size.sum()) for size in sizes]
     numbers = np.array([number for number, _, _ in turns])
-    columns = [
-        np.frombuffer(stored, "<u4", count, offset=4 * len(ids))
-        for (_, ids, stored), count in zip(turns, entries, strict=True)
-    ]
-    by = [
-        np.frombuffer(stored, "<f8", count, offset=4 * (len(ids) + count))
-        for (_, ids, stored), count in zip(turns, entries, strict=True)
-    ]
+    columns, by = [], []
+    for (_, ids, stored), count in zip(turns, entries, strict=True):
+        columns.append(np.frombuffer(stored, "<u4", count, offset=4 * len(ids)))
+        by.append(np.frombuffer(stored, "<f8", count, offset=4 * (len(ids) + count)))
     return Owed(
         width,
         np.repeat(numbers, [len(ids) for _, ids, _ in turns]),

@@ -52,7 +52,7 @@ _WRITE = Update(
 UPDATE respondent_statistics s SET
     counts = t.counts, gold = CASE WHEN t.clamped THEN t.gold ELSE '{}' END,
     answers = t.answers, skips = t.skips, accuracy = t.accuracy, low = t.low, high = t.high, updated_at = now(),
-    turn = (SELECT number - CAST(:ago AS int) FROM turns WHERE project_id = :project)
+    turn = (SELECT number FROM turns WHERE project_id = :project)
 FROM (
     SELECT id, answers, skips, accuracy, low, high, clamped,
            (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width] AS counts,
@@ -78,9 +78,8 @@ def write(
     accuracy: Floats,
     low: Floats,
     high: Floats,
-    before: bool = False,
 ) -> None:
-    """Put new statistics in the place of those that are stored; this must be their project's turn.
+    """Put statistics as of this turn, which must be their project's, in the place of those that are stored.
 
     Args:
         ids: (J,) respondents.
@@ -88,7 +87,6 @@ def write(
         gold: (J, width) what of them is there because gold is clamped.
         answers: (J,) counted answers; `skips` likewise.
         accuracy: (J,) expected accuracy, with `low` and `high` its 95 % interval.
-        before: all that is right as of the turn before this one, which may owe more.
 
     When the writes are settled, NotFoundError is raised if some do not exist.
     """
@@ -101,7 +99,6 @@ def write(
         writes,
         {
             "project": project_id,
-            "ago": int(before),
             "ids": ids,
             "counts": packed,
             "gold": gold,

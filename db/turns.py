@@ -75,7 +75,8 @@ def take(connection: Connection, project_id: int, *, most: float, terms: Sequenc
 
 _LEAVE = text("""
 WITH old AS (
-    DELETE FROM moves WHERE project_id = :project AND number <= least(:number - :kept, :paid)
+    DELETE FROM moves
+    WHERE project_id = :project AND number <= :number - :kept AND (owed IS NULL OR number <= :paid)
 ), given AS (
     UPDATE turns SET events = :events, paid = :paid WHERE project_id = :project AND (events, paid) <> (:events, :paid)
 )

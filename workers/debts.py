@@ -3,9 +3,9 @@
 Nobody reads what is owed while the worker that owes it remembers the respondents: it is paid from what is remembered.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import count
-from typing import Protocol
+from itertools import count as counter
 
 import numpy as np
 import numpy.typing as npt
@@ -21,20 +21,21 @@ BLOCK, SPAN = 4096, 16
 """Respondents that are looked after together, from which or after so many turns the next ones are so."""
 
 
-_eras = count(1)
+_eras = counter(1)
 
 
-class Numbered(Protocol):
-    """A turn, whose number may not be settled before it is taken."""
+@dataclass(slots=True)
+class Number:
+    """Of a turn, which may become a higher one until it is taken."""
 
-    number: int
+    value: int
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Respondents who are owed by a turn or some behind it, and by none before."""
+    """Respondents who may be owed by a turn or some behind it, and by none before."""
 
-    turn: Numbered
+    turn: Number
     ids: Ints
     """Ascending."""
     turns: int = 1
@@ -47,8 +48,7 @@ class Block:
 
     def owe(self, ids: Ints) -> "Block":
         """With those of another turn, ascending."""
-        together = np.sort(np.concatenate([self.ids, ids]), kind="stable")  # two that are sorted: merged
-        return replace(self, ids=together, turns=self.turns + 1)
+        return replace(self, ids=np.union1d(self.ids, ids), turns=self.turns + 1)
 
     def without(self, ids: Ints) -> "Block":
         """But for these, ascending."""
@@ -60,7 +60,7 @@ class Debts:
     """Who is owed as of a turn."""
 
     queue: tuple[Block, ...] = ()
-    """By turn; in one of them those who were not owed before."""
+    """By turn. Who was forgotten meanwhile may be in more than one."""
     known: bool = True
     """Whether that is all; else anybody may be owed."""
     era: int = 0
@@ -71,6 +71,18 @@ class Debts:
         """Nobody is owed anything."""
         return cls(era=next(_eras))
 
+    @classmethod
+    def of(cls, owing: Iterable[tuple[int, Ints]]) -> "Debts":
+        """From turns that owe, ascending, and whom they have moved."""
+        debts, turns = cls.none(), list(owing)
+        if turns:
+            sizes = [len(ids) for _, ids in turns]
+            ids, first = np.unique(np.concatenate([ids for _, ids in turns]), return_index=True)
+            place = np.repeat(np.arange(len(turns)), sizes)[first]
+            for each in np.unique(place).tolist():
+                debts = debts.owe(Number(turns[each][0]), ids[place == each])
+        return debts
+
     def __len__(self) -> int:
         return sum(len(block.ids) for block in self.queue)
 
@@ -78,7 +90,7 @@ class Debts:
         """Whether any of these may be owed."""
         return not self.known or any(_are_in(block.ids, ids).any() for block in self.queue)
 
-    def owe(self, turn: Numbered, ids: Ints) -> "Debts":
+    def owe(self, turn: Number, ids: Ints) -> "Debts":
         """With what a turn owes to respondents, ascending, who were not owed."""
         if not len(ids):
             return self
@@ -87,17 +99,19 @@ class Debts:
             return replace(self, queue=(*self.queue, Block(turn, ids)))
         return replace(self, queue=(*before, last.owe(ids)))
 
-    def due(self, moved: int) -> tuple[Ints, "Debts"]:
-        """Who is to be paid by a turn that moves so many respondents, each once, ascending; and who is left."""
-        owed = len(self)
-        wanted = min(owed, max(LEAST, owed * moved // MOVES))
+    def pace(self, moved: int) -> int:
+        """How many a turn pays that moves so many."""
+        return max(LEAST, len(self) * moved // MOVES)
+
+    def due(self, count: int) -> tuple[Ints, "Debts"]:
+        """So many, or all, who have waited longest, ascending; and who is left."""
         due, queue = [np.empty(0, dtype=np.int64)], list(self.queue)
-        while queue and wanted:
+        while queue and count:
             first = queue.pop(0)
-            due.append(first.ids[:wanted])
-            if len(first.ids) > wanted:
-                queue.insert(0, replace(first, ids=first.ids[wanted:]))
-            wanted -= len(due[-1])
+            due.append(first.ids[:count])
+            if len(first.ids) > count:
+                queue.insert(0, replace(first, ids=first.ids[count:]))
+            count -= len(due[-1])
         return np.unique(np.concatenate(due)), replace(self, queue=tuple(queue))
 
     def without(self, ids: Ints) -> "Debts":
@@ -109,8 +123,10 @@ class Debts:
         return replace(self, queue=tuple(block for block in rest if len(block.ids)))
 
     def paid(self, number: int) -> int:
-        """The last turn, up to the one of this number, up to which nothing is owed any more."""
-        return self.queue[0].turn.number - 1 if self.queue else number
+        """The last turn, up to the one of this number, up to which nothing is owed any more, as far as is known."""
+        if not self.known:
+            return 0
+        return self.queue[0].turn.value - 1 if self.queue else number
 
 
 UNKNOWN = Debts(known=False)

@@ -255,8 +255,7 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     if not len(new.columns.position):
         return
     plan = turn.recall.scheme(grading, runtime.device)
-    if not turn.debts.known:
-        standing.settle(turn, plan, runtime.device)
+    standing.adopt(turn)
     locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)
@@ -291,12 +290,11 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     after = standing.after(plan, revised.standing, revised.move, runtime.device)
     sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, after, runtime.device)
     reached = standing.keep(turn, after, revised.move)
-    due = standing.due(turn, len(reached))
-    if len(reached) >= runtime.settings.debts_from:
+    owes = len(reached) >= runtime.settings.debts_from
+    if owes:
         standing.owe(turn, plan, after, revised.move, reached)
-    else:
-        due = np.union1d(due, after.ids[reached])
-    written = standing.read(turn, plan, due, runtime.device)
+    due = standing.due(turn, plan, turn.debts.pace(len(reached)))
+    written = standing.read(turn, plan, due if owes else np.union1d(due, after.ids[reached]), runtime.device)
     skill, before = standing.skill(plan, written.veiled.clamped, sittings.statistics)
     standing.write(turn, plan, written, skill)
     scores.give(turn.writes, sittings, before)

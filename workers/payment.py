@@ -14,27 +14,33 @@ log = logging.get(__name__)
 
 PATIENCE = 0.05
 """Seconds to wait for the project's turn: whoever has it pays as it goes."""
+CHUNK = 1 << 13
+"""Respondents that are paid in one turn."""
 QUIET = 1.0
 """Seconds without an answer after which nobody will."""
 
 
 def run(runtime: Runtime, project_id: int) -> None:
-    """Pay, unless answers to the project come in: it takes a turn of a second."""
-    with runtime.engine.begin() as connection:
-        if not owed.owes(connection, project_id) or claims.fed(connection, project_id, seconds=QUIET):
+    """Pay, in turns of some ten milliseconds, unless answers to the project come in."""
+    left = 1
+    while left:
+        with runtime.engine.begin() as connection:
+            if not owed.owes(connection, project_id) or claims.fed(connection, project_id, seconds=QUIET):
+                return
+        try:
+            left = retries.through_conflicts(partial(_pay, runtime, project_id), limit=runtime.settings.lease)
+        except DBAPIError as error:
+            if not isinstance(error.orig, LockNotAvailable):
+                raise
             return
-    try:
-        retries.through_conflicts(partial(_pay, runtime, project_id), limit=runtime.settings.lease)
-    except DBAPIError as error:
-        if not isinstance(error.orig, LockNotAvailable):
-            raise
-        return
-    crashpoints.reach("payment-committed")
+        crashpoints.reach("payment-committed")
+    log.info("statistics paid", project=project_id)
 
 
-def _pay(runtime: Runtime, project_id: int) -> None:
+def _pay(runtime: Runtime, project_id: int) -> int:
+    """How many are left."""
     with turns.taken(runtime, project_id, patience=PATIENCE) as turn:
         plan = turn.recall.scheme(projects.grading(turn.connection, project_id), runtime.device)
-        paid = standing.settle(turn, plan, runtime.device)
+        left = standing.pay(turn, plan, CHUNK, runtime.device)
         crashpoints.reach("payment-before-commit")
-    log.info("statistics paid", project=project_id, respondents=paid)
+        return left

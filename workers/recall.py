@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 from db.projects import Grading
 from db.turns import Moved
 from workers import scheme
-from workers.debts import UNKNOWN, Debts
+from workers.debts import UNKNOWN, Debts, Number
 from workers.scheme import Scheme
 from workers.shelf import Shelf
 
@@ -99,9 +99,12 @@ class Recall:
         self.turn = None
 
     def overtaken(self, moved: Moved) -> None:
-        """Forget what others have moved. Unless they owe it, these respondents' rows are right."""
+        """Forget what others have moved behind this process's last turn. Unless they owe it, these rows are right."""
         self.drop(moved.challenges, moved.respondents)
-        self.debts = UNKNOWN if moved.owe else self.debts.without(moved.respondents)
+        if moved.owe and self.turn is not None:
+            self.debts = self.debts.owe(Number(self.turn + 1), np.unique(moved.respondents))
+        else:
+            self.debts = self.debts.without(moved.respondents)
 
     def drop(self, challenges: Ints, respondents: Ints) -> None:
         """Forget these rows."""

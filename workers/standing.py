@@ -58,11 +58,11 @@ class Move:
     """(J,) counted answers more than before; `skips` likewise."""
     skips: Ints
     seen: npt.NDArray[np.bool_]
-    """(J,) whose rows are written even if nothing is added to them."""
+    """(J,) who are written even if nothing is added to them."""
 
     @property
     def reached(self) -> npt.NDArray[np.bool_]:
-        """(J,) whose rows are written."""
+        """(J,) who are written or owed."""
         told: npt.NDArray[np.bool_] = self.clamped.any(1).cpu().numpy()
         if self.open is not self.clamped:
             told = told | self.open.any(1).cpu().numpy()
@@ -78,16 +78,21 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
     Raises:
         NotFoundError: some do not exist.
     """
-    shelf = turn.recall.respondents
-    places = shelf.find(ids)
-    unknown = places < 0
-    missing = ids[unknown]
-    if len(missing):
-        places[unknown] = remember(turn, scheme, missing, *turn.read(*questions(turn, missing)))
+    shelf, places = turn.recall.respondents, _places(turn, scheme, ids)
     answers, skips = shelf.read("answers", places).astype(np.int64), shelf.read("skips", places).astype(np.int64)
     many = tensor(answers >= scheme.rules.score_answers, device)
     clamped, open_ = tensor(shelf.read("clamped", places), device), tensor(shelf.read("open", places), device)
     return Standing(ids, Veiled(clamped, open_, many), answers, skips, places)
+
+
+def _places(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
+    """Where respondents are remembered, those that are read now among them."""
+    places = turn.recall.respondents.find(ids)
+    unknown = places < 0
+    missing = ids[unknown]
+    if len(missing):
+        places[unknown] = remember(turn, scheme, missing, *turn.read(*questions(turn, missing)))
+    return places
 
 
 def questions(turn: Turn, ids: Ints) -> list[Question[Any]]:
@@ -195,23 +200,28 @@ def owe(turn: Turn, scheme: Scheme, standing: Standing, move: Move, reached: Int
         move.skips[reached],
     )
     era = turn.debts.era
-    turn.debts = turn.debts.owe(turn, ids[shelf.read("owed", places) != era])
+    turn.debts = turn.debts.owe(turn.number, ids[shelf.read("owed", places) != era])
     shelf.write(places, owed=np.full(len(places), era))
 
 
-def due(turn: Turn, moved: int) -> Ints:
-    """Ids of those whom a turn pays that moves so many, ascending: they must be written."""
-    ids, turn.debts = turn.debts.due(moved)
+def due(turn: Turn, scheme: Scheme, count: int) -> Ints:
+    """Ids of so many who have waited longest, or of all, ascending: they must be written in this turn."""
+    ids, left = turn.debts.due(count)
+    _places(turn, scheme, ids)  # while it is known that they are owed
+    turn.debts = left
     turn.seen.append(Moved(np.empty(0, dtype=np.int64), ids))
     return ids
 
 
-def write(turn: Turn, scheme: Scheme, standing: Standing, skill: Skill, *, before: bool = False) -> None:
-    """Write rows as they are remembered: nothing is owed to these respondents any more.
+def adopt(turn: Turn) -> None:
+    """Find out who is owed, where that is not known."""
+    if not turn.debts.known:
+        (owing,) = turn.read(owed_rows.who(turn.project_id))
+        turn.debts = Debts.of(owing)
 
-    Args:
-        before: this turn has not moved them yet.
-    """
+
+def write(turn: Turn, scheme: Scheme, standing: Standing, skill: Skill) -> None:
+    """Write rows as they are remembered: nothing is owed to these respondents any more."""
     if not len(standing.ids):
         return
     known, shown = standing.veiled.clamped.cpu().numpy(), standing.veiled.open.cpu().numpy()
@@ -226,9 +236,17 @@ def write(turn: Turn, scheme: Scheme, standing: Standing, skill: Skill, *, befor
         accuracy=skill.accuracy.cpu().numpy(),
         low=skill.low.cpu().numpy(),
         high=skill.high.cpu().numpy(),
-        before=before,
     )
     turn.recall.respondents.write(standing.places, owed=np.zeros(len(standing.ids), dtype=np.int64))
+
+
+def pay(turn: Turn, scheme: Scheme, count: int, device: torch.device) -> int:
+    """Pay so many who have waited longest, or all; how many are left."""
+    adopt(turn)
+    turn.recall.suit(scheme.keys, scheme.width)
+    stands = read(turn, scheme, due(turn, scheme, count), device)
+    write(turn, scheme, stands, *skill(scheme, stands.veiled.clamped))
+    return len(turn.debts)
 
 
 def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torch.device) -> None:
@@ -236,15 +254,3 @@ def add(turn: Turn, scheme: Scheme, standing: Standing, move: Move, device: torc
     reached = keep(turn, after(scheme, standing, move, device), move)
     stands = read(turn, scheme, standing.ids[reached], device)
     write(turn, scheme, stands, *skill(scheme, stands.veiled.clamped))
-
-
-def settle(turn: Turn, scheme: Scheme, device: torch.device) -> int:
-    """Pay all that is owed, before this turn moves anything; to how many respondents."""
-    (owed,) = turn.read(owed_rows.question(turn.project_id))
-    ids = np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(some.ids for some in owed)]))
-    if len(ids):
-        turn.recall.suit(scheme.keys, scheme.width)
-        stands = read(turn, scheme, ids, device)
-        write(turn, scheme, stands, *skill(scheme, stands.veiled.clamped), before=True)
-    turn.debts = Debts.none()
-    return len(ids)

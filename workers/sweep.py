@@ -35,16 +35,14 @@ def run(runtime: Runtime) -> WorkLeft:
         doors = claims.doors(connection, older_than=settings.sweep_interval)
         refits = runs.waiting(connection)
         regrades = gold.waiting(connection)
-        owing = owed.owing(connection)
+        owing = [each for each in owed.owing(connection) if not claims.fed(connection, each, seconds=payment.QUIET)]
         crashpoints.reach("sweep-before-commit")
     crashpoints.reach("sweep-committed")
-    for project_id in owing:
-        payment.run(runtime, project_id)
     if revived or dead:
         log.warning("claims expired", waiting=revived, dead=dead)
     if doors or refits or regrades:
         metrics.SWEEPS.inc()
-    return WorkLeft(doors=tuple(doors), refits=tuple(refits), regrades=tuple(regrades))
+    return WorkLeft(doors=tuple(doors), refits=tuple(refits), regrades=tuple(regrades), revisits=tuple(owing))
 
 
 def keep_house(runtime: Runtime) -> None:

@@ -21,7 +21,7 @@ from db.questions import Question, ask_all
 from db.turns import Moved, Place
 from db.writes import Held, Writes
 from telemetry import metrics
-from workers.debts import UNKNOWN, Debts
+from workers.debts import UNKNOWN, Debts, Number
 from workers.recall import Recall
 from workers.runtime import Runtime
 
@@ -56,7 +56,8 @@ class Turn:
     def __init__(self, project_id: int, recall: Recall, number: int, events: int, writes: Writes, ask: Ask) -> None:
         self.project_id = project_id
         self.recall = recall
-        self.number = number
+        self.number = Number(number)
+        """A foreseen one may become a higher one."""
         self.began = events
         self.events = events
         """The last position of the feed, those among them that this turn has given."""
@@ -121,8 +122,8 @@ def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> I
         if recall is not None:
             recall.forget()
         raise
-    recall.turn, recall.events, recall.debts = turn.number, turn.events, turn.debts
-    recall.own.append(turn.number)
+    recall.turn, recall.events, recall.debts = turn.number.value, turn.events, turn.debts
+    recall.own.append(turn.number.value)
     metrics.EVENTS.inc(turn.events - turn.began)
 
 
@@ -136,7 +137,7 @@ class Foreseen:
         self._runtime = runtime
         self._held = held
         self._epoch = epoch
-        self._behind = turn.number - 1
+        self._behind = turn.number.value - 1
         self._others: Moved | None = None
         self.turn = turn
         self.sound = True
@@ -158,7 +159,7 @@ class Foreseen:
             others = turn_rows.between(connection, turn.project_id, self._behind, place.number, turn.recall.own)
             if others is None or others.owe or _meet(others, turn.seen):
                 raise OvertakenError
-            turn.number, self._others = place.number, others
+            turn.number.value, self._others = place.number, others
             with Writes(connection) as writes:
                 self._held.pass_on(writes)
                 _leave(turn, writes, place)
@@ -168,8 +169,8 @@ class Foreseen:
     def settle(self) -> None:
         """It is stored: what is remembered is right as of it."""
         recall = self.turn.recall
-        recall.turn = self.turn.number
-        recall.own.append(self.turn.number)
+        recall.turn = self.turn.number.value
+        recall.own.append(recall.turn)
         if self._others is not None:
             recall.overtaken(self._others)
 
@@ -226,7 +227,7 @@ def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple
 
 def _leave(turn: Turn, writes: Writes, place: Place) -> None:
     """What the turn has come to, which began at a place."""
-    paid = max(place.paid, turn.debts.paid(place.number)) if turn.debts.known else place.paid
+    paid = max(place.paid, turn.debts.paid(place.number))
     if turn.debt is not None:
         paid = min(paid, place.number - 1)
     turn_rows.leave(writes, turn.project_id, Place(place.number, turn.events, paid), turn.moved, turn.debt)

@@ -83,7 +83,7 @@ def test_one_bad_answer_dies_alone_and_can_be_revived(engine: Engine, runtime: R
     with engine.connect() as connection:
         dead = connection.execute(text("SELECT * FROM failures")).one()
     assert (dead.position, dead.state) == (17, "dead")
-    assert "NUL" in dead.reason
+    assert "0x00" in dead.reason
     before = verdicts(engine, project)
 
     corrupt(engine, uid, "poi\\u0000son", "poison")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from config.settings import Settings
 from db import runs
@@ -171,21 +171,39 @@ def test_classes_that_come_while_something_is_owed(engine: Engine, indebted: Run
     assert not owes(engine)
 
 
-def test_a_worker_that_has_forgotten_pays_before_it_goes_on(engine: Engine, indebted: Runtime, project: int) -> None:
+def test_a_worker_that_has_forgotten_finds_out_whom_it_owes(engine: Engine, indebted: Runtime, project: int) -> None:
     indebted.memory.of(project).forget()
     grade(engine, indebted, project, LATE[:20])
     with engine.connect() as connection:
         paid, number = scalar(connection, "SELECT paid FROM turns"), scalar(connection, "SELECT number FROM turns")
-    assert paid == number - 1
+    assert paid < number - 1  # it has found out whom it owes, and goes on paying in turn
 
 
-def test_the_sweep_pays_for_who_has_died(engine: Engine, other: Runtime, project: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(payment, "QUIET", 60.0)
-        sweep.run(other)
-    assert owes(engine)  # answers have just come in: who grades them pays
-    sweep.run(other)
+def test_the_sweep_has_an_idle_project_paid_for(
+    engine: Engine, indebted: Runtime, other: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(payment, "QUIET", 60.0)
+    assert sweep.run(other).revisits == ()  # answers have just come in: who grades them pays
+    monkeypatch.setattr(payment, "QUIET", 0.0)
+    assert sweep.run(other).revisits == (project,)
+    look_again(other, project)
+    assert sweep.run(other).revisits == ()
     assert not owes(engine)
+    books(engine, project)
+
+
+def test_who_is_forgotten_while_owed_is_paid_in_full(
+    engine: Engine, indebted: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who are due have no answers in the claim, and nothing is remembered of them."""
+    for number in range(8):
+        recall = indebted.memory.of(project)
+        with engine.connect() as connection:
+            ids = np.array(connection.scalars(text("SELECT id FROM respondents ORDER BY id")).all())
+        recall.drop(np.empty(0, dtype=np.int64), ids)
+        monkeypatch.setattr(debts, "LEAST", 2)
+        grade(engine, indebted, project, [answer(f"new-{number}", f"newcomer-{number}", "a")])
+    payment.run(indebted, project)
     books(engine, project)
 
 

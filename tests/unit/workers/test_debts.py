@@ -1,19 +1,12 @@
 """Who is owed: paid first come first, nobody is forgotten, and no turn counts as paid before it is."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workers import debts
-from workers.debts import UNKNOWN, Debts, Ints
-
-
-@dataclass
-class Turn:
-    number: int
+from workers.debts import UNKNOWN, Debts, Ints, Number
 
 
 def some(*ids: int) -> Ints:
@@ -35,11 +28,11 @@ def test_everybody_is_paid_and_nothing_counts_as_paid_before(
         patch.setattr(debts, "BLOCK", block)
         now = Debts.none()
         for number, ids in enumerate([*turns, *([[]] * 50)], 1):
-            due, now = now.due(len(ids))
+            due, now = now.due(now.pace(len(ids)))
             for respondent in due.tolist():
                 del owed[respondent]
             fresh = [respondent for respondent in ids if respondent not in owed and respondent not in due]
-            now = now.owe(Turn(number), some(*fresh))
+            now = now.owe(Number(number), some(*fresh))
             owed |= dict.fromkeys(fresh, number)
             assert len(now) == len(owed)
             assert now.paid(number) < min(owed.values(), default=number + 1)
@@ -52,25 +45,25 @@ def test_everybody_is_paid_and_nothing_counts_as_paid_before(
 def test_the_first_to_be_owed_are_the_first_to_be_paid() -> None:
     now = Debts.none()
     for number in range(3):
-        now = now.owe(Turn(number + 1), np.arange(5000) + 5000 * number)
-    due, left = now.due(debts.MOVES // 15 + 1)
+        now = now.owe(Number(number + 1), np.arange(5000) + 5000 * number)
+    due, left = now.due(1000)
     assert due.tolist() == list(range(1000))
     assert now.paid(9) == left.paid(9) == 0
-    due, left = now.due(debts.MOVES // 2)
+    due, left = now.due(7500)
     assert left.paid(9) == 1
 
 
 def test_few_who_are_moved_all_the_time_do_not_keep_old_turns() -> None:
-    now = Debts.none().owe(Turn(1), np.arange(100))
+    now = Debts.none().owe(Number(1), np.arange(100))
     for number in range(2, 1000):
-        due, now = now.due(600)
-        now = now.owe(Turn(number), due)
+        due, now = now.due(now.pace(600))
+        now = now.owe(Number(number), due)
     assert len(now) == 100
     assert now.paid(1000) > 1000 - 3 * debts.SPAN
 
 
 def test_whose_row_is_right_is_owed_nothing() -> None:
-    now = Debts.none().owe(Turn(3), some(1, 2, 3)).without(some(2, 9, 2))
+    now = Debts.none().owe(Number(3), some(1, 2, 3)).without(some(2, 9, 2))
     assert now.touch(some(1))
     assert not now.touch(some(2))
     assert now.paid(7) == 2
@@ -79,5 +72,16 @@ def test_whose_row_is_right_is_owed_nothing() -> None:
 
 def test_of_what_is_not_known_anything_may_be_owed() -> None:
     assert UNKNOWN.touch(some(1))
-    assert UNKNOWN.owe(Turn(1), some(2)).touch(some(3))
+    assert UNKNOWN.owe(Number(1), some(2)).touch(some(3))
     assert not Debts.none().touch(some(1))
+
+
+def test_the_same_is_found_out_from_what_is_stored() -> None:
+    found = Debts.of([(4, some(1, 2, 3)), (6, some(2, 5)), (7, some(1, 5))])
+    assert len(found) == 4
+    assert found.known
+    assert found.paid(9) == 3
+    due, left = found.due(3)
+    assert due.tolist() == [1, 2, 3]
+    assert left.touch(some(5))
+    assert Debts.of([]).paid(9) == 9
