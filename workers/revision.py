@@ -1,7 +1,7 @@
 """Replacing the posteriors of locked challenges, and by how much their respondents' statistics must move for it.
 
 Live grading, revisits, the publishing of a refit and the regrade of gold all go through here, and then through
-`standing.add` in the same transaction. What is published is stored beside the raw posterior and feeds nothing.
+`workers.standing` in the same transaction. What is published is stored beside the raw posterior and feeds nothing.
 """
 
 from dataclasses import dataclass

@@ -50,7 +50,10 @@ class Round:
 
 
 def run(runtime: Runtime, project_id: int, round_: Round) -> Round | None:
-    """Go on for one slice, unless answers to the project are being graded; None when nothing moves any more."""
+    """Go on for one slice, unless answers to the project are being graded; None when nothing moves any more.
+
+    What the project's turns owe is paid before, if none have come in for a while.
+    """
     with runtime.engine.begin() as connection:
         if claims.held(connection, project_id, *LANES):
             return round_  # what is graded moves more than this would, and would have to be worked out again
