@@ -82,13 +82,12 @@ class Owed:
         return counts, gold, rest[:, 0].astype(np.int64), rest[:, 1].astype(np.int64)
 
 
-_READ = """
-SELECT ARRAY[m.number, m.width], m.respondent_ids, m.owed FROM moves m JOIN turns t USING (project_id)
+_OWING = """
+FROM moves m JOIN turns t USING (project_id)
 WHERE m.project_id = %(project)s AND m.number > t.paid AND m.owed IS NOT NULL ORDER BY m.number
 """
-
-
-_WHO = _READ.replace("ARRAY[m.number, m.width], m.respondent_ids, m.owed", "ARRAY[m.number], m.respondent_ids")
+_WHO = f"SELECT ARRAY[m.number], m.respondent_ids {_OWING}"
+_WHAT = f"SELECT ARRAY[m.number, m.width], m.respondent_ids, m.owed {_OWING}"
 
 
 def question(project_id: int) -> Question[list[Owed]]:
@@ -96,7 +95,7 @@ def question(project_id: int) -> Question[list[Owed]]:
 
     To be asked before their rows are: what is paid between the two is then in both, and the row says so.
     """
-    return Question(_READ, {"project": project_id}, _owed, binary=True)
+    return Question(_WHAT, {"project": project_id}, _owed, binary=True)
 
 
 def who(project_id: int) -> Question[list[tuple[int, Ints]]]:
@@ -106,12 +105,12 @@ def who(project_id: int) -> Question[list[tuple[int, Ints]]]:
 
 def _turns(cursor: "psycopg.Cursor[Any]") -> list[tuple[int, Ints]]:
     result = cast("PGresult", cursor.pgresult)
-    rows = range(result.ntuples)
-    return [(int(arrays.load(result.get_value(row, 0) or b"")[0]), _ids(result, row, 1)) for row in rows]
-
-
-def _ids(result: PGresult, row: int, column: int) -> Ints:
-    return np.asarray(arrays.load(result.get_value(row, column) or b""), dtype=np.int64)
+    found = []
+    for row in range(result.ntuples):
+        head, ids = (result.get_value(row, column) or b"" for column in range(2))
+        (number,) = arrays.load(head).tolist()
+        found.append((number, arrays.load(ids)))
+    return found
 
 
 def _owed(cursor: "psycopg.Cursor[Any]") -> list[Owed]:

@@ -21,7 +21,7 @@ QUIET = 1.0
 
 
 def run(runtime: Runtime, project_id: int) -> None:
-    """Pay, in turns of some ten milliseconds, unless answers to the project come in."""
+    """Pay, `CHUNK` respondents in a turn, unless answers to the project come in."""
     left = 1
     while left:
         with runtime.engine.begin() as connection:

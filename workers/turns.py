@@ -69,6 +69,7 @@ class Turn:
         self.seen: list[Moved] = []
         """What this turn has to do with, moved or not."""
         self.before = recall.debts
+        """Who was owed when it began."""
         self.debts = recall.debts
         """Who is owed, with what this turn owes and pays."""
         self.debt: Debt | None = None

@@ -14,6 +14,8 @@ from sqlalchemy import Connection, Engine, text
 
 from db import answers, projects
 from workers import scheme, standing
+from workers.scheme import Scheme
+from workers.standing import Held
 
 TOLERANCE = 1e-6
 
@@ -114,12 +116,17 @@ def _missing(connection: Connection, project_id: int, accepted: Mapping[str, int
     return _number(connection, query, {"p": project_id, "uids": list(accepted), "answers": list(accepted.values())})
 
 
-def _held(connection: Connection, project_id: int) -> dict[str, object]:
-    """What holds of respondents, with what is owed to them, and how far off it may be."""
+def statistics(connection: Connection, project_id: int) -> tuple[Scheme, Held]:
+    """What holds of all respondents of a project, with what is owed to them; in the scheme's canonical order."""
     plan = scheme.make(projects.grading(connection, project_id), torch.device("cpu"))
     query = text("SELECT respondent_id FROM respondent_statistics WHERE project_id = :p ORDER BY 1")
     ids = np.array(connection.scalars(query, {"p": project_id}).all(), dtype=np.int64)
-    held = standing.look(connection, plan, project_id, ids)
+    return plan, standing.look(connection, plan, project_id, ids)
+
+
+def _held(connection: Connection, project_id: int) -> dict[str, object]:
+    """The same as parameters, and how far off it may be."""
+    plan, held = statistics(connection, project_id)
     return {
         "tolerance": TOLERANCE,
         "ids": held.ids,

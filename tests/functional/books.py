@@ -5,12 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from sqlalchemy import Engine, Row, text
 
-from db import ledger, projects
+from benchmarks.chaos.books import statistics
+from db import ledger
 from db.ledger import LedgerRow
-from workers import scheme, standing
 
 
 def balance(engine: Engine, project: str) -> LedgerRow:
@@ -56,14 +55,11 @@ def _projects(engine: Engine) -> Sequence[Row[Any]]:
 
 def _deviation(engine: Engine, project_id: int, classes: int) -> float:
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        plan = scheme.make(projects.grading(connection, project_id), torch.device("cpu"))
-        query = text("SELECT respondent_id FROM respondent_statistics WHERE project_id = :project ORDER BY 1")
-        ids = np.array(connection.scalars(query, {"project": project_id}).all(), dtype=np.int64)
-        held = standing.look(connection, plan, project_id, ids)
+        plan, held = statistics(connection, project_id)
         cells = connection.execute(_EXPECTED, {"project": project_id, "classes": classes}).all()
-    expected, answers = np.zeros((len(ids), classes, classes)), np.zeros(len(ids))
+    expected, answers = np.zeros((len(held.ids), classes, classes)), np.zeros(len(held.ids))
     for cell in cells:
-        row = np.searchsorted(ids, cell.respondent_id)
+        row = np.searchsorted(held.ids, cell.respondent_id)
         expected[row, cell.truth, cell.choice] = cell.counts
         answers[row] += cell.answers / classes
     stored = plan.coded_statistics(held.clamped).reshape(expected.shape)

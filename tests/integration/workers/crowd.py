@@ -13,9 +13,9 @@ from typing import Any, LiteralString, cast
 import msgspec
 import numpy as np
 import psycopg
-import torch
 from sqlalchemy import Connection, Engine, text
 
+from benchmarks.chaos.books import statistics
 from db import batches, events, ledger, projects, tenants, typed_arrays
 from db.batches import Accepted, NewBatch
 from db.bodies import JSON, pack
@@ -24,7 +24,7 @@ from db.events import Before
 from db.ledger import LedgerRow
 from db.projects import NewProject
 from tests.waiting import until
-from workers import faults, grading, scheme, standing
+from workers import faults, grading
 from workers.runtime import Runtime
 
 _serial = itertools.count()
@@ -251,15 +251,12 @@ def _check_statistics(connection: Connection, project_id: int) -> None:
     """S_j is the sum over j's counted answers of what their challenges are counted as, to the bit; likewise gold's."""
     project = projects.grading(connection, project_id)
     classes = len(project.classes)
-    query = text("SELECT respondent_id FROM respondent_statistics WHERE project_id = :p ORDER BY 1")
-    found = np.array(connection.scalars(query, {"p": project_id}).all(), dtype=np.int64)
-    if not len(found):
+    if not scalar(connection, "SELECT count(*) FROM respondent_statistics WHERE project_id = :p", p=project_id):
         return
-    plan = scheme.make(project, torch.device("cpu"))
-    held = standing.look(connection, plan, project_id, found)
+    plan, held = statistics(connection, project_id)
     shape = (classes, classes) if project.form == "full" else (1 + classes,)
-    clamped = {respondent: np.zeros(shape) for respondent in found.tolist()}
-    open_ = {respondent: np.zeros(shape) for respondent in found.tolist()}
+    clamped = {respondent: np.zeros(shape) for respondent in held.ids.tolist()}
+    open_ = {respondent: np.zeros(shape) for respondent in held.ids.tolist()}
     answers, skips = dict.fromkeys(clamped, 0), dict.fromkeys(clamped, 0)
     cells = text("""
         SELECT a.respondent_id, a.choice, t.k, sum(coalesce(c.raw[t.k + 1], 0)) AS raw, count(*) AS answers,
