@@ -31,8 +31,10 @@ class Rows:
     answer."""
     posterior: Lists
     """What is published of each, likewise."""
+    counted_as: Ints
+    """Class code that statistics count each as, -1 where they count it as no gold."""
     gold: Ints
-    """Class code that statistics count each as, -1 where it is no gold."""
+    """Class code that gold says now, likewise."""
     answer: Ints
     """Class code, -1 for none."""
     status: Ints
@@ -49,11 +51,13 @@ class Rows:
 _STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
 
 _READ = f"""
-SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS gold, coalesce(answer, -1) AS answer,
+SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS counted_as,
+       coalesce((SELECT g.answer FROM gold g WHERE g.challenge_id = c.challenge_id AND g.state = 'active'), -1) AS gold,
+       coalesce(answer, -1) AS answer,
        array_position(ARRAY[{_STATUSES}], status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,
        CASE WHEN revision > 0 THEN octet_length(packed) ELSE 0 END AS size,
        CASE WHEN revision > 0 THEN packed ELSE '' END AS packed
-FROM consensus WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
+FROM consensus c WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
 """
 
 
@@ -62,7 +66,7 @@ def query(ids: Ints) -> Query:
     return Query(
         _READ,
         {"ids": ids},
-        numbers="challenge_id revision gold answer status version reported size",
+        numbers="challenge_id revision counted_as gold answer status version reported size",
         lists="raw posterior",
         blobs="packed",
     )
@@ -76,6 +80,7 @@ def rows(found: Columns) -> Rows:
         numbers["revision"],
         found.lists["raw"],
         found.lists["posterior"],
+        numbers["counted_as"],
         numbers["gold"],
         numbers["answer"],
         numbers["status"],
@@ -86,15 +91,10 @@ def rows(found: Columns) -> Rows:
     )
 
 
-def gold_query(ids: Ints) -> Query:
-    """For class codes of those of the challenges that are gold now. To be read in the project's turn."""
-    command = "SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(%(ids)s) AND state = 'active'"
-    return Query(command, {"ids": ids}, numbers="challenge_id answer")
-
-
 def gold(connection: Connection, ids: Ints) -> dict[int, int]:
     """Class code of those of the challenges that are gold now, by id."""
-    found = columns.select_all(connection, [gold_query(ids)])[0].numbers
+    command = "SELECT challenge_id, answer FROM gold WHERE challenge_id = ANY(%(ids)s) AND state = 'active'"
+    found = columns.select(connection, command, {"ids": ids}, numbers="challenge_id answer").numbers
     return dict(zip(found["challenge_id"].tolist(), found["answer"].tolist(), strict=True))
 
 

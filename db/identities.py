@@ -26,6 +26,20 @@ KEPT = 1 << 18
 """Keys of challenges, and of respondents, that a process keeps at hand: some 50 megabytes each."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """Of N answers."""
+
+    challenge: Ints
+    """(N,)"""
+    respondent: Ints
+    """(N,)"""
+    new_challenges: Ints
+    """Those that were made for it, ascending: nobody has met them before."""
+    new_respondents: Ints
+    """Likewise."""
+
+
 class Keys:
     """The ids of keys, those met lately from memory.
 
@@ -41,21 +55,20 @@ class Keys:
         """How often everything was forgotten: ids that were found in an epoch hold in that epoch."""
         event.listen(engine, "connect", self._forget)
 
-    def resolve(
-        self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]
-    ) -> tuple[Ints, Ints]:
+    def resolve(self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]) -> Ids:
         """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
         asked = (self._challenges, _CHALLENGES, challenge_keys), (self._respondents, _RESPONDENTS, respondent_keys)
         found = [recent.find(project_id, keys) for recent, _, keys in asked]
         unknown = [_unknown(keys, ids) for (_, _, keys), ids in zip(asked, found, strict=True)]
+        made = [np.empty(0, dtype=np.int64) for _ in asked]
         if any(unknown):
             wanted = [(names, keys) for (_, names, _), keys in zip(asked, unknown, strict=True)]
-            made = _resolve(self._ask, project_id, wanted)
-            for (recent, _, _), ids, keys, new in zip(asked, found, unknown, made, strict=True):
-                recent.keep(project_id, new)
-                ids[ids == _UNKNOWN] = [new[key] for key in keys]
-        challenge_ids, respondent_ids = found
-        return challenge_ids, respondent_ids
+            resolved = _resolve(self._ask, project_id, wanted)
+            for (recent, _, _), ids, keys, new in zip(asked, found, unknown, resolved, strict=True):
+                recent.keep(project_id, new.ids)
+                ids[ids == _UNKNOWN] = [new.ids[key] for key in keys]
+            made = [np.array(sorted(new.made), dtype=np.int64) for new in resolved]
+        return Ids(*found, *made)
 
     def _ask(self, questions: Sequence[Question[Any]]) -> list[Any]:
         # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
@@ -69,12 +82,12 @@ class Keys:
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the challenges with these keys; belongs into a transaction of its own."""
-    return _resolve(partial(ask_all, connection), project_id, [(_CHALLENGES, keys)])[0]
+    return _resolve(partial(ask_all, connection), project_id, [(_CHALLENGES, keys)])[0].ids
 
 
 def respondents(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
     """Ids of the respondents with these keys; belongs into a transaction of its own."""
-    return _resolve(partial(ask_all, connection), project_id, [(_RESPONDENTS, keys)])[0]
+    return _resolve(partial(ask_all, connection), project_id, [(_RESPONDENTS, keys)])[0].ids
 
 
 class _Recent:
@@ -143,11 +156,19 @@ _CHALLENGES = _names("challenges", "consensus", "challenge_id")
 _RESPONDENTS = _names("respondents", "respondent_statistics", "respondent_id")
 
 
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    ids: dict[str, int]
+    """By key."""
+    made: list[int]
+    """Those among them that were not there before."""
+
+
 def _resolve(
     ask: Callable[[Sequence[Question[Any]]], list[Any]],
     project_id: int,
     asked: Sequence[tuple[_Names, Sequence[str]]],
-) -> list[dict[str, int]]:
+) -> list[_Resolved]:
     """Most of what a process does not know is new, so making comes before looking."""
 
     def ids(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[dict[str, int]]:
@@ -159,12 +180,11 @@ def _resolve(
         return [next(found) if keys else {} for keys in wanted]
 
     wanted = [sorted(set(keys), key=str.encode) for _, keys in asked]
-    found = ids([names.make for names, _ in asked], wanted)
-    there = [[key for key in keys if key not in made] for keys, made in zip(wanted, found, strict=True)]
-    if any(there):  # by statements of their own, which see what the inserts have waited for
-        more = ids([names.find for names, _ in asked], there)
-        found = [made | others for made, others in zip(found, more, strict=True)]
-    return found
+    made = ids([names.make for names, _ in asked], wanted)
+    there = [[key for key in keys if key not in new] for keys, new in zip(wanted, made, strict=True)]
+    # Those by statements of their own, which see what the inserts have waited for.
+    others = ids([names.find for names, _ in asked], there) if any(there) else [{} for _ in asked]
+    return [_Resolved(new | old, list(new.values())) for new, old in zip(made, others, strict=True)]
 
 
 def _object(cursor: "psycopg.Cursor[Any]") -> dict[str, int]:

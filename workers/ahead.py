@@ -15,6 +15,7 @@ from db.questions import Question
 from telemetry import crashpoints, logging
 from workers import intake, lease
 from workers.intake import Intake
+from workers.recall import Moment
 from workers.runtime import Runtime
 
 log = logging.get(__name__)
@@ -30,6 +31,8 @@ class Ready:
 
     claim: Claim
     intake: Intake | None
+    moment: Moment
+    """From before the claim was made."""
 
 
 class Ahead:
@@ -63,12 +66,12 @@ class Ahead:
     def start(self, wanted: Callable[[], bool]) -> None:
         """Make the next claim ready beside what the caller does, if one is wanted."""
         if self._next is None and wanted():
-            self._next = self._pool.submit(self._make)
+            self._next = self._pool.submit(self._make, self._moment)
 
     def take(self) -> Ready | None:
         """The next claim, the one that was started if one was; None when nothing was due."""
         started, self._next = self._next, None
-        return self._make() if started is None else started.result()
+        return self._make(self._moment) if started is None else started.result()
 
     def done(self, claim: Claim) -> None:
         """Nothing of a claim is to be graded any more."""
@@ -82,7 +85,11 @@ class Ahead:
         except Exception as error:  # noqa: BLE001 - then its lease runs out
             log.warning("claim not given back", error=str(error))
 
-    def _make(self) -> Ready | None:
+    @property
+    def _moment(self) -> Moment:
+        return self._runtime.memory.moment(self._project_id)
+
+    def _make(self, moment: Moment) -> Ready | None:
         settings, engine = self._runtime.settings, self._runtime.engine
         times = ALONE if self.alone else 1
         claiming = claims.claiming(
@@ -100,10 +107,10 @@ class Ahead:
         self._claims[claim.id] = claim
         crashpoints.reach("grade-claimed")
         try:
-            return Ready(claim, intake.take(self._runtime, grading, claim.batches))
+            return Ready(claim, intake.take(self._runtime, grading, claim.batches), moment)
         except Exception as error:  # noqa: BLE001 - whatever it is, grading comes upon it where it can be dealt with
             log.info("claim not made ready", claim=claim.id, error=str(error))
-            return Ready(claim, None)
+            return Ready(claim, None, moment)
 
     def _keep(self, connection: Connection) -> None:
         for claim in list(self._claims.values()):

@@ -19,7 +19,7 @@ from workers import faults, intake, repeats, revision, scores, standing, turns
 from workers.ahead import Ahead, Ready
 from workers.behind import Behind
 from workers.intake import Intake
-from workers.locked import lock, packed
+from workers.locked import expect, lock, packed
 from workers.retries import ForgottenError
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.turns import Foreseen, Turn
@@ -233,6 +233,9 @@ def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable
                 return None
             if new.epoch != runtime.keys.epoch:
                 raise ForgottenError
+            if runtime.memory.alone_since(project_id, ready.moment):
+                plan = foreseen.turn.recall.scheme(new.grading, runtime.device)
+                expect(foreseen.turn, plan, new.new_challenges, new.new_respondents)
             _persist(runtime, foreseen.turn, new.grading, new, meanwhile)
             _finish(foreseen.turn, ready.claim, ready.claim.batches, new.rejected, {})
     except Exception as error:  # noqa: BLE001 - whatever it is, grading in turn comes upon it and deals with it

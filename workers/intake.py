@@ -68,6 +68,10 @@ class Intake:
     """By index of the answer, where the client named one."""
     rejected: dict[int, list[tuple[int, str]]]
     """By batch id: position and reason of answers that no class can be found for."""
+    new_challenges: Ints
+    """Those that were made for these answers, ascending."""
+    new_respondents: Ints
+    """Likewise."""
     grading: Grading
     """How the project is graded, with all classes that these answers name."""
     epoch: int
@@ -131,14 +135,12 @@ def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> 
         waiting = waiting.without(set(zip(waiting.batch_id[bad].tolist(), waiting.position[bad].tolist(), strict=True)))
         choice = np.delete(choice, bad)
     good = waiting.bodies
-    challenge_id, respondent_id = keys.resolve(
-        grading.project_id, [body.challenge for body in good], [body.respondent for body in good]
-    )
+    ids = keys.resolve(grading.project_id, [body.challenge for body in good], [body.respondent for body in good])
     columns = AnswerColumns(
         batch_id=waiting.batch_id,
         position=waiting.position,
-        challenge_id=challenge_id,
-        respondent_id=respondent_id,
+        challenge_id=ids.challenge,
+        respondent_id=ids.respondent,
         choice=choice,
         answered_at=_answered_at(waiting),
         counted=np.zeros(len(good), dtype=bool),
@@ -147,7 +149,17 @@ def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> 
     for index, duration in _given([body.duration_ms for body in good]):
         durations[index] = duration
     sessions = dict(_given([body.session for body in good]))
-    return Intake(columns, waiting.accepted_at, durations, sessions, rejected, grading, epoch)
+    return Intake(
+        columns,
+        waiting.accepted_at,
+        durations,
+        sessions,
+        rejected,
+        ids.new_challenges,
+        ids.new_respondents,
+        grading,
+        epoch,
+    )
 
 
 def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:

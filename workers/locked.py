@@ -9,7 +9,6 @@ import numpy.typing as npt
 from db import answers as answer_rows
 from db import consensus as consensus_rows
 from db.answers import AnswerColumns
-from db.columns import Columns
 from db.consensus import Rows
 from db.errors import NotFoundError
 from db.questions import Question
@@ -40,7 +39,8 @@ class Locked:
     counted_as: Ints
     """(I,) canonical place of the class that statistics count gold as, -1 where they count the raw posterior."""
     gold: Ints
-    """(I,) what they are to count from now on."""
+    """(I,) what they are to count from now on. What gold says is remembered until a regrade has followed it: what has
+    changed without it is still to come."""
     answer: Ints
     """(I,) canonical place, -1 for none."""
     status: Ints
@@ -70,14 +70,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     """
     turn.recall.suit(scheme.keys, scheme.width)
     shelf = turn.recall.challenges
-    places, known = _read(turn, scheme, challenge_ids, new)
-    counted_as = shelf.read("counted_as", places).astype(np.int64)
-    if known is None and (counted_as >= 0).any():  # the first may have come since
-        known = turn.read(consensus_rows.gold_query(challenge_ids).question)[0]
-    gold = np.full(len(challenge_ids), -1, dtype=np.int64)
-    if known is not None:
-        found = np.searchsorted(challenge_ids, known.numbers["challenge_id"])
-        gold[found] = scheme.places(known.numbers["answer"])
+    places = _read(turn, scheme, challenge_ids, new)
     pieces = shelf.read("packed", places).tolist()
     sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
     answers = answer_rows.unpack(challenge_ids, sizes, b"".join(pieces))
@@ -91,8 +84,8 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
         shelf.read("revision", places),
         shelf.read("raw", places),
         shelf.read("posterior", places),
-        counted_as,
-        gold,
+        shelf.read("counted_as", places).astype(np.int64),
+        shelf.read("gold", places).astype(np.int64),
         shelf.read("answer", places).astype(np.int64),
         shelf.read("status", places).astype(np.int64),
         shelf.read("version", places).astype(np.int64),
@@ -102,6 +95,13 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
         respondents,
         annotator,
     )
+
+
+def expect(turn: Turn, scheme: Scheme, challenges: Ints, respondents: Ints) -> None:
+    """Remember challenges and respondents, by ids, of whom nothing can be stored: they were made for this turn."""
+    turn.recall.suit(scheme.keys, scheme.width)
+    for shelf, ids in ((turn.recall.challenges, challenges), (turn.recall.respondents, respondents)):
+        shelf.put(ids[shelf.find(ids) < 0])
 
 
 def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
@@ -121,8 +121,8 @@ def _pieces(octets: bytes, ends: Ints) -> npt.NDArray[np.object_]:
     return pieces
 
 
-def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> tuple[Ints, Columns | None]:
-    """Places of challenges on the shelf, and, if there may be any, what is gold among them.
+def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> Ints:
+    """Places of challenges on the shelf.
 
     What is not remembered is read, and of respondents with new answers as well, all of it together.
     """
@@ -134,16 +134,14 @@ def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> t
     if new is not None:
         respondents = np.unique(new.respondent_id)
         strangers = respondents[recall.respondents.find(respondents) < 0]
-    asked: list[Question[Any]] = [consensus_rows.gold_query(ids).question] if scheme.grading.has_gold else []
-    asked += [consensus_rows.query(missing).question] if len(missing) else []
+    asked: list[Question[Any]] = [consensus_rows.query(missing).question] if len(missing) else []
     asked += standing.questions(turn, strangers) if len(strangers) else []
     found = iter(turn.read(*asked))
-    known = next(found) if scheme.grading.has_gold else None
     if len(missing):
         places[unknown] = _remember(turn, scheme, missing, consensus_rows.rows(next(found)))
     if len(strangers):
         standing.remember(turn, scheme, strangers, *found)
-    return places, known
+    return places
 
 
 def _remember(turn: Turn, scheme: Scheme, ids: Ints, rows: Rows) -> Ints:
@@ -155,7 +153,8 @@ def _remember(turn: Turn, scheme: Scheme, ids: Ints, rows: Rows) -> Ints:
         revision=rows.revision,
         raw=scheme.posteriors(rows.raw),
         posterior=scheme.posteriors(rows.posterior),
-        counted_as=scheme.places(rows.gold),
+        counted_as=scheme.places(rows.counted_as),
+        gold=scheme.places(rows.gold),
         answer=scheme.places(rows.answer),
         status=rows.status,
         version=rows.version,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from sqlalchemy import Engine, event
 
+from db.models.challenge import STATUSES
 from db.projects import Grading
 from db.turns import Moved
 from workers import scheme
@@ -32,28 +33,26 @@ ROWS = 1 << 20
 
 
 def _challenges(classes: int) -> Shelf:
-    number = np.zeros((), dtype=np.int64)
-    table = np.zeros(classes)
+    """Its own row is that of a challenge that was just made; so it is with respondents."""
+    nothing, none = np.zeros(classes), np.array(-1, dtype=np.int16)
     return Shelf(
         CHALLENGES,
-        revision=number,
-        raw=table,
-        posterior=table,
-        counted_as=np.zeros((), dtype=np.int16),
-        answer=np.zeros((), dtype=np.int16),
-        status=np.zeros((), dtype=np.int8),
-        version=np.zeros((), dtype=np.int32),
-        reported=np.zeros(()),
-        packed=np.zeros((), dtype=object),
+        revision=np.array(0),
+        raw=nothing,
+        posterior=nothing,
+        counted_as=none,
+        gold=none,
+        answer=none,
+        status=np.array(STATUSES.index("open"), dtype=np.int8),
+        version=np.array(0, dtype=np.int32),
+        reported=np.array(np.nan),
+        packed=np.array(b"", dtype=np.object_),
     )
 
 
 def _respondents(width: int) -> Shelf:
-    table = np.zeros(width)
-    number = np.zeros((), dtype=np.int32)
-    return Shelf(
-        RESPONDENTS, clamped=table, open=table, answers=number, skips=number, owed=np.zeros((), dtype=np.int64)
-    )
+    nothing, none = np.zeros(width), np.array(0, dtype=np.int32)
+    return Shelf(RESPONDENTS, clamped=nothing, open=nothing, answers=none, skips=none, owed=np.array(0))
 
 
 @dataclass(slots=True)
@@ -115,6 +114,16 @@ class Recall:
         return len(self.challenges) + len(self.respondents)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How far a process had come with a project."""
+
+    epoch: int
+    """Of its memory."""
+    turn: int | None
+    """Of its last turn; None if it remembers nothing."""
+
+
 class Memory:
     """What a process remembers of each project.
 
@@ -139,6 +148,17 @@ class Memory:
             del self._projects[next(iter(self._projects))]
         self._projects[project_id] = found  # the last of them was asked for last
         return found
+
+    def moment(self, project_id: int) -> Moment:
+        """How far this process has come with a project; to be asked for as `of`."""
+        return Moment(self.epoch, self.of(project_id).turn)
+
+    def alone_since(self, project_id: int, moment: Moment) -> bool:
+        """Whether nobody else has had a turn of the project between that moment and what is remembered now."""
+        recall = self.of(project_id)
+        if moment.turn is None or recall.turn is None or moment.epoch != self.epoch:
+            return False
+        return set(range(moment.turn + 1, recall.turn + 1)) <= set(recall.own)
 
     def _connected(self, *_: object) -> None:
         self.epoch += 1

@@ -49,6 +49,7 @@ def _follow(runtime: Runtime, project_id: int) -> int:
         if not ids:
             return 0
         plan = turn.recall.scheme(projects.grading(turn.connection, project_id), runtime.device)
+        turn.recall.challenges.drop(np.array(ids, dtype=np.int64))  # what is remembered of their gold is of before
         locked = lock(turn, plan, np.array(ids, dtype=np.int64))
         revision.follow_gold(turn, plan, locked, runtime.device)
         gold.applied(turn.connection, ids)

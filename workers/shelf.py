@@ -21,7 +21,7 @@ class Shelf:
 
     Args:
         most: rows, at most.
-        columns: of each column by name a row of zeros, which tells the shape and type of its rows.
+        columns: of each column by name the row that stands where none is given, which tells their shape and type.
     """
 
     def __init__(self, most: int, **columns: Column) -> None:
@@ -65,7 +65,9 @@ class Shelf:
             self._columns[name][places] = values
 
     def put(self, ids: Ints, **rows: Column) -> Ints:
-        """Keep rows of ids, each at most once, that are not here. For a time there may be more rows than at most.
+        """Keep rows of ids, each at most once, that are not here; of columns that are not given, the shelf's own.
+
+        For a time there may be more rows than at most.
 
         Returns:
             Their places.
@@ -74,7 +76,7 @@ class Shelf:
         places = np.arange(self._taken, self._taken + len(ids))
         self._taken += len(ids)
         self._place.put(ids, places)
-        self.write(places, **{_ID: ids, _USED: np.full(len(ids), self._clock)}, **rows)
+        self.write(places, **self._rows | {_ID: ids, _USED: np.full(len(ids), self._clock)} | rows)
         return places
 
     def drop(self, ids: Ints) -> None:

@@ -47,7 +47,8 @@ def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
 
     def resolve(project: int, challenges: list[str], respondents: list[str]) -> list[list[int]]:
         asked.clear()
-        return [found.tolist() for found in keys.resolve(project, challenges, respondents)]
+        found = keys.resolve(project, challenges, respondents)
+        return [found.challenge.tolist(), found.respondent.tolist()]
 
     challenges, respondents = resolve(one, ["a", "b", "a"], ["r", "s"])
     assert challenges[0] == challenges[2] != challenges[1]

@@ -107,7 +107,8 @@ def claim_and_finish(connection: Connection, project: int) -> None:
 
 def write_consensus(connection: Connection, project: int) -> None:
     found = ids(connection, "challenges", project)
-    columns.select_all(connection, [consensus.query(found), consensus.gold_query(found)])
+    columns.select_all(connection, [consensus.query(found)])
+    consensus.gold(connection, found)
     flags = np.zeros(MANY, dtype=bool)
     with Writes(connection) as writes:
         consensus.write(

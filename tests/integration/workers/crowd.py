@@ -142,7 +142,8 @@ def gild(engine: Engine, project_id: int, known: dict[str, str], state: str = "a
                 SELECT id, project_id, t.answer, :state
                 FROM unnest(CAST(:keys AS text[]), CAST(:answers AS smallint[])) AS t(key, answer)
                 JOIN challenges USING (key) WHERE project_id = :p
-                ON CONFLICT (challenge_id) DO UPDATE SET answer = excluded.answer, state = excluded.state
+                ON CONFLICT (challenge_id) DO UPDATE
+                SET answer = excluded.answer, state = excluded.state, applied = false
             """),
             {
                 "p": project_id,

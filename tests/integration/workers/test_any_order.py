@@ -137,7 +137,6 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(challenge=st.sampled_from(CHALLENGES), truth=st.sampled_from(CLASSES), active=st.booleans())
     def gild(self, challenge: str, truth: str, active: bool) -> None:
         gild(self.engine, self.project, {challenge: truth}, "active" if active else "disputed")
-        execute(self.engine, "UPDATE gold SET applied = false WHERE project_id = :p", p=self.project)
 
     @rule()
     def regrade(self) -> None:

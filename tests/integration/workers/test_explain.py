@@ -12,7 +12,7 @@ from consensus.answers import Answers
 from consensus.fit import leading
 from db import runs
 from tests.integration.workers.crowd import Answer, accept, answer, crowd, drain, execute, gild, make_project, verdicts
-from workers import explain, refit
+from workers import explain, refit, regrade
 from workers.explain import Case
 from workers.runtime import Runtime
 from workers.scheme import tensor
@@ -125,6 +125,7 @@ def test_reliabilities_of_few_answers_are_told_to_gold_alone(engine: Engine, run
     execute(engine, "UPDATE projects SET score_answers = 20")
     grade(engine, runtime, project, *crowd(3), answer("c0", "stranger", "a"))
     gild(engine, project, {f"c{number}": "abc"[number % 3] for number in range(0, 30, 3)})
+    regrade.run(runtime, project)
     fit(engine, runtime, project)
     with engine.connect() as connection:
         query = (
@@ -153,6 +154,7 @@ def test_what_gold_says_of_a_stranger_shows_in_no_term(engine: Engine, runtime: 
     asked = challenges(engine, project)
     before = explained(runtime, project, asked["c0"], gold=True)
     gild(engine, project, {"c1": "c"})
+    regrade.run(runtime, project)
     grade(engine, runtime, project, answer("other", "other", "a"))
     after = explained(runtime, project, asked["c0"], gold=True)
     (was,) = (each for each in before["answers"] if each["respondent"] == "stranger")

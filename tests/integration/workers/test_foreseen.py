@@ -1,13 +1,16 @@
 """Turns that are worked out before they are taken: stored where they are right, done again where they are not."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import Settings
+from db import transactions
+from db.questions import Question
 from tests.integration.workers.crowd import (
     accept,
     answer,
@@ -99,6 +102,58 @@ def test_it_is_right_while_others_move_nothing_that_it_has_to_do_with(
     accept(engine, project, [answer(challenge, "z", "a") for challenge in "cd"])
     assert drain(runtime, project) == []
     assert books(engine, project).graded == 10
+
+
+NEW = [answer("new", "n", "a"), answer("c", "m", "b")]
+
+
+def test_what_was_made_for_it_is_known_without_being_read(
+    engine: Engine, runtime: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Question[Any]] = []
+    ask = transactions.ask_alone
+
+    def counted(engine: Engine, questions: Sequence[Question[Any]], *settings: transactions.Settings) -> list[Any]:
+        asked.extend(questions)
+        return ask(engine, questions, *settings)
+
+    monkeypatch.setattr(transactions, "ask_alone", counted)
+    accept(engine, project, NEW)
+    with Ahead(runtime, project, "live") as ahead:
+        ready = ahead.take()
+        assert ready is not None
+        asked.clear()
+        found = grading.foresee(runtime, project, ready, nothing)
+        assert found is not None
+        assert asked == []
+        found.store(nothing)
+        found.settle()
+    assert books(engine, project).graded == 8
+    accept(engine, project, [answer("new", "o", "b"), answer("new", "p", "a")])
+    assert drain(runtime, project) == []
+    assert books(engine, project).graded == 10
+
+
+def test_what_others_have_moved_since_it_was_made_is_read(
+    engine: Engine, runtime: Runtime, settings: Settings, project: int
+) -> None:
+    accept(engine, project, NEW)
+    with Ahead(runtime, project, "live") as ahead:
+        ready = ahead.take()
+        assert ready is not None
+        accept(engine, project, [answer("new", "n", "b"), answer("new", "o", "b")], lane="bulk")
+        let(engine, settings, lambda other: grading.run(other, project, "bulk"))
+        accept(engine, project, [answer("d", "x", "a")], lane="bulk")
+        assert grading.run(runtime, project, "bulk") is not None  # from now on that turn is not between
+        found = grading.foresee(runtime, project, ready, nothing)
+        assert found is not None
+        found.store(nothing)
+        found.settle()
+    row = books(engine, project)
+    assert (row.graded, row.waiting) == (11, 0)
+    with engine.connect() as connection:
+        query = "SELECT answers FROM consensus JOIN challenges ON id = challenge_id WHERE key = 'new'"
+        assert scalar(connection, query) == 3
 
 
 def test_a_position_of_the_feed_that_another_has_given_is_not_given_again(

@@ -18,7 +18,7 @@ from tests.integration.workers.crowd import (
     split,
     verdicts,
 )
-from workers import refit
+from workers import refit, regrade
 from workers.runtime import Runtime
 
 
@@ -114,11 +114,13 @@ def test_gold_is_counted_as_it_is_known(engine: Engine, runtime: Runtime) -> Non
     answers = crowd(3)
     grade(engine, runtime, project, *answers[: len(answers) // 2])
     gild(engine, project, {f"c{number}": "abc"[number % 3] for number in range(0, 30, 3)})
+    regrade.run(runtime, project)
     for batch in split(answers[len(answers) // 2 :], 30):
         grade(engine, runtime, project, *batch)
     _refit(engine, runtime, project)
     books(engine, project)
     gild(engine, project, {"c0": "b", "c3": "a"}, "retired")
+    regrade.run(runtime, project)
     grade(engine, runtime, project, answer("c0", "new", "a"), answer("c3", "new", "a"), answer("c6", "new", "a"))
     with engine.connect() as connection:
         known = connection.execute(
@@ -144,6 +146,7 @@ def test_gold_leaves_no_trace_while_respondents_have_few_answers(engine: Engine,
         grade(engine, runtime, project, *first)
         if gold:
             gild(engine, project, {f"c{number}": "abc"[(number + 1) % 3] for number in range(0, 30, 2)})
+            regrade.run(runtime, project)
         for batch in split(rest, 25):
             grade(engine, runtime, project, *batch)
         found.append((verdicts(engine, project), [row.grade for row in _rows(engine, project)]))
@@ -164,6 +167,7 @@ def test_gold_teaches_of_those_who_have_many_answers(engine: Engine, runtime: Ru
         grade(engine, runtime, project, *answers)
         if gold:
             gild(engine, project, {f"c{number}": "abc"[number % 3] for number in range(30)})
+            regrade.run(runtime, project)
         _refit(engine, runtime, project)
         with engine.connect() as connection:
             query = "SELECT s.accuracy FROM respondent_statistics s JOIN respondents r ON r.id = s.respondent_id"

@@ -78,3 +78,16 @@ def test_more_than_there_is_room_for_finds_room_all_the_same() -> None:
     assert len(shelf) <= 110
     put(shelf, np.arange(300, 310))
     assert len(shelf) <= 40
+
+
+def test_where_no_row_is_given_the_shelf_has_its_own() -> None:
+    shelf = Shelf(2, number=np.array(-1), pair=np.array([1.0, np.nan]), thing=np.array(b"", dtype=np.object_))
+    ids = np.array([3, 1])
+    for some in (ids, ids + 10, ids + 20):  # of places that others had
+        places = shelf.put(some[shelf.find(some) < 0])
+        assert shelf.read("number", places).tolist() == [-1, -1]
+        assert shelf.read("thing", places).tolist() == [b"", b""]
+        np.testing.assert_array_equal(shelf.read("pair", places), [[1, np.nan]] * 2)
+        shelf.write(places, number=ids, pair=np.zeros((2, 2)), thing=things(ids))
+    places = shelf.put(np.array([5]), number=np.array([9]))
+    assert shelf.read("number", places).tolist() == [9]
