@@ -128,14 +128,16 @@ def _unknown(keys: Sequence[str], ids: Ints) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """How names of one kind are made and found: each statement answers with one object of keys and ids."""
+    """How names of one kind are made and found: each statement answers with two objects of keys and ids."""
 
     make: TextClause
-    """Makes those that are not there."""
+    """Makes those that are not there: what it has made, and what it has found."""
     find: TextClause
+    """Makes nothing, and answers alike."""
 
 
 def _names(table: str, state: str, column: str) -> _Names:
+    find = f"SELECT json_object_agg(key, id) FROM {table} WHERE project_id = :project AND key = ANY({{}})"
     make = text(f"""
         WITH made AS (
             INSERT INTO {table} (project_id, key)
@@ -144,12 +146,10 @@ def _names(table: str, state: str, column: str) -> _Names:
         ), stated AS (
             INSERT INTO {state} ({column}, project_id) SELECT id, :project FROM made
         )
-        SELECT json_object_agg(key, id) FROM made
+        SELECT (SELECT json_object_agg(key, id) FROM made),
+               ({find.format("ARRAY(SELECT unnest(CAST(:keys AS text[])) EXCEPT SELECT key FROM made)")})
     """)
-    find = text(
-        f"SELECT json_object_agg(key, id) FROM {table} WHERE project_id = :project AND key = ANY(CAST(:keys AS text[]))"
-    )
-    return _Names(make, find)
+    return _Names(make, text(f"SELECT NULL, ({find.format('CAST(:keys AS text[])')})"))
 
 
 _CHALLENGES = _names("challenges", "consensus", "challenge_id")
@@ -169,24 +169,25 @@ def _resolve(
     project_id: int,
     asked: Sequence[tuple[_Names, Sequence[str]]],
 ) -> list[_Resolved]:
-    """Most of what a process does not know is new, so making comes before looking."""
 
-    def ids(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[dict[str, int]]:
+    def resolved(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[_Resolved]:
         """Of each kind; where nothing is wanted, nothing is asked."""
         pairs = [
             (each, {"project": project_id, "keys": Texts(keys)}) for each, keys in zip(statements, wanted, strict=True)
         ]
-        found = iter(ask([Question(each, parameters, _object) for each, parameters in pairs if parameters["keys"]]))
-        return [next(found) if keys else {} for keys in wanted]
+        found = iter(ask([Question(each, parameters, _resolved) for each, parameters in pairs if parameters["keys"]]))
+        return [next(found) if keys else _Resolved({}, []) for keys in wanted]
 
     wanted = [sorted(set(keys), key=str.encode) for _, keys in asked]
-    made = ids([names.make for names, _ in asked], wanted)
-    there = [[key for key in keys if key not in new] for keys, new in zip(wanted, made, strict=True)]
-    # Those by statements of their own, which see what the inserts have waited for.
-    others = ids([names.find for names, _ in asked], there) if any(there) else [{} for _ in asked]
-    return [_Resolved(new | old, list(new.values())) for new, old in zip(made, others, strict=True)]
+    found = resolved([names.make for names, _ in asked], wanted)
+    missing = [[key for key in keys if key not in some.ids] for keys, some in zip(wanted, found, strict=True)]
+    if not any(missing):
+        return found
+    late = resolved([names.find for names, _ in asked], missing)  # these see what the inserts have waited for
+    return [_Resolved(some.ids | more.ids, some.made) for some, more in zip(found, late, strict=True)]
 
 
-def _object(cursor: "psycopg.Cursor[Any]") -> dict[str, int]:
-    (found,) = cursor.fetchall()
-    return found[0] or {}
+def _resolved(cursor: "psycopg.Cursor[Any]") -> _Resolved:
+    ((made, there),) = cursor.fetchall()
+    made = made or {}
+    return _Resolved(made | (there or {}), list(made.values()))

@@ -56,7 +56,7 @@ def ask_all(connection: Connection, questions: Sequence[Question[Any]], *, last:
             for cursor, order, question in zip(cursors, commands, questions, strict=True):
                 cursor.execute(cast("Any", order), question.parameters, binary=question.binary)
             if last:
-                driver.commit()
+                stack.enter_context(driver.cursor()).execute("COMMIT", prepare=False)
         return [question.read(cursor) for cursor, question in zip(cursors, questions, strict=True)]
 
 

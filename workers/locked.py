@@ -101,7 +101,8 @@ def expect(turn: Turn, scheme: Scheme, challenges: Ints, respondents: Ints) -> N
     """Remember challenges and respondents, by ids, of whom nothing can be stored: they were made for this turn."""
     turn.recall.suit(scheme.keys, scheme.width)
     for shelf, ids in ((turn.recall.challenges, challenges), (turn.recall.respondents, respondents)):
-        shelf.put(ids[shelf.find(ids) < 0])
+        if len(ids):
+            shelf.put(ids[shelf.find(ids) < 0])
 
 
 def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
