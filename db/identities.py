@@ -169,6 +169,7 @@ def _resolve(
     project_id: int,
     asked: Sequence[tuple[_Names, Sequence[str]]],
 ) -> list[_Resolved]:
+    """Ids of keys of some kinds, made where they are not there."""
 
     def resolved(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[_Resolved]:
         """Of each kind; where nothing is wanted, nothing is asked."""
