@@ -86,9 +86,21 @@ class Debts:
     def __len__(self) -> int:
         return sum(len(block.ids) for block in self.queue)
 
+    @property
+    def ids(self) -> Ints:
+        """Whoever is owed, as far as is known; ascending."""
+        return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(block.ids for block in self.queue)]))
+
     def touch(self, ids: Ints) -> bool:
         """Whether any of these may be owed."""
-        return not self.known or any(_are_in(block.ids, ids).any() for block in self.queue)
+        return not self.known or bool(self.holds(ids).any())
+
+    def holds(self, ids: Ints) -> Bools:
+        """Which of these are owed, as far as is known."""
+        found = np.zeros(len(ids), dtype=bool)
+        for owed in [self.ids] if len(ids) > BLOCK else [block.ids for block in self.queue]:
+            found |= _are_in(owed, ids)
+        return found
 
     def owe(self, turn: Number, ids: Ints) -> "Debts":
         """With what a turn owes to respondents, ascending, who were not owed."""

@@ -127,14 +127,12 @@ def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> I
 
     What is not remembered is read, and of respondents with new answers as well, all of it together.
     """
-    shelf, recall = turn.recall.challenges, turn.recall
-    places = shelf.find(ids)
+    places = turn.recall.challenges.find(ids)
     unknown = places < 0
     missing = ids[unknown]
     strangers = np.empty(0, dtype=np.int64)
     if new is not None:
-        respondents = np.unique(new.respondent_id)
-        strangers = respondents[recall.respondents.find(respondents) < 0]
+        strangers = standing.strangers(turn, np.unique(new.respondent_id))
     asked: list[Question[Any]] = [consensus_rows.query(missing).question] if len(missing) else []
     asked += standing.questions(turn, strangers) if len(strangers) else []
     found = iter(turn.read(*asked))

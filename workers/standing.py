@@ -26,11 +26,16 @@ from db.questions import Question, ask_all
 from db.statistics import Counts
 from db.turns import Moved
 from workers.debts import Debts
+from workers.recall import RESPONDENTS
 from workers.scheme import Scheme, tensor
 from workers.turns import Turn
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+
+TOO_MANY = RESPONDENTS // 2
+"""Who are owed, to be remembered at once: nobody else would find room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,21 @@ def _places(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
     return places
 
 
+def strangers(turn: Turn, ids: Ints) -> Ints:
+    """Of respondents, those that are not remembered; and if any of them may be owed, all others who are owed and not
+    remembered: what is owed can only be read as a whole, and whoever takes over a project needs most of it soon.
+
+    Returns:
+        Ids, ascending.
+    """
+    shelf = turn.recall.respondents
+    missing = ids[shelf.find(ids) < 0]
+    if not len(missing) or len(turn.debts) > TOO_MANY or not turn.debts.touch(missing):
+        return missing
+    owed = turn.debts.ids
+    return np.union1d(missing, owed[shelf.find(owed) < 0])
+
+
 def questions(turn: Turn, ids: Ints) -> list[Question[Any]]:
     """What is to be asked of respondents who are not remembered, for `remember`."""
     owed = [owed_rows.question(turn.project_id)] if turn.debts.touch(ids) else []
@@ -112,7 +132,12 @@ def remember(turn: Turn, scheme: Scheme, ids: Ints, *found: Any) -> Ints:
     if len(held.ids) != len(ids):
         raise NotFoundError(f"{len(ids) - len(held.ids)} of {len(ids)} respondents are not there")
     return turn.recall.respondents.put(
-        held.ids, clamped=held.clamped, open=held.open, answers=held.answers, skips=held.skips
+        held.ids,
+        clamped=held.clamped,
+        open=held.open,
+        answers=held.answers,
+        skips=held.skips,
+        owed=turn.debts.era * turn.debts.holds(held.ids),
     )
 
 

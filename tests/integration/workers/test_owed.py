@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import Settings
-from db import runs
+from db import owed, runs
+from db.owed import Owed
+from db.questions import Question
 from tests.integration.workers.crowd import (
     Answer,
     accept,
@@ -22,7 +24,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import debts, explain, payment, refit, regrade, revisit, sweep
+from workers import debts, explain, payment, refit, regrade, revisit, standing, sweep
 from workers.runtime import Runtime
 
 ANSWERS = crowd(21)
@@ -179,6 +181,32 @@ def test_a_worker_that_has_forgotten_finds_out_whom_it_owes(engine: Engine, inde
     with engine.connect() as connection:
         paid, number = scalar(connection, "SELECT paid FROM turns"), scalar(connection, "SELECT number FROM turns")
     assert paid < number - 1  # it has found out whom it owes, and goes on paying in turn
+
+
+@pytest.mark.parametrize("room", [100, 5], ids=["at once", "as they come"])
+def test_a_worker_that_takes_over_reads_once_what_is_owed(
+    engine: Engine, indebted: Runtime, other: Runtime, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    monkeypatch.setattr(standing, "TOO_MANY", room)
+    read: list[int] = []
+    ask = owed.question
+
+    def counted(project_id: int) -> Question[list[Owed]]:
+        read.append(project_id)
+        return ask(project_id)
+
+    project = make_project(engine)
+    grade(engine, indebted, project, [answer(f"c{number}", f"r{number}", "a") for number in range(40)])
+    grade(engine, other, project, [answer("new", "stranger", "a")])  # finds out whom the project owes
+    monkeypatch.setattr(owed, "question", counted)
+    for number in range(0, 40, 10):  # nobody whom another of these claims has to do with
+        accept(engine, project, [answer(f"d{number}", f"r{number}", "b")])
+        assert drain(other, project) == []
+    assert len(read) == 1 if room > 40 else len(read) >= 4
+    books(engine, project)
+    payment.run(other, project)
+    books(engine, project)
+    assert told(engine) == 45
 
 
 def test_the_sweep_has_an_idle_project_paid_for(

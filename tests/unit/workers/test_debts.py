@@ -36,6 +36,7 @@ def test_everybody_is_paid_and_nothing_counts_as_paid_before(
             owed |= dict.fromkeys(fresh, number)
             assert len(now) == len(owed)
             assert now.paid(number) < min(owed.values(), default=number + 1)
+            assert now.ids.tolist() == np.flatnonzero(now.holds(np.arange(41))).tolist() == sorted(owed)
             assert all(now.touch(some(respondent)) for respondent in owed)
             assert not now.touch(some(*(set(range(41)) - set(owed))))
     assert not owed
