@@ -17,6 +17,8 @@ MOVES = 1 << 18
 """Moves in whose time everybody is paid: 10^5 respondents that are moved at random, two of seven times."""
 LEAST = 64
 """Respondents that a turn pays, if so many are owed."""
+HURRY = 8
+"""A turn in a hurry pays one of so many who are owed."""
 BLOCK, SPAN = 4096, 16
 """Respondents that are looked after together, from which or after so many turns the next ones are so."""
 
@@ -111,9 +113,13 @@ class Debts:
             return replace(self, queue=(*self.queue, Block(turn, ids)))
         return replace(self, queue=(*before, last.owe(ids)))
 
-    def pace(self, moved: int) -> int:
-        """How many a turn pays that moves so many."""
-        return max(LEAST, len(self) * moved // MOVES)
+    def pace(self, moved: int, *, hurried: bool = False) -> int:
+        """How many a turn pays that moves so many.
+
+        Args:
+            hurried: whoever is owed may be forgotten soon.
+        """
+        return max(LEAST, len(self) // HURRY if hurried else len(self) * moved // MOVES)
 
     def due(self, count: int) -> tuple[Ints, "Debts"]:
         """So many, or all, who have waited longest, ascending; and who is left."""

@@ -293,10 +293,11 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     after = standing.after(plan, revised.standing, revised.move, runtime.device)
     sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, after, runtime.device)
     reached = standing.keep(turn, after, revised.move)
-    owes = len(reached) >= runtime.settings.debts_from
+    crowded = turn.recall.crowded
+    owes = len(reached) >= runtime.settings.debts_from and not crowded  # of whoever is forgotten all debts must be read
     if owes:
         standing.owe(turn, plan, after, revised.move, reached)
-    due = standing.due(turn, plan, turn.debts.pace(len(reached)))
+    due = standing.due(turn, plan, turn.debts.pace(len(reached), hurried=crowded))
     written = standing.read(turn, plan, due if owes else np.union1d(due, after.ids[reached]), runtime.device)
     skill, before = standing.skill(plan, written.veiled.clamped, sittings.statistics)
     standing.write(turn, plan, written, skill)

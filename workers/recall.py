@@ -97,6 +97,11 @@ class Recall:
         self.debts = UNKNOWN
         self.turn = None
 
+    @property
+    def crowded(self) -> bool:
+        """Whether respondents have been forgotten for want of room, or may be soon."""
+        return len(self.respondents) >= RESPONDENTS // 2
+
     def overtaken(self, moved: Moved) -> None:
         """Forget what others have moved behind this process's last turn. Unless they owe it, these rows are right."""
         self.drop(moved.challenges, moved.respondents)

@@ -24,7 +24,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import debts, explain, payment, refit, regrade, revisit, standing, sweep
+from workers import debts, explain, payment, recall, refit, regrade, revisit, standing, sweep
 from workers.runtime import Runtime
 
 ANSWERS = crowd(21)
@@ -181,6 +181,16 @@ def test_a_worker_that_has_forgotten_finds_out_whom_it_owes(engine: Engine, inde
     with engine.connect() as connection:
         paid, number = scalar(connection, "SELECT paid FROM turns"), scalar(connection, "SELECT number FROM turns")
     assert paid < number - 1  # it has found out whom it owes, and goes on paying in turn
+
+
+def test_who_may_be_forgotten_soon_is_owed_nothing(
+    engine: Engine, indebted: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recall, "RESPONDENTS", 8)  # of whom half are remembered, and more
+    monkeypatch.setattr(debts, "HURRY", 2)
+    grade(engine, indebted, project, LATE)
+    assert told(engine) == len(ANSWERS)
+    assert not owes(engine)
 
 
 @pytest.mark.parametrize("room", [100, 5], ids=["at once", "as they come"])

@@ -54,6 +54,16 @@ def test_the_first_to_be_owed_are_the_first_to_be_paid() -> None:
     assert left.paid(9) == 1
 
 
+def test_in_a_hurry_everybody_is_paid_within_a_few_turns() -> None:
+    now, turns = Debts.none().owe(Number(1), np.arange(100_000)), 0
+    while len(now):
+        assert now.pace(0) == debts.LEAST
+        due, now = now.due(now.pace(0, hurried=True))
+        assert len(due) <= 100_000 // 8
+        turns += 1
+    assert turns < 70
+
+
 def test_few_who_are_moved_all_the_time_do_not_keep_old_turns() -> None:
     now = Debts.none().owe(Number(1), np.arange(100))
     for number in range(2, 1000):
