@@ -17,8 +17,8 @@ MOVES = 1 << 18
 """Moves in whose time everybody is paid: 10^5 respondents that are moved at random, two of seven times."""
 LEAST = 64
 """Respondents that a turn pays, if so many are owed."""
-HURRY = 8
-"""A turn in a hurry pays one of so many who are owed."""
+HURRY = 4096
+"""Whom a turn pays in a hurry."""
 BLOCK, SPAN = 4096, 16
 """Respondents that are looked after together, from which or after so many turns the next ones are so."""
 
@@ -119,7 +119,7 @@ class Debts:
         Args:
             hurried: whoever is owed may be forgotten soon.
         """
-        return max(LEAST, len(self) // HURRY if hurried else len(self) * moved // MOVES)
+        return HURRY if hurried else max(LEAST, len(self) * moved // MOVES)
 
     def due(self, count: int) -> tuple[Ints, "Debts"]:
         """So many, or all, who have waited longest, ascending; and who is left."""

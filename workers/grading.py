@@ -233,9 +233,11 @@ def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable
                 return None
             if new.epoch != runtime.keys.epoch:
                 raise ForgottenError
+            recall = foreseen.turn.recall
+            if not recall.suits(recall.scheme(new.grading, runtime.device)):
+                return None  # what the turn before has moved, which is being stored, would be forgotten
             if runtime.memory.alone_since(project_id, ready.moment):
-                plan = foreseen.turn.recall.scheme(new.grading, runtime.device)
-                expect(foreseen.turn, plan, new.new_challenges, new.new_respondents)
+                expect(foreseen.turn, new.new_challenges, new.new_respondents)
             _persist(runtime, foreseen.turn, new.grading, new, meanwhile)
             _finish(foreseen.turn, ready.claim, ready.claim.batches, new.rejected, {})
     except Exception as error:  # noqa: BLE001 - whatever it is, grading in turn comes upon it and deals with it
@@ -293,11 +295,11 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     after = standing.after(plan, revised.standing, revised.move, runtime.device)
     sittings = scores.sittings(plan, locked, slice(stored, None), new.sessions, revised, after, runtime.device)
     reached = standing.keep(turn, after, revised.move)
-    crowded = turn.recall.crowded
-    owes = len(reached) >= runtime.settings.debts_from and not crowded  # of whoever is forgotten all debts must be read
+    pressed = turn.recall.respondents.pressed  # where one who is owed has been forgotten, all debts must be read
+    owes = len(reached) >= runtime.settings.debts_from and not pressed
     if owes:
         standing.owe(turn, plan, after, revised.move, reached)
-    due = standing.due(turn, plan, turn.debts.pace(len(reached), hurried=crowded))
+    due = standing.due(turn, plan, turn.debts.pace(len(reached), hurried=pressed))
     written = standing.read(turn, plan, due if owes else np.union1d(due, after.ids[reached]), runtime.device)
     skill, before = standing.skill(plan, written.veiled.clamped, sittings.statistics)
     standing.write(turn, plan, written, skill)

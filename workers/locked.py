@@ -39,8 +39,8 @@ class Locked:
     counted_as: Ints
     """(I,) canonical place of the class that statistics count gold as, -1 where they count the raw posterior."""
     gold: Ints
-    """(I,) what they are to count from now on. What gold says is remembered until a regrade has followed it: what has
-    changed without it is still to come."""
+    """(I,) what they are to count from now on: what gold said when they were read. A regrade follows what has changed
+    since."""
     answer: Ints
     """(I,) canonical place, -1 for none."""
     status: Ints
@@ -68,7 +68,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     Raises:
         NotFoundError: some do not exist.
     """
-    turn.recall.suit(scheme.keys, scheme.width)
+    turn.recall.suit(scheme)
     shelf = turn.recall.challenges
     places = _read(turn, scheme, challenge_ids, new)
     pieces = shelf.read("packed", places).tolist()
@@ -97,9 +97,13 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     )
 
 
-def expect(turn: Turn, scheme: Scheme, challenges: Ints, respondents: Ints) -> None:
-    """Remember challenges and respondents, by ids, of whom nothing can be stored: they were made for this turn."""
-    turn.recall.suit(scheme.keys, scheme.width)
+def expect(turn: Turn, challenges: Ints, respondents: Ints) -> None:
+    """Remember challenges and respondents, by ids, of whom nothing is stored: they were made for this turn.
+
+    This process must have been alone with the project since then (`Memory.alone_since`): its own turns cannot have met
+    them, as only the first claim to name one makes it. Whether somebody has moved them behind the last turn that is
+    remembered is found out when this one is stored, as of all that it has to do with.
+    """
     for shelf, ids in ((turn.recall.challenges, challenges), (turn.recall.respondents, respondents)):
         if len(ids):
             shelf.put(ids[shelf.find(ids) < 0])

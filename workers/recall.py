@@ -27,7 +27,7 @@ CHALLENGES = 1 << 18
 RESPONDENTS = 1 << 18
 """Respondents likewise: twice their statistics, and 150 bytes."""
 OWN = 8
-"""More than are being stored or foreseen at once."""
+"""More than there are between making a claim and working it out."""
 ROWS = 1 << 20
 """Of all projects; the one that was longest not asked for is forgotten first."""
 
@@ -68,7 +68,7 @@ class Recall:
     events: int = 0
     """The last position of the project's feed, those that were foreseen among them."""
     own: deque[int] = field(default_factory=lambda: deque(maxlen=OWN))
-    """This process's last turns."""
+    """This process's last turns whose moves are remembered."""
     challenges: Shelf = field(default_factory=lambda: _challenges(0))
     respondents: Shelf = field(default_factory=lambda: _respondents(0))
     debts: Debts = UNKNOWN
@@ -85,22 +85,33 @@ class Recall:
             self.plan = scheme.make(grading, device)
         return self.plan
 
-    def suit(self, keys: tuple[str, ...], width: int) -> None:
-        """Be of these classes; what is remembered of others is forgotten."""
-        if (keys, width) != (self.keys, self.width):
-            self.keys, self.width = keys, width
-            self.challenges, self.respondents = _challenges(len(keys)), _respondents(width)
+    def suits(self, scheme: Scheme) -> bool:
+        """Whether it is of the scheme's classes."""
+        return (scheme.keys, scheme.width) == (self.keys, self.width)
+
+    def suit(self, scheme: Scheme) -> None:
+        """Be of the scheme's classes; what is remembered of others is forgotten.
+
+        No turn may be in the middle of its commit: the next one must not read what that one has moved.
+        """
+        if not self.suits(scheme):
+            self._clear(scheme.keys, scheme.width)
 
     def forget(self) -> None:
         """Remember nothing."""
-        self.suit((), 0)
+        self._clear((), 0)
         self.debts = UNKNOWN
         self.turn = None
 
-    @property
-    def crowded(self) -> bool:
-        """Whether respondents have been forgotten for want of room, or may be soon."""
-        return len(self.respondents) >= RESPONDENTS // 2
+    def mark(self) -> None:
+        """A turn begins; what the one before has moved is remembered until it ends."""
+        self.challenges.mark()
+        self.respondents.mark()
+
+    def _clear(self, keys: tuple[str, ...], width: int) -> None:
+        self.keys, self.width = keys, width
+        self.challenges, self.respondents = _challenges(len(keys)), _respondents(width)
+        self.own.clear()
 
     def overtaken(self, moved: Moved) -> None:
         """Forget what others have moved behind this process's last turn. Unless they owe it, these rows are right."""
@@ -159,7 +170,8 @@ class Memory:
         return Moment(self.epoch, self.of(project_id).turn)
 
     def alone_since(self, project_id: int, moment: Moment) -> bool:
-        """Whether nobody else has had a turn of the project between that moment and what is remembered now."""
+        """Whether between that moment and the last turn that is remembered nobody else has had one of the project, and
+        whatever this process has moved in its own is remembered."""
         recall = self.of(project_id)
         if moment.turn is None or recall.turn is None or moment.epoch != self.epoch:
             return False

@@ -12,16 +12,19 @@ Column = npt.NDArray[Any]
 
 _FIRST = 1024
 """Rows that there is room for at the beginning."""
+_NEVER = 1 << 62
+_LATELY = 4096
+"""Times that rows were asked for."""
 _ID, _USED = "id of the row", "when it was asked for"
 
 
 class Shelf:
-    """Rows by id. When all places are taken, the half that was longest not asked for goes; never what was asked
-    for last.
+    """Rows by id. When all places are taken, the half that was longest not asked for goes; never what was asked for
+    last, nor since the last mark but one.
 
     Args:
         most: rows, at most.
-        columns: of each column by name the row that stands where none is given, which tells their shape and type.
+        columns: of each column by name the row that stands where none is given; all are of its shape and type.
     """
 
     def __init__(self, most: int, **columns: Column) -> None:
@@ -32,6 +35,8 @@ class Shelf:
         self._place = Places(self._room)
         self._taken = 0
         self._clock = 0
+        self._marks = _NEVER, _NEVER
+        self._shed: int | None = None
 
     def __len__(self) -> int:
         return len(self._place)
@@ -42,6 +47,16 @@ class Shelf:
         kinds = [(name, row.dtype, row.shape) for name, row in plain.items()]
         table = np.zeros(room, np.dtype(kinds, align=True))
         return {name: table[name] if name in plain else np.zeros(room, row.dtype) for name, row in self._rows.items()}
+
+    def mark(self) -> None:
+        """A turn begins. What it and the one before ask for stays: that one may be in the middle of its commit."""
+        now = self._clock + 1
+        self._marks = min(self._marks[1], now), now
+
+    @property
+    def pressed(self) -> bool:
+        """Whether rows have gone for want of room of late."""
+        return self._shed is not None and self._clock - self._shed < _LATELY
 
     def find(self, ids: Ints) -> Ints:
         """The place of each id, -1 of those that are not here.
@@ -89,7 +104,8 @@ class Shelf:
         if rows and wanted > self._most:
             held = self._place.all()
             used = self._columns[_USED][held]
-            kept = max(self._most // 2, int(np.count_nonzero(used == self._clock)))
+            kept = max(self._most // 2, int(np.count_nonzero(used >= min(self._clock, self._marks[0]))))
+            self._shed = self._clock
             lately = held[np.argsort(used)][max(0, len(held) - kept) :]
             self._keep(lately, max(self._most, len(lately) + rows))
         elif wanted > self._room:

@@ -26,7 +26,6 @@ from db.questions import Question, ask_all
 from db.statistics import Counts
 from db.turns import Moved
 from workers.debts import Debts
-from workers.recall import RESPONDENTS
 from workers.scheme import Scheme, tensor
 from workers.turns import Turn
 
@@ -34,8 +33,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-TOO_MANY = RESPONDENTS // 2
-"""Who are owed, to be remembered at once: nobody else would find room."""
+MUCH = 1 << 22
+"""Numbers in the statistics of those who are owed: of more, nobody is read before he is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +92,25 @@ def read(turn: Turn, scheme: Scheme, ids: Ints, device: torch.device) -> Standin
 def _places(turn: Turn, scheme: Scheme, ids: Ints) -> Ints:
     """Where respondents are remembered, those that are read now among them."""
     places = turn.recall.respondents.find(ids)
-    unknown = places < 0
-    missing = ids[unknown]
-    if len(missing):
-        places[unknown] = remember(turn, scheme, missing, *turn.read(*questions(turn, missing)))
-    return places
+    if (places >= 0).all():
+        return places
+    missing = strangers(turn, ids)
+    remember(turn, scheme, missing, *turn.read(*questions(turn, missing)))
+    return turn.recall.respondents.find(ids)
 
 
 def strangers(turn: Turn, ids: Ints) -> Ints:
-    """Of respondents, those that are not remembered; and if any of them may be owed, all others who are owed and not
-    remembered: what is owed can only be read as a whole, and whoever takes over a project needs most of it soon.
+    """Of respondents, those that are not remembered; in a turn that is to pay, if any of them may be owed, with all
+    others who are owed and not remembered: what is owed can only be read as a whole, and whoever takes over a project
+    needs most of it soon.
 
     Returns:
         Ids, ascending.
     """
     shelf = turn.recall.respondents
     missing = ids[shelf.find(ids) < 0]
-    if not len(missing) or len(turn.debts) > TOO_MANY or not turn.debts.touch(missing):
+    much = len(turn.debts) * turn.recall.width > MUCH
+    if not turn.pays or much or not len(missing) or not turn.debts.touch(missing):
         return missing
     owed = turn.debts.ids
     return np.union1d(missing, owed[shelf.find(owed) < 0])
@@ -121,8 +122,8 @@ def questions(turn: Turn, ids: Ints) -> list[Question[Any]]:
     return [*owed, statistics_rows.query(ids).question]
 
 
-def remember(turn: Turn, scheme: Scheme, ids: Ints, *found: Any) -> Ints:
-    """Keep what was found out of respondents; where that is.
+def remember(turn: Turn, scheme: Scheme, ids: Ints, *found: Any) -> None:
+    """Keep what was found out of respondents.
 
     Raises:
         NotFoundError: some do not exist.
@@ -131,7 +132,7 @@ def remember(turn: Turn, scheme: Scheme, ids: Ints, *found: Any) -> Ints:
     held = Held.of(scheme, statistics_rows.counts(rows), *owed)
     if len(held.ids) != len(ids):
         raise NotFoundError(f"{len(ids) - len(held.ids)} of {len(ids)} respondents are not there")
-    return turn.recall.respondents.put(
+    turn.recall.respondents.put(
         held.ids,
         clamped=held.clamped,
         open=held.open,
@@ -239,7 +240,8 @@ def due(turn: Turn, scheme: Scheme, count: int) -> Ints:
 
 
 def adopt(turn: Turn) -> None:
-    """Find out who is owed, where that is not known."""
+    """Look after who is owed in this turn, and find out who it is, where that is not known."""
+    turn.pays = True
     if not turn.debts.known:
         (owing,) = turn.read(owed_rows.who(turn.project_id))
         turn.debts = Debts.of(owing)
@@ -268,7 +270,7 @@ def write(turn: Turn, scheme: Scheme, standing: Standing, skill: Skill) -> None:
 def pay(turn: Turn, scheme: Scheme, count: int, device: torch.device) -> int:
     """Pay so many who have waited longest, or all; how many are left."""
     adopt(turn)
-    turn.recall.suit(scheme.keys, scheme.width)
+    turn.recall.suit(scheme)
     stands = read(turn, scheme, due(turn, scheme, count), device)
     write(turn, scheme, stands, *skill(scheme, stands.veiled.clamped))
     return len(turn.debts)

@@ -74,6 +74,9 @@ class Turn:
         """Who is owed, with what this turn owes and pays."""
         self.debt: Debt | None = None
         """What it has moved and not written."""
+        self.pays = False
+        """Whether it is to pay some of those who are owed."""
+        recall.mark()
         self._ask = ask
 
     def read(self, *questions: Question[Any]) -> list[Any]:

@@ -144,7 +144,7 @@ def test_what_others_have_moved_since_it_was_made_is_read(
         accept(engine, project, [answer("new", "n", "b"), answer("new", "o", "b")], lane="bulk")
         let(engine, settings, lambda other: grading.run(other, project, "bulk"))
         accept(engine, project, [answer("d", "x", "a")], lane="bulk")
-        assert grading.run(runtime, project, "bulk") is not None  # from now on that turn is not between
+        assert grading.run(runtime, project, "bulk") is not None  # a turn of its own behind the other's
         found = grading.foresee(runtime, project, ready, nothing)
         assert found is not None
         found.store(nothing)
@@ -154,6 +154,31 @@ def test_what_others_have_moved_since_it_was_made_is_read(
     with engine.connect() as connection:
         query = "SELECT answers FROM consensus JOIN challenges ON id = challenge_id WHERE key = 'new'"
         assert scalar(connection, query) == 3
+
+
+def test_a_class_that_nobody_knew_waits_for_the_turn_before(engine: Engine, runtime: Runtime) -> None:
+    """What is remembered is of the classes before: to forget it would be to read what is not stored yet."""
+    runtime.connect()
+    project = make_project(engine, "ab", classes_open=True)
+    accept(engine, project, EARLIER[0])
+    assert drain(runtime, project) == []
+    accept(engine, project, LATE)
+    with Ahead(runtime, project, "live") as ahead:
+        first = ahead.take()
+        assert first is not None
+        found = grading.foresee(runtime, project, first, nothing)
+        assert found is not None
+        accept(engine, project, [answer("c", "z", "another")])
+        second = ahead.take()
+        assert second is not None
+        assert grading.foresee(runtime, project, second, nothing) is None
+        found.store(nothing)
+        found.settle()
+        grading.grade(runtime, project, second.claim, second.claim.batches, {}, ready=second.intake)
+    assert books(engine, project).graded == 6
+    accept(engine, project, [answer("c", "zz", "another")])
+    assert drain(runtime, project) == []
+    assert books(engine, project).graded == 7
 
 
 def test_a_position_of_the_feed_that_another_has_given_is_not_given_again(

@@ -20,7 +20,7 @@ WIDTH = 9
 
 def plan_of(turn: Taken, runtime: Runtime) -> Scheme:
     plan = scheme.make(projects.grading(turn.connection, turn.project_id), runtime.device)
-    turn.recall.suit(plan.keys, plan.width)
+    turn.recall.suit(plan)
     return plan
 
 

@@ -91,3 +91,22 @@ def test_where_no_row_is_given_the_shelf_has_its_own() -> None:
         shelf.write(places, number=ids, pair=np.zeros((2, 2)), thing=things(ids))
     places = shelf.put(np.array([5]), number=np.array([9]))
     assert shelf.read("number", places).tolist() == [9]
+
+
+def test_what_two_turns_have_asked_for_stays() -> None:
+    shelf = made()  # of 40
+
+    def ask(first: int) -> np.ndarray:
+        ids = np.arange(first, first + 15)
+        put(shelf, ids[shelf.find(ids) < 0])
+        return ids
+
+    assert not shelf.pressed
+    before: list[np.ndarray] = []
+    for turn in range(20):
+        shelf.mark()
+        asked = [ask(60 * turn), ask(60 * turn + 15), ask(60 * turn + 30)]
+        assert (shelf.find(np.concatenate([*before, *asked])) >= 0).all()
+        before = asked
+    assert len(shelf) <= 3 * 45
+    assert shelf.pressed
