@@ -3,6 +3,7 @@
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import Literal
 
@@ -65,15 +66,15 @@ def test_lanes_are_apart(engine: Engine, runtime: Runtime) -> None:
 
 
 def test_a_slice_that_ends_with_work_left_says_so(engine: Engine, settings: Settings) -> None:
-    runtime = Runtime.open(settings.model_copy(update={"slice_ms": 1, "claim_batches": 1}))
-    project = make_project(engine)
-    accept(engine, project, *split(crowd(2), 10))
-    left = grading.run(runtime, project, "live")
-    assert (left.doors, left.staying) == (((project, "live"),), True)
-    accept(engine, make_project(engine, name="another"), [answer("c", "r", "a")])
-    left = grading.run(runtime, project, "live")
-    assert (left.doors, left.staying) == (((project, "live"),), False)
-    runtime.close()
+    short = settings.model_copy(update={"slice_ms": 1, "claim_batches": 1})
+    with closing(Runtime.open(short)) as runtime:
+        project = make_project(engine)
+        accept(engine, project, *split(crowd(2), 1))  # ten times as many claims as fit into forty slices
+        left = grading.run(runtime, project, "live")
+        assert (left.doors, left.staying) == (((project, "live"),), True)
+        accept(engine, make_project(engine, name="another"), [answer("c", "r", "a")])
+        left = grading.run(runtime, project, "live")
+        assert (left.doors, left.staying) == (((project, "live"),), False)
 
 
 @pytest.mark.parametrize("model", ["touchstone", "dawid-skene", "majority"])
