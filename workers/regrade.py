@@ -49,8 +49,9 @@ def _follow(runtime: Runtime, project_id: int) -> int:
         if not ids:
             return 0
         plan = turn.recall.scheme(projects.grading(turn.connection, project_id), runtime.device)
-        turn.recall.challenges.drop(np.array(ids, dtype=np.int64))  # what is remembered of their gold is of before
-        locked = lock(turn, plan, np.array(ids, dtype=np.int64))
+        challenges = np.array(ids, dtype=np.int64)
+        turn.recall.challenges.drop(challenges)  # what is remembered of their gold is of before
+        locked = lock(turn, plan, challenges)
         revision.follow_gold(turn, plan, locked, runtime.device)
         gold.applied(turn.connection, ids)
         if locked.answers.counted.any():  # even what grading has followed meanwhile is news to all other challenges
