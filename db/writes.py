@@ -5,7 +5,9 @@ It is the pipeline mode of PostgreSQL's protocol (libpq, "Pipeline Mode"), which
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
+from enum import Enum, auto
 from functools import lru_cache
+from queue import SimpleQueue
 from typing import Any, Self, cast
 
 import psycopg
@@ -15,6 +17,13 @@ from db import binary
 
 Check = Callable[[int], None]
 """Told how many rows a statement has touched; raises if that is wrong."""
+
+_Statement = tuple[TextClause, Mapping[str, Any], Check | None]
+
+
+class _End(Enum):
+    COMPLETE = auto()
+    GIVEN_UP = auto()
 
 
 class Writes:
@@ -68,23 +77,41 @@ class Writes:
             cursor.close()
 
 
-class Held(Writes):
-    """What a transaction is going to write that has not begun yet."""
+class GivenUpError(Exception):
+    """What was to be written will not be."""
+
+
+class Coming(Writes):
+    """What a transaction writes that another thread has, while this one is still finding it out."""
 
     def __init__(self) -> None:
-        self._held: list[tuple[TextClause, Mapping[str, Any], Check | None]] = []
+        self._coming: SimpleQueue[_Statement | _End] = SimpleQueue()
 
     def send(self, statement: TextClause, parameters: Mapping[str, Any], check: Check | None = None) -> None:
-        """Keep it. What it is given must not change any more."""
-        self._held.append((statement, parameters, check))
+        """Let the other thread send it. What it is given must not change any more."""
+        self._coming.put((statement, parameters, check))
 
     def settle(self) -> None:
-        """Nothing has been sent."""
+        """Nothing is known here of what becomes of it."""
+
+    def end(self) -> None:
+        """That was all."""
+        self._coming.put(_End.COMPLETE)
+
+    def give_up(self) -> None:
+        """None of it is to be written."""
+        self._coming.put(_End.GIVEN_UP)
 
     def pass_on(self, writes: Writes) -> None:
-        """Send all of it."""
-        for statement, parameters, check in self._held:
-            writes.send(statement, parameters, check)
+        """In the other thread: send what comes until that was all.
+
+        Raises:
+            GivenUpError: none of it is to be written.
+        """
+        while not isinstance(coming := self._coming.get(), _End):
+            writes.send(*coming)
+        if coming is _End.GIVEN_UP:
+            raise GivenUpError
 
 
 def bounded(connection: Connection) -> bool:

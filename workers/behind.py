@@ -1,9 +1,10 @@
-"""Storing behind: while Postgres stores one claim, the next one is worked out from what is remembered."""
+"""Storing behind: Postgres stores a claim while it is being worked out from what is remembered, and the next one is."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from telemetry import logging, metrics
@@ -12,8 +13,12 @@ from workers.turns import Foreseen, OvertakenError
 
 log = logging.get(__name__)
 
+Store = Callable[[Ready, Foreseen, Foreseen | None], None]
+"""Commits what is foreseen of a claim, behind what was foreseen of another."""
 Redo = Callable[[Ready], list[str]]
 """Grades a claim in a turn that it waits for, whatever it takes; a line for each batch that could not be graded."""
+Foresee = Callable[[Callable[[Foreseen], None]], Foreseen | None]
+"""Works a claim out, and says of what turn as soon as it is known that this can be stored; None if it cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +29,19 @@ class _Storing:
 
 
 class Behind:
-    """The claim of a slice that is being stored, one at a time. The block ends when it is.
+    """The claims of a slice that are being stored: one that is worked out, and the one that is just being so. The block
+    ends when they are.
 
     Args:
-        store: commits what was foreseen of a claim, in a thread of its own.
+        store: in a thread of its own.
         redo: what becomes of a claim whose turn was not foreseen, or wrongly, or could not be stored.
     """
 
-    def __init__(self, store: Callable[[Ready, Foreseen], None], redo: Redo) -> None:
+    def __init__(self, store: Store, redo: Redo) -> None:
         self._store = store
         self._redo = redo
         self._storing: _Storing | None = None
+        self._begun: _Storing | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -44,16 +51,29 @@ class Behind:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def store(self, ready: Ready, foreseen: Foreseen | None) -> list[str]:
-        """Begin to store a claim; none is being stored. Lines of `redo`, where that was to be done."""
-        if foreseen is None or not foreseen.sound:
-            return self._redo(ready)
-        self._storing = _Storing(ready, foreseen, self._pool.submit(self._store, ready, foreseen))
-        return []
+    def store(self, ready: Ready, foresee: Foresee) -> list[str]:
+        """Work a claim out and store it, when the one before is stored, which is waited for. Lines of `redo`, where
+        that was to be done with either."""
+        foreseen = foresee(partial(self._begin, ready))
+        begun, self._begun = self._begun, None
+        failed = self._settle(foreseen)
+        if begun is not None and foreseen is not None and foreseen.sound:
+            self._storing = begun
+            return failed
+        if begun is not None:
+            begun.stored.exception()  # it is not being stored any more
+        return failed + self._redo(ready)
 
-    def settle(self, following: Foreseen | None = None) -> list[str]:
-        """Wait for the claim that is being stored, if one is. Lines of `redo`, likewise.
+    def settle(self) -> list[str]:
+        """Wait for the claim that is being stored, if one is. Lines of `redo`, likewise."""
+        return self._settle(None)
 
+    def _begin(self, ready: Ready, foreseen: Foreseen) -> None:
+        before = None if self._storing is None else self._storing.foreseen
+        self._begun = _Storing(ready, foreseen, self._pool.submit(self._store, ready, foreseen, before))
+
+    def _settle(self, following: Foreseen | None) -> list[str]:
+        """
         Args:
             following: what was foreseen behind it, which is not sound if it could not be stored.
         """

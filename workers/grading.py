@@ -105,13 +105,14 @@ class _Slice:
                     worked = True
                     self._knowing = len(self._runtime.memory.of(self._project_id)) >= MUCH
                     large = ready.intake is not None and len(ready.intake.columns.position) >= LARGE
-                    foreseen = foresee(self._runtime, self._project_id, ready, self._meanwhile if large else None)
+                    meanwhile = self._meanwhile if large else None
                     try:
-                        failed += behind.settle(foreseen)
+                        failed += behind.store(
+                            ready, partial(foresee, self._runtime, self._project_id, ready, meanwhile)
+                        )
                     except BaseException:
                         ahead.give_back(ready.claim)
                         raise
-                    failed += behind.store(ready, foreseen)
                     self._meanwhile()
             failed += behind.settle()
         left = self._left(worked=worked)
@@ -132,8 +133,8 @@ class _Slice:
     def _meanwhile(self) -> None:
         self._ahead.start(self._goes_on)
 
-    def _store(self, ready: Ready, foreseen: Foreseen) -> None:
-        foreseen.store(partial(crashpoints.reach, "grade-before-commit"))
+    def _store(self, ready: Ready, foreseen: Foreseen, before: Foreseen | None) -> None:
+        foreseen.store(partial(crashpoints.reach, "grade-before-commit"), before)
         if ready.intake is not None:
             _note(self._project_id, ready.claim.batches, ready.intake)
         self._done(ready.claim)
@@ -218,11 +219,18 @@ def grade(
     _note(project_id, batches, new)
 
 
-def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable[[], None] | None) -> Foreseen | None:
+def foresee(
+    runtime: Runtime,
+    project_id: int,
+    ready: Ready,
+    meanwhile: Callable[[], None] | None = None,
+    begin: Callable[[Foreseen], None] | None = None,
+) -> Foreseen | None:
     """Grade a claim as if the turn behind the last one were taken; None if that cannot be done, for whatever reason.
 
     Args:
         meanwhile: as of `grade`.
+        begin: called when the turn may be stored while it is worked out.
     """
     new = ready.intake
     if new is None:
@@ -236,6 +244,8 @@ def foresee(runtime: Runtime, project_id: int, ready: Ready, meanwhile: Callable
             recall = foreseen.turn.recall
             if not recall.suits(recall.scheme(new.grading, runtime.device)):
                 return None  # what the turn before has moved, which is being stored, would be forgotten
+            if begin is not None:
+                begin(foreseen)
             if runtime.memory.alone_since(project_id, ready.moment):
                 expect(foreseen.turn, new.new_challenges, new.new_respondents)
             _persist(runtime, foreseen.turn, new.grading, new, meanwhile)

@@ -19,7 +19,7 @@ from db import turns as turn_rows
 from db.owed import Debt
 from db.questions import Question, ask_all
 from db.turns import Moved, Place
-from db.writes import Held, Writes
+from db.writes import Coming, Writes
 from telemetry import metrics
 from workers.debts import UNKNOWN, Debts, Number
 from workers.recall import Recall
@@ -137,37 +137,46 @@ class Foreseen:
     It is right if whoever has had a turn meanwhile has moved nothing that it has to do with, and given no position.
     """
 
-    def __init__(self, runtime: Runtime, turn: Turn, held: Held, epoch: int) -> None:
+    def __init__(self, runtime: Runtime, turn: Turn, coming: Coming, epoch: int) -> None:
         self._runtime = runtime
-        self._held = held
+        self._coming = coming
         self._epoch = epoch
         self._behind = turn.number.value - 1
+        self._own = tuple(turn.recall.own)
         self._others: Moved | None = None
         self.turn = turn
         self.sound = True
         """Whether it can still be right."""
+        self.stored = False
 
-    def store(self, last: Callable[[], None]) -> None:
-        """Take the turn and write what it moves, in one transaction.
+    def store(self, last: Callable[[], None], before: "Foreseen | None" = None) -> None:
+        """Take the turn and write what it moves, in one transaction; in another thread, if it is not worked out yet.
 
         Args:
             last: called when all is written, before the commit.
+            before: the one behind which it is foreseen, which was to be stored since.
 
         Raises:
             OvertakenError: it is not right; nothing has changed.
+            GivenUpError: it could not be worked out, likewise.
         """
-        turn = self.turn
-        with _begun(self._runtime, turn.project_id, PATIENCE) as (connection, place):
-            if place.events != turn.began or self._epoch != self._runtime.memory.epoch:
+        turn, own = self.turn, self._own
+        if before is not None:
+            if not before.stored:
                 raise OvertakenError
-            others = turn_rows.between(connection, turn.project_id, self._behind, place.number, turn.recall.own)
-            if others is None or others.owe or _meet(others, turn.seen):
+            own = *own, before.turn.number.value
+        with _begun(self._runtime, turn.project_id, PATIENCE) as (connection, place):
+            others = turn_rows.between(connection, turn.project_id, self._behind, place.number, own)
+            if others is None or others.owe or place.events != turn.began or self._epoch != self._runtime.memory.epoch:
                 raise OvertakenError
             turn.number.value, self._others = place.number, others
             with Writes(connection) as writes:
-                self._held.pass_on(writes)
+                self._coming.pass_on(writes)
+                if _meet(others, turn.seen) or self._epoch != self._runtime.memory.epoch:
+                    raise OvertakenError
                 _leave(turn, writes, place)
             last()
+        self.stored = True
         metrics.EVENTS.inc(turn.events - turn.began)
 
     def settle(self) -> None:
@@ -188,7 +197,10 @@ class Foreseen:
 
 @contextmanager
 def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
-    """Work out the project's next turn in the block; None if nothing is remembered, or not who is owed."""
+    """Work out the project's next turn in the block, beside which it may be stored already.
+
+    None if nothing is remembered, or not who is owed.
+    """
     epoch = runtime.memory.epoch
     recall = runtime.memory.of(project_id)
     if recall.turn is None or not recall.debts.known:
@@ -199,14 +211,16 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
         bounds = transactions.bounds(idle=runtime.settings.lease)
         return transactions.ask_alone(runtime.engine, questions, bounds, transactions.BY_INDEX)
 
-    held = Held()
-    turn = Turn(project_id, recall, recall.turn + 1, recall.events, held, ask)
+    coming = Coming()
+    turn = Turn(project_id, recall, recall.turn + 1, recall.events, coming, ask)
     try:
-        yield Foreseen(runtime, turn, held, epoch)
+        yield Foreseen(runtime, turn, coming, epoch)
     except BaseException:
+        coming.give_up()
         recall.forget()
         raise
     recall.events, recall.debts = turn.events, turn.debts
+    coming.end()
 
 
 @contextmanager
