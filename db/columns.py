@@ -49,6 +49,8 @@ class Columns:
     lists: Mapping[str, Lists]
     blobs: Mapping[str, bytes]
     """Of columns of bytes: all values one behind the other."""
+    values: Sequence[bytes | None] = ()
+    """What was to stand before the columns, as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Query:
     """Names of columns that are arrays of float8, likewise."""
     blobs: str = ""
     """Names of columns that are bytea, likewise."""
+    common: str = ""
+    """Common table expressions, `WITH ...`, that the text and the values may name."""
+    values: Sequence[str] = ()
+    """Expressions of one value each that are to stand before the columns."""
 
     @property
     def question(self) -> Question[Columns]:
@@ -72,19 +78,22 @@ class Query:
         fields += [f"string_agg({name}, ''::bytea)" for name in self.blobs.split()]
         for name in self.lists.split():
             fields.append(f"array_agg(cardinality({name})), string_agg(array_send({name}), ''::bytea)")
-        command = f"SELECT {', '.join(fields)} FROM ({self.text}) AS t"
+        command = f"{self.common} SELECT {', '.join([*self.values, *fields])} FROM ({self.text}) AS t"
         return Question(command, self.parameters, self._columns, binary=True)
 
     def _columns(self, cursor: "psycopg.Cursor[Any]") -> Columns:
         result = cast("PGresult", cursor.pgresult)
         names, packed, raw = self.numbers.split(), self.lists.split(), self.blobs.split()
-        found: list[Any] = [result.get_value(0, place) for place in range(result.nfields)]
+        first = len(self.values)
+        everything: list[Any] = [result.get_value(0, place) for place in range(result.nfields)]
+        values, found = everything[:first], everything[first:]
         if found[0] is None:
-            kinds = [result.ftype(place) for place in range(len(names))]
+            kinds = [result.ftype(first + place) for place in range(len(names))]
             return Columns(
                 {name: arrays.nothing(kind) for name, kind in zip(names, kinds, strict=True)},
                 {name: Lists(0, {}) for name in packed},
                 dict.fromkeys(raw, b""),
+                values,
             )
         rest = iter(found[len(names) :])
         octets = {name: next(rest) for name in raw}
@@ -92,6 +101,7 @@ class Query:
             dict(zip(names, map(arrays.load, found), strict=False)),
             {name: _lists(arrays.load(next(rest)), next(rest)) for name in packed},
             octets,
+            values,
         )
 
 

@@ -1,6 +1,6 @@
 """The consensus on challenges: reading and writing whole sets of rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,21 +51,26 @@ class Rows:
 _STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
 
 _READ = f"""
-SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS counted_as,
+SELECT c.challenge_id, revision, raw, posterior, coalesce(gold, -1) AS counted_as,
        coalesce((SELECT g.answer FROM gold g WHERE g.challenge_id = c.challenge_id AND g.state = 'active'), -1) AS gold,
        coalesce(answer, -1) AS answer,
        array_position(ARRAY[{_STATUSES}], status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,
        CASE WHEN revision > 0 THEN octet_length(packed) ELSE 0 END AS size,
        CASE WHEN revision > 0 THEN packed ELSE '' END AS packed
-FROM consensus c WHERE challenge_id = ANY(%(ids)s) ORDER BY challenge_id
+FROM consensus c WHERE {{}} ORDER BY challenge_id
 """
 
 
 def query(ids: Ints) -> Query:
     """For what is stored of challenges and of their answers; those that do not exist are left out."""
+    return query_where("challenge_id = ANY(%(ids)s)", {"ids": ids})
+
+
+def query_where(condition: str, parameters: Mapping[str, Any]) -> Query:
+    """The same of challenges, ascending by id, of which a condition on `challenge_id` holds."""
     return Query(
-        _READ,
-        {"ids": ids},
+        _READ.format(condition),
+        parameters,
         numbers="challenge_id revision counted_as gold answer status version reported size",
         lists="raw posterior",
         blobs="packed",

@@ -4,8 +4,9 @@ A key's id never changes. New keys are inserted in key order, so that two transa
 each other instead of deadlocking. The row that carries the state is made together with the name.
 """
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from sqlalchemy import Connection, Engine, TextClause, event, text
+from sqlalchemy import Connection, Engine, event
 
-from db import transactions
+from db import consensus, transactions
+from db.consensus import Rows
 from db.questions import Question, ask_all
 from db.typed_arrays import Texts
 
@@ -38,6 +40,8 @@ class Ids:
     """Those that were made for it, ascending: nobody has met them before."""
     new_respondents: Ints
     """Likewise."""
+    rows: Rows | None
+    """Of challenges that were there and not at hand, as they were then, some or all of them; None: of none."""
 
 
 class Keys:
@@ -57,18 +61,21 @@ class Keys:
 
     def resolve(self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]) -> Ids:
         """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
-        asked = (self._challenges, _CHALLENGES, challenge_keys), (self._respondents, _RESPONDENTS, respondent_keys)
+        asked = (self._challenges, _KNOWN, challenge_keys), (self._respondents, _RESPONDENTS, respondent_keys)
         found = [recent.find(project_id, keys) for recent, _, keys in asked]
         unknown = [_unknown(keys, ids) for (_, _, keys), ids in zip(asked, found, strict=True)]
         made = [np.empty(0, dtype=np.int64) for _ in asked]
+        rows = None
         if any(unknown):
             wanted = [(names, keys) for (_, names, _), keys in zip(asked, unknown, strict=True)]
             resolved = _resolve(self._ask, project_id, wanted)
+            rows = resolved[0].rows
             for (recent, _, _), ids, keys, new in zip(asked, found, unknown, resolved, strict=True):
                 recent.keep(project_id, new.ids)
                 ids[ids == _UNKNOWN] = [new.ids[key] for key in keys]
             made = [np.array(sorted(new.made), dtype=np.int64) for new in resolved]
-        return Ids(*found, *made)
+        (challenge, respondent), (new_challenges, new_respondents) = found, made
+        return Ids(challenge, respondent, new_challenges, new_respondents, rows)
 
     def _ask(self, questions: Sequence[Question[Any]]) -> list[Any]:
         # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
@@ -127,41 +134,89 @@ def _unknown(keys: Sequence[str], ids: Ints) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Names:
-    """How names of one kind are made and found: each statement answers with two objects of keys and ids."""
-
-    make: TextClause
-    """Makes those that are not there: what it has made, and what it has found."""
-    find: TextClause
-    """Makes nothing, and answers alike."""
-
-
-def _names(table: str, state: str, column: str) -> _Names:
-    find = f"SELECT json_object_agg(key, id) FROM {table} WHERE project_id = :project AND key = ANY({{}})"
-    make = text(f"""
-        WITH made AS (
-            INSERT INTO {table} (project_id, key)
-            SELECT :project, key FROM unnest(CAST(:keys AS text[])) WITH ORDINALITY AS t(key, place) ORDER BY place
-            ON CONFLICT (project_id, key) DO NOTHING RETURNING id, key
-        ), stated AS (
-            INSERT INTO {state} ({column}, project_id) SELECT id, :project FROM made
-        )
-        SELECT (SELECT json_object_agg(key, id) FROM made),
-               ({find.format("ARRAY(SELECT unnest(CAST(:keys AS text[])) EXCEPT SELECT key FROM made)")})
-    """)
-    return _Names(make, text(f"SELECT NULL, ({find.format('CAST(:keys AS text[])')})"))
-
-
-_CHALLENGES = _names("challenges", "consensus", "challenge_id")
-_RESPONDENTS = _names("respondents", "respondent_statistics", "respondent_id")
-
-
-@dataclass(frozen=True, slots=True)
 class _Resolved:
     ids: dict[str, int]
     """By key."""
     made: list[int]
     """Those among them that were not there before."""
+    rows: Rows | None = None
+    """Of challenges that were, if it was asked for."""
+
+
+Of = Callable[[int, list[str]], Question[_Resolved]]
+"""What is to be asked of the keys of a project."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How names of one kind are made and found."""
+
+    make: Of
+    """Makes those that are not there: what it has made, and what it has found."""
+    find: Of
+    """Makes nothing, and answers alike."""
+
+
+_ANSWER = "(SELECT json_object_agg(key, id) FROM made)", "(SELECT json_object_agg(key, id) FROM found)"
+
+
+def _making(table: str, state: str, column: str) -> str:
+    return f"""
+        WITH made AS (
+            INSERT INTO {table} (project_id, key)
+            SELECT %(project)s, key FROM unnest(CAST(%(keys)s AS text[])) WITH ORDINALITY AS t(key, place) ORDER BY place
+            ON CONFLICT (project_id, key) DO NOTHING RETURNING id, key
+        ), stated AS (
+            INSERT INTO {state} ({column}, project_id) SELECT id, %(project)s FROM made
+        ), found AS (
+            SELECT id, key FROM {table} WHERE project_id = %(project)s
+            AND key = ANY(ARRAY(SELECT unnest(CAST(%(keys)s AS text[])) EXCEPT SELECT key FROM made))
+        )
+    """
+
+
+def _finding(table: str) -> str:
+    return f"SELECT NULL, json_object_agg(key, id) FROM {table} WHERE project_id = %(project)s AND key = ANY(%(keys)s)"
+
+
+def _of(statement: str) -> Of:
+    def of(project_id: int, keys: list[str]) -> Question[_Resolved]:
+        return Question(statement, _parameters(project_id, keys), lambda cursor: _answer(*cursor.fetchone() or ()))
+
+    return of
+
+
+def _making_and_reading(common: str) -> Of:
+    def of(project_id: int, keys: list[str]) -> Question[_Resolved]:
+        found = consensus.query_where("challenge_id IN (SELECT id FROM found)", _parameters(project_id, keys))
+        question = replace(found, common=common, values=_ANSWER).question
+
+        def answer(cursor: "psycopg.Cursor[Any]") -> _Resolved:
+            columns = question.read(cursor)
+            values = [None if value is None else json.loads(value) for value in columns.values]
+            return replace(_answer(*values), rows=consensus.rows(columns))
+
+        return replace(question, read=answer)
+
+    return of
+
+
+def _parameters(project_id: int, keys: list[str]) -> dict[str, Any]:
+    return {"project": project_id, "keys": Texts(keys)}
+
+
+def _answer(made: dict[str, int] | None, found: dict[str, int] | None) -> _Resolved:
+    made = made or {}
+    return _Resolved(made | (found or {}), list(made.values()))
+
+
+_MAKE_CHALLENGES = _making("challenges", "consensus", "challenge_id")
+_MAKE_RESPONDENTS = _making("respondents", "respondent_statistics", "respondent_id")
+
+_CHALLENGES = _Names(_of(f"{_MAKE_CHALLENGES} SELECT {', '.join(_ANSWER)}"), _of(_finding("challenges")))
+_RESPONDENTS = _Names(_of(f"{_MAKE_RESPONDENTS} SELECT {', '.join(_ANSWER)}"), _of(_finding("respondents")))
+_KNOWN = replace(_CHALLENGES, make=_making_and_reading(_MAKE_CHALLENGES))
+"""Challenges, with what is stored of those that are there."""
 
 
 def _resolve(
@@ -171,12 +226,9 @@ def _resolve(
 ) -> list[_Resolved]:
     """Ids of keys of some kinds, made where they are not there."""
 
-    def resolved(statements: Sequence[TextClause], wanted: Sequence[list[str]]) -> list[_Resolved]:
+    def resolved(ways: Sequence[Of], wanted: Sequence[list[str]]) -> list[_Resolved]:
         """Of each kind; where nothing is wanted, nothing is asked."""
-        pairs = [
-            (each, {"project": project_id, "keys": Texts(keys)}) for each, keys in zip(statements, wanted, strict=True)
-        ]
-        found = iter(ask([Question(each, parameters, _resolved) for each, parameters in pairs if parameters["keys"]]))
+        found = iter(ask([way(project_id, keys) for way, keys in zip(ways, wanted, strict=True) if keys]))
         return [next(found) if keys else _Resolved({}, []) for keys in wanted]
 
     wanted = [sorted(set(keys), key=str.encode) for _, keys in asked]
@@ -185,10 +237,4 @@ def _resolve(
     if not any(missing):
         return found
     late = resolved([names.find for names, _ in asked], missing)  # these see what the inserts have waited for
-    return [_Resolved(some.ids | more.ids, some.made) for some, more in zip(found, late, strict=True)]
-
-
-def _resolved(cursor: "psycopg.Cursor[Any]") -> _Resolved:
-    ((made, there),) = cursor.fetchall()
-    made = made or {}
-    return _Resolved(made | (there or {}), list(made.values()))
+    return [replace(some, ids=some.ids | more.ids) for some, more in zip(found, late, strict=True)]

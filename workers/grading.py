@@ -19,7 +19,7 @@ from workers import faults, intake, repeats, revision, scores, standing, turns
 from workers.ahead import Ahead, Ready
 from workers.behind import Behind
 from workers.intake import Intake
-from workers.locked import expect, lock, packed
+from workers.locked import expect, lock, packed, recognise
 from workers.retries import ForgottenError
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.turns import Foreseen, Turn
@@ -242,12 +242,15 @@ def foresee(
             if new.epoch != runtime.keys.epoch:
                 raise ForgottenError
             recall = foreseen.turn.recall
-            if not recall.suits(recall.scheme(new.grading, runtime.device)):
+            plan = recall.scheme(new.grading, runtime.device)
+            if not recall.suits(plan):
                 return None  # what the turn before has moved, which is being stored, would be forgotten
             if begin is not None:
                 begin(foreseen)
             if runtime.memory.alone_since(project_id, ready.moment):
                 expect(foreseen.turn, new.new_challenges, new.new_respondents)
+                if new.rows is not None:
+                    recognise(foreseen.turn, plan, new.rows)
             _persist(runtime, foreseen.turn, new.grading, new, meanwhile)
             _finish(foreseen.turn, ready.claim, ready.claim.batches, new.rejected, {})
     except Exception as error:  # noqa: BLE001 - whatever it is, grading in turn comes upon it and deals with it

@@ -15,6 +15,7 @@ from db import bodies, projects
 from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
+from db.consensus import Rows
 from db.identities import Keys
 from db.models.answer import SKIP, UNTIMED
 from db.projects import Grading
@@ -72,6 +73,8 @@ class Intake:
     """Those that were made for these answers, ascending."""
     new_respondents: Ints
     """Likewise."""
+    rows: Rows | None
+    """Of challenges that were not, as of `db.identities.Ids`."""
     grading: Grading
     """How the project is graded, with all classes that these answers name."""
     epoch: int
@@ -157,6 +160,7 @@ def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> 
         rejected,
         ids.new_challenges,
         ids.new_respondents,
+        ids.rows,
         grading,
         epoch,
     )

@@ -109,6 +109,19 @@ def expect(turn: Turn, challenges: Ints, respondents: Ints) -> None:
             shelf.put(ids[shelf.find(ids) < 0])
 
 
+def recognise(turn: Turn, scheme: Scheme, rows: Rows) -> None:
+    """Remember challenges that were read before this turn, since when this process was alone, likewise.
+
+    Those that its own turns have moved since are remembered, unless some were forgotten for want of room.
+    """
+    shelf = turn.recall.challenges
+    if shelf.pressed or not len(rows.ids):
+        return
+    strange = shelf.find(rows.ids) < 0
+    if strange.any():
+        shelf.put(rows.ids[strange], **{name: column[strange] for name, column in _columns(scheme, rows).items()})
+
+
 def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
     """(I,) bytes: the answers to each challenge as they are stored with it, when these of the N count."""
     short = locked.item.astype(np.uint16) if len(locked.ids) <= 1 << 16 else locked.item  # sorted by digits
@@ -151,16 +164,20 @@ def _remember(turn: Turn, scheme: Scheme, ids: Ints, rows: Rows) -> Ints:
     """Keep what was read of challenges; where that is."""
     if len(rows.ids) != len(ids):
         raise NotFoundError(f"{len(ids) - len(rows.ids)} of {len(ids)} challenges are not there")
-    return turn.recall.challenges.put(
-        rows.ids,
-        revision=rows.revision,
-        raw=scheme.posteriors(rows.raw),
-        posterior=scheme.posteriors(rows.posterior),
-        counted_as=scheme.places(rows.counted_as),
-        gold=scheme.places(rows.gold),
-        answer=scheme.places(rows.answer),
-        status=rows.status,
-        version=rows.version,
-        reported=rows.reported,
-        packed=_pieces(rows.packed, np.cumsum(rows.sizes)),
-    )
+    return turn.recall.challenges.put(rows.ids, **_columns(scheme, rows))
+
+
+def _columns(scheme: Scheme, rows: Rows) -> dict[str, npt.NDArray[Any]]:
+    """Challenges as the shelf has them."""
+    return {
+        "revision": rows.revision,
+        "raw": scheme.posteriors(rows.raw),
+        "posterior": scheme.posteriors(rows.posterior),
+        "counted_as": scheme.places(rows.counted_as),
+        "gold": scheme.places(rows.gold),
+        "answer": scheme.places(rows.answer),
+        "status": rows.status,
+        "version": rows.version,
+        "reported": rows.reported,
+        "packed": _pieces(rows.packed, np.cumsum(rows.sizes)),
+    }
