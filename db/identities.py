@@ -164,7 +164,8 @@ def _making(table: str, state: str, column: str) -> str:
     return f"""
         WITH made AS (
             INSERT INTO {table} (project_id, key)
-            SELECT %(project)s, key FROM unnest(CAST(%(keys)s AS text[])) WITH ORDINALITY AS t(key, place) ORDER BY place
+            SELECT %(project)s, key FROM unnest(CAST(%(keys)s AS text[])) WITH ORDINALITY AS t(key, place)
+            ORDER BY place
             ON CONFLICT (project_id, key) DO NOTHING RETURNING id, key
         ), stated AS (
             INSERT INTO {state} ({column}, project_id) SELECT id, %(project)s FROM made
@@ -196,7 +197,7 @@ def _making_and_reading(common: str) -> Of:
             values = [None if value is None else json.loads(value) for value in columns.values]
             return replace(_answer(*values), rows=consensus.rows(columns))
 
-        return replace(question, read=answer)
+        return Question(question.statement, question.parameters, answer, question.binary)
 
     return of
 
