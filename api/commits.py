@@ -20,7 +20,7 @@ log = logging.get(__name__)
 MAX_BATCHES = 64
 MAX_BYTES = 16 * 2**20
 """Of one transaction."""
-PACE = 0.015
+PACE = 0.010
 """Seconds from the start of one transaction to that of the next, at least: who comes alone waits for nothing, and many
 share what a transaction costs."""
 CAPACITY = 4 * MAX_BYTES
