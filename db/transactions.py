@@ -61,6 +61,15 @@ def ask_alone(engine: Engine, questions: Sequence[Question[Any]], *settings: Set
         return ask_all(connection, [adoption(*settings), *questions], last=True)[1:]
 
 
+def let_go(connection: Connection) -> None:
+    """Hold no snapshot until the next statement, in a transaction at READ COMMITTED.
+
+    The last statement's portal keeps one until another takes its place. That of a statement without parameters, which
+    the driver sends as a simple query, ends with it ("Message Flow" in PostgreSQL's manual).
+    """
+    connection.exec_driver_sql("SELECT")
+
+
 def alone(connection: Connection, key: int) -> bool:
     """Whether no other transaction holds this advisory lock; if so, this one does until it ends."""
     return bool(connection.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": key}).scalar_one())

@@ -34,12 +34,11 @@ def wait(runtime: Runtime, project_id: int) -> float | None:
 def learn(runtime: Runtime, project_id: int) -> bool:
     """Learn anew if that is due and nobody else is at it; whether that was so.
 
-    Grading goes on meanwhile: no row is locked, and what is learned stands for no challenge and no respondent.
+    Grading goes on meanwhile: no row is locked, and what is learned stands for no challenge and no respondent. Nor is a
+    snapshot held: while one is, no version of a row can be cleared away that somebody has updated since, and under a
+    flood each row's page is full of them within seconds.
     """
-    with (
-        runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection,
-        connection.begin(),
-    ):
+    with runtime.engine.begin() as connection:
         transactions.adopt(connection, transactions.bounds(idle=runtime.settings.refit_limit))
         return transactions.alone(connection, ADVISORY_LOCK + project_id) and _learn(runtime, connection, project_id)
 
@@ -74,6 +73,7 @@ def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
         len(respondents),
         plan.classes,
     )
+    transactions.let_go(connection)
     prior = courteously(population.learn, plan.model, sample, form=plan.form)
     kept = {} if plan.caution is None else {"caution": plan.caution.to_json()}  # a lesson learns no other
     populations.record(

@@ -1,5 +1,6 @@
 """POSTs as they go over the wire, encoded before the clock starts: all have the same length."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,14 @@ class Requests:
         return len(self._head) + _BODY
 
     def write(self, crowd: Crowd, count: int) -> None:
-        """Append the crowd's next POSTs."""
+        """Append the crowd's next POSTs. They are on the disk then: the kernel would write them half a minute later, in
+        the way of the database's log."""
         with self.path.open("ab") as file:
             for start in range(0, count, _CHUNK):
                 posts = crowd.posts(min(_CHUNK, count - start))
                 file.write(self._encode(posts).tobytes())
+            file.flush()
+            os.fsync(file.fileno())
 
     def _encode(self, posts: Posts) -> Bytes:
         rows = len(posts.challenge)

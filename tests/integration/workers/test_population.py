@@ -3,6 +3,7 @@
 import random
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
 from consensus import population as lessons
@@ -17,6 +18,7 @@ from tests.integration.workers.crowd import (
     drain,
     execute,
     make_project,
+    scalar,
     split,
     verdicts,
 )
@@ -58,6 +60,25 @@ def idle(runtime: Runtime, project: int) -> None:
     place: revisit.Round | None = revisit.Round()
     while place is not None:
         place = revisit.run(runtime, project, place)
+
+
+def test_no_snapshot_is_held_while_a_population_is_learned(
+    engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else no version of a row that grading updates meanwhile could be cleared away."""
+    project = make_project(engine)
+    accept(engine, project, crowd(1, challenges=60))
+    drain(runtime, project)
+    learn, held = lessons.learn, []
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        with engine.connect() as connection:
+            held.append(scalar(connection, "SELECT count(backend_xmin) FROM pg_stat_activity WHERE state ~ '^idle in'"))
+        return learn(*arguments, **options)
+
+    monkeypatch.setattr(lessons, "learn", watched)
+    assert population.learn(runtime, project)
+    assert held == [0]
 
 
 def test_a_population_is_learned_anew_as_answers_grow(engine: Engine, runtime: Runtime) -> None:
