@@ -10,6 +10,9 @@ from sqlalchemy import Connection, text
 
 Ints = npt.NDArray[np.int64]
 
+_TOGETHER = 1000
+"""Challenges that are looked at at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -49,14 +52,38 @@ def progress(connection: Connection, project_id: int) -> Progress:
 
 
 def sample(connection: Connection, project_id: int, limit: int) -> Ints:
-    """Challenges with about so many answers in all, chosen by a hash of their ids; at least one if there is any."""
+    """Challenges with about so many answers in all, chosen by a hash of their ids; at least one if there is any.
+
+    They are chosen among the names, which are narrow rows that nobody updates. Whoever reads the consensus on all clears
+    away old versions of rows on every page, and behind a checkpoint each of these goes into the log whole.
+    """
+    chosen: list[int] = []
+    answers = after = 0
+    while answers < limit and (ids := _by_hash(connection, project_id, after, limit)):
+        after += len(ids)
+        for start in range(0, len(ids), _TOGETHER):
+            counts = _answers(connection, ids[start : start + _TOGETHER])
+            for challenge_id in ids[start : start + _TOGETHER]:
+                if answers < limit and challenge_id in counts:
+                    chosen.append(challenge_id)
+                    answers += counts[challenge_id]
+            if answers >= limit:
+                break
+    return np.array(chosen, dtype=np.int64)
+
+
+def _by_hash(connection: Connection, project_id: int, after: int, limit: int) -> list[int]:
+    """Challenges of a project in the order of a hash, behind so many."""
     query = text(
-        "SELECT challenge_id, answers FROM consensus WHERE project_id = :project AND answers > 0"
-        " ORDER BY hashint8(challenge_id), challenge_id LIMIT :limit"
+        "SELECT id FROM challenges WHERE project_id = :project ORDER BY hashint8(id), id OFFSET :after LIMIT :limit"
     )
-    rows = connection.execute(query, {"project": project_id, "limit": limit}).all()
-    before = np.cumsum([0, *(row.answers for row in rows)])[:-1]
-    return np.array([row.challenge_id for row in rows], dtype=np.int64)[before < limit]
+    return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
+
+
+def _answers(connection: Connection, ids: list[int]) -> dict[int, int]:
+    """How many answers count, of those challenges that have any."""
+    query = text("SELECT challenge_id, answers FROM consensus WHERE challenge_id = ANY(:ids) AND answers > 0")
+    return {row.challenge_id: row.answers for row in connection.execute(query, {"ids": ids})}
 
 
 def record(

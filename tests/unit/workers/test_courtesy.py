@@ -3,11 +3,12 @@
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import pytest
 
-from workers.courtesy import NICE, courteously
+from workers.courtesy import NICE, NICEST, courteously, idly
 
 bound: ContextVar[str] = ContextVar("bound", default="nothing")
 
@@ -17,7 +18,10 @@ def niceness() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads are as nice as their process")
-def test_the_work_is_nice_and_its_threads_are_and_nobody_else() -> None:
+@pytest.mark.parametrize(("aside", "nice"), [(courteously, NICE), (idly, NICEST)])
+def test_the_work_is_nice_and_its_threads_are_and_nobody_else(
+    aside: Callable[[Callable[[], int]], int], nice: int
+) -> None:
     before = niceness()
     found: list[int] = []
 
@@ -27,8 +31,8 @@ def test_the_work_is_nice_and_its_threads_are_and_nobody_else() -> None:
         thread.join()
         return niceness()
 
-    assert courteously(work) == NICE
-    assert found == [NICE]
+    assert aside(work) == nice
+    assert found == [nice]
     assert niceness() == before
 
 
