@@ -54,8 +54,8 @@ def progress(connection: Connection, project_id: int) -> Progress:
 def sample(connection: Connection, project_id: int, limit: int) -> Ints:
     """Challenges with about so many answers in all, chosen by a hash of their ids; at least one if there is any.
 
-    They are chosen among the names, which are narrow rows that nobody updates. Whoever reads the consensus on all clears
-    away old versions of rows on every page, and behind a checkpoint each of these goes into the log whole.
+    They are chosen among the names, which are narrow rows that nobody updates. To read the consensus on all would be
+    to clear away old versions of rows on every page, and behind a checkpoint each of these goes into the log whole.
     """
     chosen: list[int] = []
     answers = after = 0
