@@ -12,7 +12,7 @@ from db import populations, projects, transactions
 from db.populations import Progress
 from telemetry import crashpoints, logging
 from workers import allowance, scheme
-from workers.courtesy import idly
+from workers.courtesy import courteously
 from workers.runtime import Runtime
 from workers.scheme import tensor
 
@@ -74,7 +74,7 @@ def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
         plan.classes,
     )
     transactions.let_go(connection)
-    prior = idly(population.learn, plan.model, sample, form=plan.form)
+    prior = courteously(population.learn, plan.model, sample, form=plan.form)
     kept = {} if plan.caution is None else {"caution": plan.caution.to_json()}  # a lesson learns no other
     populations.record(
         connection,

@@ -24,7 +24,7 @@ from db.projects import Grading
 from db.runs import Outcome, RunClaim
 from telemetry import crashpoints, logging, metrics
 from workers import allowance, devices, gold_flags, lease, retries, revision, revisit, scheme, standing, turns
-from workers.courtesy import courteously, idly
+from workers.courtesy import courteously
 from workers.locked import lock
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 from workers.scheme import Scheme, tensor
@@ -101,8 +101,7 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
     if snapshot.answers.N == 0:
         raise RefitError("no answer of the project counts yet")
     plan = scheme.make(snapshot.grading, runtime.device)
-    aside = courteously if claim.cause == "requested" else idly
-    fit, learned = aside(infer, plan, snapshot)
+    fit, learned = courteously(infer, plan, snapshot)
     fitted = time.monotonic()
     log.info("fitted", model=fit.model, answers=snapshot.answers.N, iterations=fit.iterations)
     kept = publish(runtime, snapshot, replace(plan, prior=fit.prior, run_id=claim.id, caution=learned), fit, claim)

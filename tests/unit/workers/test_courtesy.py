@@ -3,12 +3,11 @@
 import os
 import sys
 import threading
-from collections.abc import Callable
 from contextvars import ContextVar
 
 import pytest
 
-from workers.courtesy import NICE, NICEST, courteously, idly
+from workers.courtesy import NICE, courteously
 
 bound: ContextVar[str] = ContextVar("bound", default="nothing")
 
@@ -18,10 +17,7 @@ def niceness() -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads are as nice as their process")
-@pytest.mark.parametrize(("aside", "nice"), [(courteously, NICE), (idly, NICEST)])
-def test_the_work_is_nice_and_its_threads_are_and_nobody_else(
-    aside: Callable[[Callable[[], int]], int], nice: int
-) -> None:
+def test_the_work_is_nice_and_its_threads_are_and_nobody_else() -> None:
     before = niceness()
     found: list[int] = []
 
@@ -31,8 +27,8 @@ def test_the_work_is_nice_and_its_threads_are_and_nobody_else(
         thread.join()
         return niceness()
 
-    assert aside(work) == nice
-    assert found == [nice]
+    assert courteously(work) == NICE
+    assert found == [NICE]
     assert niceness() == before
 
 
