@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from config.settings import Settings
-from db import transactions
+from db import identities, transactions
 from db.questions import Question
 from tests.integration.workers.crowd import (
     accept,
@@ -25,7 +25,8 @@ from tests.integration.workers.crowd import (
     states,
 )
 from tests.integration.workers.faulty import TERMINATE, fail, fault
-from workers import faults, grading, regrade
+from tests.waiting import until
+from workers import faults, grading, regrade, scores
 from workers.ahead import Ahead
 from workers.runtime import Runtime
 from workers.turns import Foreseen, OvertakenError
@@ -107,9 +108,20 @@ def test_it_is_right_while_others_move_nothing_that_it_has_to_do_with(
 NEW = [answer("new", "n", "a"), answer("c", "m", "b")]
 
 
-def test_what_was_made_for_it_is_known_without_being_read(
-    engine: Engine, runtime: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+def name(engine: Engine, project: int, key: str) -> None:
+    """Let there be a challenge that nobody has answered and this worker has not met."""
+    with engine.begin() as connection:
+        identities.challenges(connection, project, [key])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_was_named_for_it_is_known_without_being_read(
+    engine: Engine, runtime: Runtime, project: int, monkeypatch: pytest.MonkeyPatch, there: bool
 ) -> None:
+    if there:
+        name(engine, project, "new")
+        gild(engine, project, {"new": "b"})
+        regrade.run(runtime, project)
     asked: list[Question[Any]] = []
     ask = transactions.ask_alone
 
@@ -134,9 +146,12 @@ def test_what_was_made_for_it_is_known_without_being_read(
     assert books(engine, project).graded == 10
 
 
-def test_what_others_have_moved_since_it_was_made_is_read(
-    engine: Engine, runtime: Runtime, settings: Settings, project: int
+@pytest.mark.parametrize("there", [False, True])
+def test_what_others_have_moved_since_it_was_named_is_read(
+    engine: Engine, runtime: Runtime, settings: Settings, project: int, there: bool
 ) -> None:
+    if there:
+        name(engine, project, "new")
     accept(engine, project, NEW)
     with Ahead(runtime, project, "live") as ahead:
         ready = ahead.take()
@@ -154,6 +169,49 @@ def test_what_others_have_moved_since_it_was_made_is_read(
     with engine.connect() as connection:
         query = "SELECT answers FROM consensus JOIN challenges ON id = challenge_id WHERE key = 'new'"
         assert scalar(connection, query) == 3
+
+
+def test_it_is_stored_while_it_is_worked_out(
+    engine: Engine, runtime: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres has written statistics, and the consensus before, when the scores are found, which come last."""
+    give, times = scores.give, []
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event = 'ClientRead' AND query ~ 'UPDATE respondent_statistics'"
+    )
+
+    def late(*arguments: Any) -> None:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            until(lambda: scalar(connection, query), "statistics are written", limit=10)
+        times.append("given")
+        give(*arguments)
+
+    monkeypatch.setattr(scores, "give", late)
+    accept(engine, project, LATE)
+    assert grading.run(runtime, project, "live").graded
+    assert times == ["given"]
+    assert books(engine, project).graded == 8
+
+
+def test_what_cannot_be_worked_out_to_the_end_is_not_stored(
+    engine: Engine, runtime: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give, failing = scores.give, iter([True, False])
+
+    def fails(*arguments: Any) -> None:
+        if next(failing):
+            raise RuntimeError
+        give(*arguments)
+
+    monkeypatch.setattr(scores, "give", fails)
+    accept(engine, project, LATE)
+    assert drain(runtime, project) == []
+    assert books(engine, project).graded == 8
+    accept(engine, project, [answer("c", "z", "a")])
+    monkeypatch.setattr(scores, "give", give)
+    assert drain(runtime, project) == []
+    assert books(engine, project).graded == 9
 
 
 def test_a_class_that_nobody_knew_waits_for_the_turn_before(engine: Engine, runtime: Runtime) -> None:
