@@ -189,7 +189,7 @@ def _of(statement: str) -> Of:
 
 def _making_and_reading(common: str) -> Of:
     def of(project_id: int, keys: list[str]) -> Question[_Resolved]:
-        found = consensus.query_where("challenge_id IN (SELECT id FROM found)", _parameters(project_id, keys))
+        found = consensus.query_where("challenge_id = ANY(ARRAY(SELECT id FROM found))", _parameters(project_id, keys))
         question = replace(found, common=common, values=_ANSWER).question
 
         def answer(cursor: "psycopg.Cursor[Any]") -> _Resolved:

@@ -12,6 +12,8 @@ Ints = npt.NDArray[np.int64]
 
 _TOGETHER = 1000
 """Challenges that are looked at at once."""
+_CANDIDATES = 4
+"""Challenges for each wanted answer that are looked at before all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +56,40 @@ def progress(connection: Connection, project_id: int) -> Progress:
 def sample(connection: Connection, project_id: int, limit: int) -> Ints:
     """Challenges with about so many answers in all, chosen by a hash of their ids; at least one if there is any.
 
-    They are chosen among the names, which are narrow rows that nobody updates. To read the consensus on all would be
-    to clear away old versions of rows on every page, and behind a checkpoint each of these goes into the log whole.
+    They are chosen among the names, which are narrow rows that nobody updates. To read the consensus on all would be to
+    clear away old versions of rows on every page, and behind a checkpoint each of these goes into the log whole. It is
+    done where most challenges have no answers.
     """
+    names = text("SELECT id FROM challenges WHERE project_id = :project ORDER BY hashint8(id), id LIMIT :candidates")
+    ids = list(connection.execute(names, {"project": project_id, "candidates": _CANDIDATES * limit}).scalars())
     chosen: list[int] = []
-    answers = after = 0
-    while answers < limit and (ids := _by_hash(connection, project_id, after, limit)):
-        after += len(ids)
-        for start in range(0, len(ids), _TOGETHER):
-            counts = _answers(connection, ids[start : start + _TOGETHER])
-            for challenge_id in ids[start : start + _TOGETHER]:
-                if answers < limit and challenge_id in counts:
-                    chosen.append(challenge_id)
-                    answers += counts[challenge_id]
+    answers = 0
+    for start in range(0, len(ids), _TOGETHER):
+        counts = _answers(connection, ids[start : start + _TOGETHER])
+        for challenge_id in filter(counts.__contains__, ids[start : start + _TOGETHER]):
+            chosen.append(challenge_id)
+            answers += counts[challenge_id]
             if answers >= limit:
-                break
-    return np.array(chosen, dtype=np.int64)
-
-
-def _by_hash(connection: Connection, project_id: int, after: int, limit: int) -> list[int]:
-    """Challenges of a project in the order of a hash, behind so many."""
-    query = text(
-        "SELECT id FROM challenges WHERE project_id = :project ORDER BY hashint8(id), id OFFSET :after LIMIT :limit"
-    )
-    return list(connection.execute(query, {"project": project_id, "after": after, "limit": limit}).scalars())
+                return np.array(chosen, dtype=np.int64)
+    if len(ids) < _CANDIDATES * limit:
+        return np.array(chosen, dtype=np.int64)
+    return _sample_of_all(connection, project_id, limit)
 
 
 def _answers(connection: Connection, ids: list[int]) -> dict[int, int]:
     """How many answers count, of those challenges that have any."""
     query = text("SELECT challenge_id, answers FROM consensus WHERE challenge_id = ANY(:ids) AND answers > 0")
     return {row.challenge_id: row.answers for row in connection.execute(query, {"ids": ids})}
+
+
+def _sample_of_all(connection: Connection, project_id: int, limit: int) -> Ints:
+    query = text(
+        "SELECT challenge_id, answers FROM consensus WHERE project_id = :project AND answers > 0"
+        " ORDER BY hashint8(challenge_id), challenge_id LIMIT :limit"
+    )
+    rows = connection.execute(query, {"project": project_id, "limit": limit}).all()
+    before = np.cumsum([0, *(row.answers for row in rows)])[:-1]
+    return np.array([row.challenge_id for row in rows], dtype=np.int64)[before < limit]
 
 
 def record(

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, TextClause, text
 
+from db import binary
 from db.questions import Question, ask, ask_all
 
 Settings = Mapping[str, str]
@@ -65,9 +66,10 @@ def let_go(connection: Connection) -> None:
     """Hold no snapshot until the next statement, in a transaction at READ COMMITTED.
 
     The last statement's portal keeps one until another takes its place. That of a statement without parameters, which
-    the driver sends as a simple query, ends with it ("Message Flow" in PostgreSQL's manual).
+    the driver sends as a simple query unless it is prepared, ends with it ("Message Flow" in PostgreSQL's manual).
     """
-    connection.exec_driver_sql("SELECT")
+    with binary.cursor(connection, "SELECT") as driver:
+        driver.execute("SELECT", prepare=False)
 
 
 def alone(connection: Connection, key: int) -> bool:

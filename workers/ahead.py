@@ -78,7 +78,10 @@ class Ahead:
         self._claims.pop(claim.id, None)
 
     def give_back(self, claim: Claim) -> None:
-        """Let go of a claim that nobody will grade: the slice has ended with an error."""
+        """Let go of a claim that was not tried: the slice has ended with an error.
+
+        If it is stored all the same, there is nothing left to let go of.
+        """
         try:
             with self._runtime.engine.begin() as connection:
                 claims.release_untried(connection, claim, error=None, share=0, least=0, most=0)

@@ -49,6 +49,8 @@ class Behind:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._begun is not None:  # it was interrupted where nothing could be done about it
+            self._begun.foreseen.give_up()
         self._stack.close()
 
     def store(self, ready: Ready, foresee: Foresee) -> list[str]:

@@ -80,6 +80,7 @@ class _Slice:
         self._door = door
         self._knowing = False
         self._graded: list[uuid.UUID] = []
+        self._redoing: Claim | None = None
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(self._store, self._redo)
         self._length = runtime.settings.slice_ms / 1000
@@ -90,6 +91,18 @@ class _Slice:
     def run(self) -> WorkLeft:
         """As the function."""
         self._stay()
+        try:
+            worked, failed = self._work()
+        except BaseException:
+            self._runtime.memory.of(self._project_id).forget()  # what was foreseen may not have been stored
+            raise
+        left = self._left(worked=worked)
+        if failed:
+            raise faults.GradingFailedError(failed, left)
+        return left
+
+    def _work(self) -> tuple[bool, list[str]]:
+        """Whether there was anything to do, and a line for each batch that could not be graded."""
         failed: list[str] = []
         worked = False
         with self._ahead as ahead, self._behind as behind:
@@ -106,19 +119,16 @@ class _Slice:
                     self._knowing = len(self._runtime.memory.of(self._project_id)) >= MUCH
                     large = ready.intake is not None and len(ready.intake.columns.position) >= LARGE
                     meanwhile = self._meanwhile if large else None
+                    work = partial(foresee, self._runtime, self._project_id, ready, meanwhile)
                     try:
-                        failed += behind.store(
-                            ready, partial(foresee, self._runtime, self._project_id, ready, meanwhile)
-                        )
+                        failed += behind.store(ready, work)
                     except BaseException:
-                        ahead.give_back(ready.claim)
+                        if self._redoing is not ready.claim:  # then it was tried
+                            ahead.give_back(ready.claim)
                         raise
                     self._meanwhile()
             failed += behind.settle()
-        left = self._left(worked=worked)
-        if failed:
-            raise faults.GradingFailedError(failed, left)
-        return left
+        return worked, failed
 
     def _goes_on(self) -> bool:
         """Whether the slice is not over."""
@@ -140,12 +150,14 @@ class _Slice:
         self._done(ready.claim)
 
     def _redo(self, ready: Ready) -> list[str]:
+        self._redoing = ready.claim
         with logging.bound(claim=ready.claim.id):
             work = partial(
                 grade, self._runtime, self._project_id, ready.claim, ready=ready.intake, meanwhile=self._meanwhile
             )
             failed = faults.isolate(self._runtime, ready.claim, work)
         self._done(ready.claim)
+        self._redoing = None
         return failed
 
     def _done(self, claim: Claim) -> None:

@@ -132,7 +132,8 @@ def taken(runtime: Runtime, project_id: int, *, patience: float = PATIENCE) -> I
 
 
 class Foreseen:
-    """A turn that is worked out before it is taken, from what is remembered, while the one before is being stored.
+    """A turn that is worked out from what is remembered, before it is known what others have moved meanwhile: while the
+    one before is being stored, and then itself.
 
     It is right if whoever has had a turn meanwhile has moved nothing that it has to do with, and given no position.
     """
@@ -143,6 +144,7 @@ class Foreseen:
         self._epoch = epoch
         self._behind = turn.number.value - 1
         self._own = tuple(turn.recall.own)
+        self._shelf = turn.recall.challenges
         self._others: Moved | None = None
         self.turn = turn
         self.sound = True
@@ -183,9 +185,14 @@ class Foreseen:
         """It is stored: what is remembered is right as of it."""
         recall = self.turn.recall
         recall.turn = self.turn.number.value
-        recall.own.append(recall.turn)
+        if recall.challenges is self._shelf:  # else what it has moved was forgotten
+            recall.own.append(recall.turn)
         if self._others is not None:
             recall.overtaken(self._others)
+
+    def give_up(self) -> None:
+        """Whoever stores it need not wait for what is still to come: it will not be worked out to the end."""
+        self._coming.give_up()
 
     def undo(self) -> None:
         """It is not stored, and nothing that was foreseen behind it is: forget what it was to move."""
@@ -215,12 +222,12 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
     turn = Turn(project_id, recall, recall.turn + 1, recall.events, coming, ask)
     try:
         yield Foreseen(runtime, turn, coming, epoch)
+        recall.events, recall.debts = turn.events, turn.debts
+        coming.end()
     except BaseException:
         coming.give_up()
         recall.forget()
         raise
-    recall.events, recall.debts = turn.events, turn.debts
-    coming.end()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from tests.integration.workers.crowd import (
 from tests.integration.workers.faulty import TERMINATE, fail, fault
 from tests.waiting import until
 from workers import faults, grading, regrade, scores
-from workers.ahead import Ahead
+from workers.ahead import Ahead, Ready
 from workers.runtime import Runtime
 from workers.turns import Foreseen, OvertakenError
 
@@ -212,6 +212,27 @@ def test_what_cannot_be_worked_out_to_the_end_is_not_stored(
     monkeypatch.setattr(scores, "give", give)
     assert drain(runtime, project) == []
     assert books(engine, project).graded == 9
+
+
+def test_what_was_foreseen_is_forgotten_when_the_slice_ends_before_it_is_known_to_be_stored(
+    engine: Engine, runtime: Runtime, project: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its answers would be remembered, and counted once more when they are graded."""
+    take, taken = Ahead.take, iter([True, False])
+
+    def fails(ahead: Ahead) -> Ready | None:
+        if next(taken):
+            return take(ahead)
+        raise ConnectionError
+
+    accept(engine, project, LATE)
+    with monkeypatch.context() as patch, fault(engine, "INSERT ON sheets", fail("53100"), times=1):
+        patch.setattr(Ahead, "take", fails)
+        with pytest.raises(ConnectionError):
+            grading.run(runtime, project, "live")
+    execute(engine, "UPDATE batches SET state = 'waiting', claim_id = NULL, lease_until = NULL WHERE state = 'claimed'")
+    assert drain(runtime, project) == []
+    assert books(engine, project).graded == 8
 
 
 def test_a_class_that_nobody_knew_waits_for_the_turn_before(engine: Engine, runtime: Runtime) -> None:
