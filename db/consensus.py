@@ -51,7 +51,7 @@ class Rows:
 _STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
 
 _READ = f"""
-SELECT c.challenge_id, revision, raw, posterior, coalesce(gold, -1) AS counted_as,
+SELECT challenge_id, revision, raw, posterior, coalesce(gold, -1) AS counted_as,
        coalesce((SELECT g.answer FROM gold g WHERE g.challenge_id = c.challenge_id AND g.state = 'active'), -1) AS gold,
        coalesce(answer, -1) AS answer,
        array_position(ARRAY[{_STATUSES}], status) - 1 AS status, version, coalesce(reported, 'NaN') AS reported,

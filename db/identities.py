@@ -143,7 +143,7 @@ class _Resolved:
     """Of challenges that were, if it was asked for."""
 
 
-Of = Callable[[int, list[str]], Question[_Resolved]]
+_Of = Callable[[int, list[str]], Question[_Resolved]]
 """What is to be asked of the keys of a project."""
 
 
@@ -151,9 +151,9 @@ Of = Callable[[int, list[str]], Question[_Resolved]]
 class _Names:
     """How names of one kind are made and found."""
 
-    make: Of
+    make: _Of
     """Makes those that are not there: what it has made, and what it has found."""
-    find: Of
+    find: _Of
     """Makes nothing, and answers alike."""
 
 
@@ -180,14 +180,15 @@ def _finding(table: str) -> str:
     return f"SELECT NULL, json_object_agg(key, id) FROM {table} WHERE project_id = %(project)s AND key = ANY(%(keys)s)"
 
 
-def _of(statement: str) -> Of:
-    def of(project_id: int, keys: list[str]) -> Question[_Resolved]:
-        return Question(statement, _parameters(project_id, keys), lambda cursor: _answer(*cursor.fetchone() or ()))
+def _of(statement: str) -> _Of:
+    def answer(cursor: "psycopg.Cursor[Any]") -> _Resolved:
+        ((made, found),) = cursor.fetchall()
+        return _answer(made, found)
 
-    return of
+    return lambda project_id, keys: Question(statement, _parameters(project_id, keys), answer)
 
 
-def _making_and_reading(common: str) -> Of:
+def _making_and_reading(common: str) -> _Of:
     def of(project_id: int, keys: list[str]) -> Question[_Resolved]:
         found = consensus.query_where("challenge_id = ANY(ARRAY(SELECT id FROM found))", _parameters(project_id, keys))
         question = replace(found, common=common, values=_ANSWER).question
@@ -227,7 +228,7 @@ def _resolve(
 ) -> list[_Resolved]:
     """Ids of keys of some kinds, made where they are not there."""
 
-    def resolved(ways: Sequence[Of], wanted: Sequence[list[str]]) -> list[_Resolved]:
+    def resolved(ways: Sequence[_Of], wanted: Sequence[list[str]]) -> list[_Resolved]:
         """Of each kind; where nothing is wanted, nothing is asked."""
         found = iter(ask([way(project_id, keys) for way, keys in zip(ways, wanted, strict=True) if keys]))
         return [next(found) if keys else _Resolved({}, []) for keys in wanted]
