@@ -129,28 +129,27 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
 _WRITE = Update(
     f"""
 UPDATE consensus c SET
-    raw = t.raw, posterior = t.posterior, confidence = t.confidence, answer = nullif(t.answer, -1),
-    answers = t.answers, skips = t.skips, status = (ARRAY[{_STATUSES}])[t.status + 1], version = t.version,
-    reported = nullif(t.reported, 'NaN'), gold = nullif(t.gold, -1),
-    revision = c.revision + t.changed::int, final = t.final, model_run_id = :run, updated_at = now(),
-    packed = CASE WHEN t.size IS NULL THEN c.packed ELSE substring(CAST(:packed AS bytea) FROM t.start FOR t.size) END,
-    positions = CASE WHEN t.position = 0 THEN c.positions ELSE c.positions || t.position END
-FROM (
-    SELECT id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, position, start,
-           size, (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS raw,
-           (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes] AS posterior
-    FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:confidences AS float8[]), CAST(:answer AS smallint[]), CAST(:answers AS int[]),
-        CAST(:skips AS int[]), CAST(:status AS smallint[]), CAST(:version AS int[]), CAST(:reported AS float8[]),
-        CAST(:gold AS smallint[]), CAST(:changed AS boolean[]), CAST(:final AS boolean[]),
-        CAST(:positions AS bigint[]), CAST(:starts AS int[]), CAST(:sizes AS int[])
-    ) WITH ORDINALITY AS u(
-        id, confidence, answer, answers, skips, status, version, reported, gold, changed, final, position, start, size,
-        place
-    )
-) t WHERE c.challenge_id = t.id""",
-    "c.challenge_id",
+    raw = (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes],
+    posterior = (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes],
+    confidence = (CAST(:confidences AS float8[]))[place], answer = nullif((CAST(:answer AS smallint[]))[place], -1),
+    answers = (CAST(:answers AS int[]))[place], skips = (CAST(:skips AS int[]))[place],
+    status = (ARRAY[{_STATUSES}])[(CAST(:status AS smallint[]))[place] + 1],
+    version = (CAST(:version AS int[]))[place], reported = nullif((CAST(:reported AS float8[]))[place], 'NaN'),
+    gold = nullif((CAST(:gold AS smallint[]))[place], -1),
+    revision = revision + (CAST(:changed AS boolean[]))[place]::int, final = (CAST(:final AS boolean[]))[place],
+    model_run_id = :run, updated_at = now(),
+    packed = coalesce(
+        substring(CAST(:packed AS bytea) FROM (CAST(:starts AS int[]))[place] FOR (CAST(:sizes AS int[]))[place]),
+        packed
+    ),
+    positions = CASE (CAST(:positions AS bigint[]))[place]
+        WHEN 0 THEN positions ELSE positions || (CAST(:positions AS bigint[]))[place]
+    END
+FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS t(id, place) WHERE challenge_id = id""",
+    "challenge_id",
 )
+"""Arrays are read at a row's place in them: to unnest them all would make each row twice more, on its way to the join.
+"""
 
 
 def write(

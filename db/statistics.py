@@ -49,20 +49,17 @@ def counts(found: Columns) -> Counts:
 
 _WRITE = Update(
     """
-UPDATE respondent_statistics s SET
-    counts = t.counts, gold = CASE WHEN t.clamped THEN t.gold ELSE '{}' END,
-    answers = t.answers, skips = t.skips, accuracy = t.accuracy, low = t.low, high = t.high, updated_at = now(),
+UPDATE respondent_statistics SET
+    counts = (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width],
+    gold = CASE WHEN (CAST(:clamped AS boolean[]))[place]
+        THEN (CAST(:gold AS float8[]))[(place - 1) * :width + 1 : place * :width] ELSE '{}'
+    END,
+    answers = (CAST(:answers AS int[]))[place], skips = (CAST(:skips AS int[]))[place],
+    accuracy = (CAST(:accuracy AS float8[]))[place], low = (CAST(:low AS float8[]))[place],
+    high = (CAST(:high AS float8[]))[place], updated_at = now(),
     turn = (SELECT number FROM turns WHERE project_id = :project)
-FROM (
-    SELECT id, answers, skips, accuracy, low, high, clamped,
-           (CAST(:counts AS float8[]))[(place - 1) * :width + 1 : place * :width] AS counts,
-           CASE WHEN clamped THEN (CAST(:gold AS float8[]))[(place - 1) * :width + 1 : place * :width] END AS gold
-    FROM unnest(
-        CAST(:ids AS bigint[]), CAST(:answers AS int[]), CAST(:skips AS int[]),
-        CAST(:accuracy AS float8[]), CAST(:low AS float8[]), CAST(:high AS float8[]), CAST(:clamped AS boolean[])
-    ) WITH ORDINALITY AS u(id, answers, skips, accuracy, low, high, clamped, place)
-) t WHERE s.respondent_id = t.id""",
-    "s.respondent_id",
+FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS t(id, place) WHERE respondent_id = id""",
+    "respondent_id",
 )
 
 

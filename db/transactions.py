@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, TextClause, text
+from sqlalchemy import Connection, Engine, text
 
 from db import binary
 from db.questions import Question, ask, ask_all
@@ -53,7 +53,7 @@ def adopt(connection: Connection, *settings: Settings) -> None:
 def adoption(*settings: Settings) -> Question[None]:
     """The same, to be asked before other questions."""
     values = {name: value for some in settings for name, value in some.items()}
-    return Question(_set(tuple(values)), values, lambda _: None)
+    return Question(_set(tuple(values.items())), {}, lambda _: None)
 
 
 def ask_alone(engine: Engine, questions: Sequence[Question[Any]], *settings: Settings) -> list[Any]:
@@ -78,5 +78,7 @@ def alone(connection: Connection, key: int) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _set(names: tuple[str, ...]) -> TextClause:
-    return text("SELECT " + ", ".join(f"set_config('{name}', :{name}, true)" for name in names))
+def _set(values: tuple[tuple[str, str], ...]) -> str:
+    """The values are written out: they are ours, there are few, and each parameter would cost the driver time anew."""
+    quoted = ((name, value.replace("'", "''")) for name, value in values)
+    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in quoted)

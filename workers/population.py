@@ -12,7 +12,7 @@ from db import populations, projects, transactions
 from db.populations import Progress
 from telemetry import crashpoints, logging
 from workers import allowance, scheme
-from workers.courtesy import courteously
+from workers.courtesy import courteously, resting
 from workers.runtime import Runtime
 from workers.scheme import tensor
 
@@ -20,6 +20,8 @@ log = logging.get(__name__)
 
 ADVISORY_LOCK = 0x6C65 << 48
 """Plus the project's id."""
+REST = 4
+"""Times as long as it has computed that a lesson rests while answers come in."""
 
 
 def wait(runtime: Runtime, project_id: int) -> float | None:
@@ -73,8 +75,9 @@ def _learn(runtime: Runtime, connection: Connection, project_id: int) -> bool:
         len(respondents),
         plan.classes,
     )
+    fit = population.learn if allowance.idle(connection, project_id) else resting(population.learn, REST)
     transactions.let_go(connection)
-    prior = courteously(population.learn, plan.model, sample, form=plan.form)
+    prior = courteously(fit, plan.model, sample, form=plan.form)
     kept = {} if plan.caution is None else {"caution": plan.caution.to_json()}  # a lesson learns no other
     populations.record(
         connection,

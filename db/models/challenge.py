@@ -49,7 +49,13 @@ class Consensus(Base):
         Index("ix_consensus_provisional", "project_id", "challenge_id", postgresql_where=text("NOT final")),
         CheckConstraint(STATUS, "status"),
         # Rows grow by each answer: there must be room for that, and for the version before, on the same page.
-        {"postgresql_with": {"fillfactor": 60, "autovacuum_vacuum_scale_factor": 2}},
+        {
+            "postgresql_with": {
+                "fillfactor": 60,
+                "autovacuum_vacuum_scale_factor": 2,
+                "autovacuum_analyze_scale_factor": 1,
+            }
+        },
     )
 
     challenge_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

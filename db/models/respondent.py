@@ -23,7 +23,13 @@ class RespondentStatistics(Base):
     raw posteriors of j's counted answers."""
 
     __tablename__ = "respondent_statistics"
-    __table_args__ = {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 2}}
+    __table_args__ = {
+        "postgresql_with": {
+            "fillfactor": 70,
+            "autovacuum_vacuum_scale_factor": 2,
+            "autovacuum_analyze_scale_factor": 1,
+        }
+    }
 
     respondent_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     project_id: Mapped[int] = mapped_column(BigInteger)

@@ -3,11 +3,13 @@
 import os
 import sys
 import threading
+import time
 from contextvars import ContextVar
 
 import pytest
+import torch
 
-from workers.courtesy import NICE, courteously
+from workers.courtesy import NICE, SPELL, courteously, resting
 
 bound: ContextVar[str] = ContextVar("bound", default="nothing")
 
@@ -43,3 +45,21 @@ def test_it_knows_what_its_caller_knows_and_fails_as_the_work_does() -> None:
             courteously(work, 6, right=0)
     finally:
         bound.reset(token)
+
+
+def test_rested_work_finds_the_same_and_rests_between_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    monkeypatch.setattr(time, "sleep", rests.append)
+
+    def work(rounds: int) -> float:
+        table = torch.ones(400, 400, dtype=torch.float64)
+        for _ in range(rounds):
+            table = (table @ table) / 400
+        return float(table.sum())
+
+    assert resting(work, 4.0)(500) == work(500)
+    assert rests, "500 products take longer than a spell"
+    assert min(rests) >= 4 * SPELL
+    rested = len(rests)
+    work(500)
+    assert len(rests) == rested, "behind it nothing rests"
