@@ -256,11 +256,19 @@ def _coin_strength(hits: Tensor, n: Tensor, mean: Tensor, strength: Tensor) -> T
 
 
 def _row_strength(counts: Tensor, mean: Tensor, strength: Tensor) -> Tensor:
-    """The same for the rows (J, K, K) of each true class, their means (J, K, K) held: (K,)."""
+    """The same for the rows (J, K, K) of each true class, their means (J, K, K) held: (K,).
+
+    Only labels that were given gain anything, and most respondents have given few: ψ is taken of these alone.
+    """
     n = counts.sum(2)
+    given = counts.flatten().nonzero().squeeze(1)
+    label, likely = counts.flatten()[given], mean.flatten()[given]
+    true = given // counts.shape[2] % counts.shape[1]
     for _ in range(MINKA):
-        alpha = strength[:, None] * mean
-        gain = (mean * (digamma(counts + alpha) - digamma(alpha))).sum(2)
+        alpha = strength[true] * likely
+        gain = torch.zeros_like(counts)
+        gain.view(-1)[given] = likely * (digamma(label + alpha) - digamma(alpha))
+        gain = gain.sum(2)
         loss = digamma(n + strength) - digamma(strength)
         gains, losses = (block_sum(torch.cat([gain, loss], 1)) + LEAST).split(strength.numel())
         strength = (strength * gains / losses).clamp(0.3, 1000)
