@@ -84,6 +84,8 @@ class _Slice:
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(self._store, self._redo)
         self._length = runtime.settings.slice_ms / 1000
+        if self._much:  # a flood goes on: its first claims here are to be no smaller than the last ones were
+            self._ahead.alone = self._alone()
         began = time.monotonic()
         self._last = began + LONGEST * self._length
         self._deadline = began + self._length
@@ -116,7 +118,7 @@ class _Slice:
                         metrics.CLAIMS.labels("empty").inc()
                         break
                     worked = True
-                    self._knowing = len(self._runtime.memory.of(self._project_id)) >= MUCH
+                    self._knowing = self._much
                     large = ready.intake is not None and len(ready.intake.columns.position) >= LARGE
                     meanwhile = self._meanwhile if large else None
                     work = partial(foresee, self._runtime, self._project_id, ready, meanwhile)
@@ -134,11 +136,20 @@ class _Slice:
         """Whether the slice is not over."""
         now = time.monotonic()
         if self._deadline <= now < self._last:
-            with self._runtime.engine.begin() as connection:
-                self._ahead.alone = not claims.elsewhere(connection, self._project_id, self._lane)
+            self._ahead.alone = self._alone()
             if self._ahead.alone:
                 self._deadline = now + self._length
         return now < self._deadline
+
+    @property
+    def _much(self) -> bool:
+        """Whether this process knows much of the project."""
+        return len(self._runtime.memory.of(self._project_id)) >= MUCH
+
+    def _alone(self) -> bool:
+        """Whether nothing waits elsewhere."""
+        with self._runtime.engine.begin() as connection:
+            return not claims.elsewhere(connection, self._project_id, self._lane)
 
     def _meanwhile(self) -> None:
         self._ahead.start(self._goes_on)

@@ -42,8 +42,9 @@ WHERE project_id = (SELECT id FROM projects WHERE name = :project) AND idempoten
   AND state = 'graded'
 """)
 _WAITING = """
-SELECT count(*) FROM batches b JOIN projects p ON p.id = b.project_id
-WHERE b.state IN ('waiting', 'claimed') AND p.name LIKE :projects
+WITH ours AS (SELECT id FROM projects WHERE name LIKE :projects)
+SELECT (SELECT count(*) FROM batches WHERE state IN ('waiting', 'claimed') AND project_id IN (SELECT id FROM ours))
+    + (SELECT count(*) FROM gold WHERE NOT applied AND project_id IN (SELECT id FROM ours))
 """
 
 
