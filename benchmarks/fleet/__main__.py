@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -88,17 +89,25 @@ def main() -> None:
     report = Report()
     report.add(cores=os.cpu_count(), settings=chosen.settings)
     rate = chosen.rate
-    with TemporaryDirectory(prefix="touchstone-") as directory:
-        if {"throughput", "latency", "fairness", "soak", "preload"} & set(chosen.parts):
-            with running(Path(directory) / "fleet", _crowd(chosen), **chosen.settings) as stack:
-                rate = _graded(chosen, report, stack)
-        if "ingest" in chosen.parts:
-            taken = ingest.measure(Path(directory) / "ingest", _crowd(chosen), chosen.seconds, **chosen.settings)
-            report.add(ingest_per_second=taken.accepted, ingest=asdict(taken))
-        if chosen.peer:
-            _beside_naive(chosen, report, Path(directory), rate)
+    if {"throughput", "latency", "fairness", "soak", "preload"} & set(chosen.parts):
+        with _home() as home, running(home, _crowd(chosen), **chosen.settings) as stack:
+            rate = _graded(chosen, report, stack)
+    if "ingest" in chosen.parts:
+        with _home() as home:
+            taken = ingest.measure(home, _crowd(chosen), chosen.seconds, **chosen.settings)
+        report.add(ingest_per_second=taken.accepted, ingest=asdict(taken))
+    if chosen.peer:
+        _beside_naive(chosen, report, rate)
     if chosen.json:
         print(json.dumps({**report.found, "runs": report.runs}))
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    """A home for one stack. It goes with the stack: the memory that its files take in the system's cache is the next
+    one's."""
+    with TemporaryDirectory(prefix="touchstone-") as directory:
+        yield Path(directory) / "fleet"
 
 
 def _crowd(chosen: argparse.Namespace) -> Crowd:
@@ -144,13 +153,13 @@ def _sustained(chosen: argparse.Namespace, report: Report, stack: Stack, names: 
     return sustained.find(stack, names, chosen.seconds, first, report.run)
 
 
-def _beside_naive(chosen: argparse.Namespace, report: Report, directory: Path, rate: float | None) -> None:
+def _beside_naive(chosen: argparse.Namespace, report: Report, rate: float | None) -> None:
     """Alternating runs, each on a database of its own."""
     interpreter = naive.python(chosen.cache.absolute())
     ours: list[float] = []
     theirs: dict[bool, list[naive.Naive]] = {False: [], True: []}
-    for number in range(chosen.rounds):
-        with running(directory / f"round-{number}", _crowd(chosen), **chosen.settings) as stack:
+    for _ in range(chosen.rounds):
+        with _home() as home, running(home, _crowd(chosen), **chosen.settings) as stack:
             names = _names()
             if rate is None:
                 rate = sustained.find(stack, names, chosen.seconds, chosen.first, report.run).graded
