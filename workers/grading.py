@@ -84,8 +84,6 @@ class _Slice:
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(self._store, self._redo)
         self._length = runtime.settings.slice_ms / 1000
-        if self._much:  # a flood goes on: its first claims here are to be no smaller than the last ones were
-            self._ahead.alone = self._alone()
         began = time.monotonic()
         self._last = began + LONGEST * self._length
         self._deadline = began + self._length
@@ -93,6 +91,8 @@ class _Slice:
     def run(self) -> WorkLeft:
         """As the function."""
         self._stay()
+        if self._much:  # a flood goes on: its first claims here are to be no smaller than the last ones were
+            self._ahead.alone = self._alone()
         try:
             worked, failed = self._work()
         except BaseException:

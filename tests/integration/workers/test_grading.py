@@ -2,6 +2,8 @@
 
 import random
 import threading
+import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -30,6 +32,7 @@ from tests.integration.workers.crowd import (
 from tests.integration.workers.faulty import fail, fault
 from tests.waiting import until
 from workers import grading, refit, turns
+from workers.ahead import ALONE
 from workers.runtime import NOTHING_LEFT, Runtime
 
 
@@ -75,6 +78,39 @@ def test_a_slice_that_ends_with_work_left_says_so(engine: Engine, settings: Sett
         accept(engine, make_project(engine, name="another"), [answer("c", "r", "a")])
         left = grading.run(runtime, project, "live")
         assert (left.doors, left.staying) == (((project, "live"),), False)
+
+
+class Listener:
+    """A door that only notes how many batches each claim had."""
+
+    def __init__(self) -> None:
+        self.claims: list[int] = []
+
+    def stay(self, *, knowing: bool) -> None: ...
+
+    def leave(self) -> None: ...
+
+    def tell(self, graded: Sequence[uuid.UUID]) -> None:
+        self.claims.append(len(graded))
+
+
+def test_a_flood_goes_on_with_claims_as_large_as_before(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grading, "MUCH", 1)
+    monkeypatch.setattr(grading, "LONGEST", 0)  # a slice does not become longer: one claim, or two
+    short = settings.model_copy(update={"slice_ms": 1, "claim_batches": 1})
+    with closing(Runtime.open(short)) as runtime:
+        project = make_project(engine)
+        accept(engine, project, *split(crowd(2), 1))
+        first = []
+        for elsewhere in (False, False, True):
+            if elsewhere:
+                accept(engine, make_project(engine, name="another"), [answer("c", "r", "a")])
+            listener = Listener()
+            grading.run(runtime, project, "live", listener)
+            first.append(listener.claims[0])
+    assert first == [1, ALONE, 1]
 
 
 @pytest.mark.parametrize("model", ["touchstone", "dawid-skene", "majority"])
