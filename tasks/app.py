@@ -1,13 +1,11 @@
 """The Celery application: how messages travel, and what is promised of them."""
 
-from typing import Any
-
 from celery import Celery
 from celery.app.amqp import AMQP
-from kombu.connection import Connection
 
 from config.settings import Settings
 from tasks import queues
+from tasks.transport import PatientConnection
 
 MODULES = (
     "tasks.grade",
@@ -22,16 +20,8 @@ MODULES = (
 """Imported by workers when they start; whoever only publishes sends by name and never loads them."""
 
 
-class _Connection(Connection):
-    """Looks every second or two for a Redis that is away: left alone, Celery's workers would come to wait for 30."""
-
-    def ensure_connection(self, *arguments: Any, **options: Any) -> Any:
-        patience = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2}
-        return super().ensure_connection(*arguments, **options | patience)  # type: ignore[no-untyped-call]
-
-
 class _Messages(AMQP):
-    Connection = _Connection
+    Connection = PatientConnection
 
 
 def make_app(settings: Settings, *, socket_timeout: float = 5.0) -> Celery:
