@@ -128,7 +128,7 @@ def stale(connection: Connection, project_id: int, *, after: int, limit: int) ->
 
 _WRITE = Update(
     f"""
-UPDATE consensus c SET
+UPDATE consensus SET
     raw = (CAST(:raw AS float8[]))[(place - 1) * :classes + 1 : place * :classes],
     posterior = (CAST(:posteriors AS float8[]))[(place - 1) * :classes + 1 : place * :classes],
     confidence = (CAST(:confidences AS float8[]))[place], answer = nullif((CAST(:answer AS smallint[]))[place], -1),

@@ -115,7 +115,7 @@ def settle(stack: Stack, projects: str = PROJECT) -> None:
     deadline = time.monotonic() + _DRAIN_LIMIT
     while stack.scalar(_WAITING, projects=projects):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"batches still wait after {_DRAIN_LIMIT:.0f} s")
+            raise RuntimeError(f"batches or gold still wait after {_DRAIN_LIMIT:.0f} s")
         time.sleep(0.1)
 
 
