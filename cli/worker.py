@@ -8,6 +8,10 @@ import typer
 
 from cli.errors import CliError
 
+BEAT = 2 / 3
+"""Of the silence after which a worker counts as hung. Flower takes it for away behind twice what it says is between two
+signs; in a slice it gives none."""
+
 
 def worker(
     lane: Annotated[list[str], typer.Option(help="Queue to consume: live, bulk, refit or maintenance. Repeatable.")],
@@ -43,6 +47,7 @@ def worker(
             f"--loglevel={settings.log_level}",
             "--without-gossip",
             "--without-mingle",
+            f"--heartbeat-interval={max(1, round(settings.stall * BEAT))}",
             *pool,
             *limit,
         ]

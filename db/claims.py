@@ -259,13 +259,31 @@ def expire(connection: Connection, max_attempts: int) -> tuple[int, int]:
     return states.count("waiting"), states.count("dead")
 
 
+_DOORS = text("""
+SELECT project_id, lane
+FROM (
+    SELECT DISTINCT project_id, lane FROM batches
+    WHERE state = 'waiting' AND due_at < now() - make_interval(secs => :age)
+) waiting
+WHERE NOT EXISTS (
+    SELECT 1 FROM batches b
+    WHERE b.project_id = waiting.project_id AND b.lane = waiting.lane AND b.state = 'claimed' AND b.lease_until > now()
+) AND NOT EXISTS (
+    SELECT 1 FROM batches b
+    WHERE b.project_id = waiting.project_id AND b.lane = waiting.lane AND b.state = 'graded'
+    AND b.finished_at > now() - make_interval(secs => :age)
+)
+ORDER BY project_id, lane
+""")
+
+
 def doors(connection: Connection, *, older_than: float) -> list[tuple[int, str]]:
-    """Project and lane of what has been due for more than `older_than` seconds and is not claimed."""
-    query = text(
-        "SELECT DISTINCT project_id, lane FROM batches"
-        " WHERE state = 'waiting' AND due_at < now() - make_interval(secs => :age) ORDER BY project_id, lane"
-    )
-    return [(row.project_id, row.lane) for row in connection.execute(query, {"age": older_than})]
+    """Project and lane of what has been due for more than `older_than` seconds, unless somebody is at it.
+
+    That is whoever has a claim there whose lease has not run out, or has graded one as lately: between two of its claims
+    another would come upon a project that it does not know.
+    """
+    return [(row.project_id, row.lane) for row in connection.execute(_DOORS, {"age": older_than})]
 
 
 def held(connection: Connection, project_id: int, *lanes: str) -> bool:

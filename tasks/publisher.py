@@ -48,6 +48,8 @@ class Publisher:
         self, settings: Settings, *, socket_timeout: float = 1.0, rest: float = REST, node: str | None = None
     ) -> None:
         self._node = node
+        self.retired = False
+        """Whether this worker takes no more messages."""
         self._rest = rest
         self._resting_until = 0.0
         self._app = make_app(settings, socket_timeout=socket_timeout)
@@ -191,6 +193,7 @@ class Publisher:
     def retire(self) -> None:
         """From now on this worker is not called alone. Talks to nobody, so that it may be called at any moment."""
         self._node = None
+        self.retired = True
 
     def tell(self, graded: Sequence[uuid.UUID]) -> None:
         """Say which batches were graded to whoever waits for one at this moment; nobody else will ever hear it."""
@@ -289,6 +292,11 @@ class Door:
     publisher: Publisher
     project_id: int
     lane: str
+
+    @property
+    def closing(self) -> bool:
+        """Whether whoever is here is to end soon."""
+        return self.publisher.retired
 
     def stay(self, *, knowing: bool) -> None:
         """Be known to be here, and perhaps to be the one who knows the project."""

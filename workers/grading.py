@@ -37,12 +37,17 @@ that is done: it takes along what has come meanwhile, and waits for nobody."""
 MUCH = 1 << 14
 """Rows of a project that a worker remembers from which the project had better wait for it than be read by another."""
 
-LONGEST = 40
-"""Slices that are spent on one project in a row, at most, even if nothing else waits: a worker must show its pulse."""
+LONGEST = 0.6
+"""Of the silence after which a worker counts as hung: so long is spent on one project in a row, at most, even if nothing
+else waits. In a slice no pulse is shown, and behind each the pipeline is empty."""
 
 
 class Door(Protocol):
     """Where what waits for a project and lane is said to wait."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether this worker is to end soon: no slice is to become longer."""
 
     def stay(self, *, knowing: bool) -> None:
         """Somebody is at it, and will look once more after leaving: nobody needs to be called.
@@ -78,14 +83,14 @@ class _Slice:
         self._project_id = project_id
         self._lane = lane
         self._door = door
-        self._knowing = False
+        self._knowing = self._much
         self._graded: list[uuid.UUID] = []
         self._redoing: Claim | None = None
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(self._store, self._redo)
         self._length = runtime.settings.slice_ms / 1000
         began = time.monotonic()
-        self._last = began + LONGEST * self._length
+        self._last = began + LONGEST * runtime.settings.stall
         self._deadline = began + self._length
 
     def run(self) -> WorkLeft:
@@ -135,7 +140,7 @@ class _Slice:
     def _goes_on(self) -> bool:
         """Whether the slice is not over."""
         now = time.monotonic()
-        if self._deadline <= now < self._last:
+        if self._deadline <= now < self._last and not (self._door is not None and self._door.closing):
             self._ahead.alone = self._alone()
             if self._ahead.alone:
                 self._deadline = now + self._length

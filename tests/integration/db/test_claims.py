@@ -254,6 +254,25 @@ def test_doors_are_where_something_has_waited(engine: Engine, project: int) -> N
         assert claims.doors(connection, older_than=0) == [(other, "bulk")]
 
 
+def test_nobody_is_called_to_where_somebody_is(engine: Engine, project: int) -> None:
+    """Between two claims of one worker another would take what waits, and read all that the first one knows."""
+    other = make_project(engine, name="other")
+    fill(engine, project, 1, 1, 1)
+    fill(engine, project, 1, lane="bulk")
+    fill(engine, other, 1)
+    claimed = claim_now(engine, project, batches=1)
+    elsewhere = [(project, "bulk"), (other, "live")]
+    with engine.begin() as connection:
+        assert claims.doors(connection, older_than=0) == elsewhere
+        with Writes(connection) as writes:
+            claims.finish(writes, claimed.id, ids(claimed), [0])
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE batches SET due_at = due_at - interval '1 h'"))
+        assert claims.doors(connection, older_than=60) == elsewhere
+        connection.execute(text("UPDATE batches SET finished_at = finished_at - interval '1 h'"))
+        assert claims.doors(connection, older_than=60) == sorted([(project, "live"), *elsewhere])
+
+
 def test_those_who_hold_a_claim_go_through_no_other(engine: Engine, project: int) -> None:
     """The index of claimed batches has all claims of late, and was the planner's choice."""
     fill(engine, project, *[1] * 20)

@@ -69,10 +69,10 @@ def test_lanes_are_apart(engine: Engine, runtime: Runtime) -> None:
 
 
 def test_a_slice_that_ends_with_work_left_says_so(engine: Engine, settings: Settings) -> None:
-    short = settings.model_copy(update={"slice_ms": 1, "claim_batches": 1})
+    short = settings.model_copy(update={"slice_ms": 1, "claim_batches": 1, "stall": 0.1})
     with closing(Runtime.open(short)) as runtime:
         project = make_project(engine)
-        accept(engine, project, *split(crowd(2), 1))  # ten times as many claims as fit into forty slices
+        accept(engine, project, *split(crowd(2), 1))  # many more claims than fit into the longest slice
         left = grading.run(runtime, project, "live")
         assert (left.doors, left.staying) == (((project, "live"),), True)
         accept(engine, make_project(engine, name="another"), [answer("c", "r", "a")])
@@ -83,7 +83,8 @@ def test_a_slice_that_ends_with_work_left_says_so(engine: Engine, settings: Sett
 class Listener:
     """A door that only notes how many batches each claim had."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, closing: bool = False) -> None:
+        self.closing = closing
         self.claims: list[int] = []
 
     def stay(self, *, knowing: bool) -> None: ...
@@ -111,6 +112,19 @@ def test_a_flood_goes_on_with_claims_as_large_as_before(
             grading.run(runtime, project, "live", listener)
             first.append(listener.claims[0])
     assert first == [1, ALONE, 1]
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_a_slice_grows_while_nothing_else_waits_and_the_worker_stays(
+    engine: Engine, settings: Settings, leaving: bool
+) -> None:
+    short = settings.model_copy(update={"slice_ms": 1, "claim_batches": 1})
+    with closing(Runtime.open(short)) as runtime:
+        project = make_project(engine)
+        accept(engine, project, *split(crowd(2), 1))
+        listener = Listener(closing=leaving)
+        left = grading.run(runtime, project, "live", listener)
+    assert bool(left.doors) == leaving
 
 
 @pytest.mark.parametrize("model", ["touchstone", "dawid-skene", "majority"])
