@@ -280,8 +280,8 @@ ORDER BY project_id, lane
 def doors(connection: Connection, *, older_than: float) -> list[tuple[int, str]]:
     """Project and lane of what has been due for more than `older_than` seconds, unless somebody is at it.
 
-    That is whoever has a claim there whose lease has not run out, or has graded one as lately: between two of its claims
-    another would come upon a project that it does not know.
+    That is whoever has a claim there whose lease has not run out, or has graded one as lately: between two of its
+    claims another would come upon a project that it does not know.
     """
     return [(row.project_id, row.lane) for row in connection.execute(_DOORS, {"age": older_than})]
 

@@ -38,8 +38,8 @@ MUCH = 1 << 14
 """Rows of a project that a worker remembers from which the project had better wait for it than be read by another."""
 
 LONGEST = 0.6
-"""Of the silence after which a worker counts as hung: so long is spent on one project in a row, at most, even if nothing
-else waits. In a slice no pulse is shown, and behind each the pipeline is empty."""
+"""Of the silence after which a worker counts as hung: so long is spent on one project in a row, at most, even if
+nothing else waits. In a slice no pulse is shown; behind each the pipeline is empty."""
 
 
 class Door(Protocol):
