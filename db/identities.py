@@ -5,10 +5,11 @@ each other instead of deadlocking. The row that carries the state is made togeth
 """
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ Ints = npt.NDArray[np.int64]
 _UNKNOWN = -1
 KEPT = 1 << 18
 """Keys of challenges, and of respondents, that a process keeps at hand: some 50 megabytes each."""
+_GIVEN_UP = 8
+"""One in so many of them goes at a time when there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Ids:
 
 
 class Keys:
-    """The ids of keys, those met lately from memory.
+    """The ids of keys, those of late from memory.
 
     What is kept cannot be wrong: an id is kept once the transaction that made or found it has committed, never changes,
     and is never given to another key. A server that takes over may lack the last commits of the one before: whenever a
@@ -98,35 +101,38 @@ def respondents(connection: Connection, project_id: int, keys: Sequence[str]) ->
 
 
 class _Recent:
-    """Ids by project and key, at most so many: two generations, of which the older goes when the younger is full."""
+    """Ids by project and key, at most so many: of more, each project gives up those that it has had longest.
+
+    Those met lately would be better kept than those made lately, but to know them costs more at every key than to look
+    up some of them again.
+    """
 
     def __init__(self, kept: int) -> None:
-        self._most = kept // 2
-        self._young: dict[int, dict[str, int]] = {}
-        self._old: dict[int, dict[str, int]] = {}
+        self._most = kept
+        self._ids: dict[int, dict[str, int]] = {}
         self._size = 0
 
     def find(self, project_id: int, keys: Sequence[str]) -> Ints:
         """The id of each key, `_UNKNOWN` where it is not known."""
-        young = self._young.get(project_id, {})
-        found = np.fromiter(map(young.get, keys, repeat(_UNKNOWN)), np.int64, len(keys))
-        old = self._old.get(project_id)
-        if old:
-            unknown = _unknown(keys, found)
-            again = {key: old[key] for key in unknown if key in old}
-            if again:
-                self.keep(project_id, again)
-                found[found == _UNKNOWN] = [again.get(key, _UNKNOWN) for key in unknown]
-        return found
+        return np.fromiter(map(self._ids.get(project_id, {}).get, keys, repeat(_UNKNOWN)), np.int64, len(keys))
 
-    def keep(self, project_id: int, ids: dict[str, int]) -> None:
-        if self._size + len(ids) > self._most:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._young.setdefault(project_id, {}).update(ids)
-        self._size += len(ids)
+    def keep(self, project_id: int, ids: Mapping[str, int]) -> None:
+        known = self._ids.setdefault(project_id, {})
+        before = len(known)
+        known.update(ids)
+        self._size += len(known) - before
+        while self._size > self._most:
+            self._thin()
 
     def forget(self) -> None:
-        self._young, self._old, self._size = {}, {}, 0
+        self._ids, self._size = {}, 0
+
+    def _thin(self) -> None:
+        for ids in self._ids.values():
+            for key in list(islice(ids, math.ceil(len(ids) / _GIVEN_UP))):
+                del ids[key]
+        self._ids = {project_id: ids for project_id, ids in self._ids.items() if ids}
+        self._size = sum(map(len, self._ids.values()))
 
 
 def _unknown(keys: Sequence[str], ids: Ints) -> list[str]:

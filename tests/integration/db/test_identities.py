@@ -41,7 +41,7 @@ def test_names_belong_to_their_project(engine: Engine) -> None:
 
 def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     one, two = make_project(engine, name="one"), make_project(engine, name="two")
-    keys = Keys(engine, kept=8)  # four of a generation
+    keys = Keys(engine, kept=8)
     asked: list[str] = []
     event.listen(engine, "checkout", lambda *_: asked.append("a connection"))
 
@@ -55,12 +55,15 @@ def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     assert resolve(two, ["a"], []) != [[challenges[0]], []]
     assert resolve(one, ["b", "a"], ["s", "r"]) == [challenges[1::-1], respondents[::-1]]
     assert not asked
-    for round_ in range(3):  # what is asked for stays, what is not goes
-        resolve(one, [f"{round_}{letter}" for letter in "xyz"], [])
-        assert resolve(one, ["a"], []) == [challenges[:1], []]
-        assert not asked
+    resolve(one, list("uvwxyz"), [])  # nine: the oldest of each project goes
     assert resolve(one, ["b"], []) == [challenges[1:2], []]
+    assert not asked
+    assert resolve(one, ["a"], []) == [challenges[:1], []]
     assert asked
+    assert resolve(two, ["a"], []) != [challenges[:1], []]
+    assert asked
+    resolve(one, [f"k{n}" for n in range(20)], [])  # more than are kept
+    assert resolve(one, ["k0"], []) == resolve(one, ["k0"], [])
     engine.dispose()
     resolve(one, ["never met"], [])  # on a connection made anew: what was known before is not trusted
     assert resolve(one, ["a"], []) == [challenges[:1], []]
