@@ -82,6 +82,15 @@ def test_a_worker_can_call_itself_alone(worker: Publisher, publisher: Publisher,
     assert client.llen("live") == 1
 
 
+def test_a_worker_that_takes_no_more_messages_closes_its_door(worker: Publisher, client: redis.Redis) -> None:
+    door = worker.door(7, "live")
+    assert not door.closing
+    worker.retire()
+    assert door.closing
+    worker.ring(7, "live", stay=True)  # to all: it is not there any more
+    assert (client.llen("live"), client.llen(OWN)) == (1, 0)
+
+
 def test_a_door_is_left_to_the_worker_that_knows_the_project(
     worker: Publisher, other: Publisher, client: redis.Redis
 ) -> None:
