@@ -128,11 +128,13 @@ class _Recent:
         self._ids, self._size = {}, 0
 
     def _thin(self) -> None:
-        for ids in self._ids.values():
+        """While others may look keys up, or keep more: what they keep meanwhile may be lost."""
+        projects = list(self._ids.items())
+        for _, ids in projects:
             for key in list(islice(ids, math.ceil(len(ids) / _GIVEN_UP))):
-                del ids[key]
-        self._ids = {project_id: ids for project_id, ids in self._ids.items() if ids}
-        self._size = sum(map(len, self._ids.values()))
+                ids.pop(key, None)
+        self._ids = {project_id: ids for project_id, ids in projects if ids}
+        self._size = sum(len(ids) for _, ids in projects)
 
 
 def _unknown(keys: Sequence[str], ids: Ints) -> list[str]:
