@@ -9,8 +9,9 @@ import typer
 from cli.errors import CliError
 
 BEAT = 2 / 3
-"""Of the silence after which a worker counts as hung. Flower takes it for away behind twice what it says is between two
-signs; in a slice it gives none."""
+"""Of the silence after which a worker counts as hung: what it tells Flower to be between two signs of life. Flower
+takes it for away behind twice that, so it must be more than a slice, in which there is none (`workers.grading.LONGEST`).
+"""
 
 
 def worker(

@@ -140,11 +140,16 @@ class _Slice:
     def _goes_on(self) -> bool:
         """Whether the slice is not over."""
         now = time.monotonic()
-        if self._deadline <= now < self._last and not (self._door is not None and self._door.closing):
+        if self._deadline <= now < self._last and not self._closing:
             self._ahead.alone = self._alone()
             if self._ahead.alone:
                 self._deadline = now + self._length
         return now < self._deadline
+
+    @property
+    def _closing(self) -> bool:
+        """Whether this worker is to end soon."""
+        return self._door is not None and self._door.closing
 
     @property
     def _much(self) -> bool:
