@@ -10,8 +10,8 @@ from cli.errors import CliError
 
 BEAT = 2 / 3
 """Of the silence after which a worker counts as hung: what it tells Flower to be between two signs of life. Flower
-takes it for away behind twice that, so it must be more than a slice, in which there is none (`workers.grading.LONGEST`).
-"""
+takes it for away behind twice that, so it must be more than the longest slice, in which there is none
+(`workers.grading.LONGEST`)."""
 
 
 def worker(
