@@ -30,6 +30,7 @@ from db.answers import AnswerColumns
 from db.base import Base
 from db.engine import make_engine
 from db.models import Sheet
+from db.pieces import Pieces
 from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
@@ -175,18 +176,17 @@ def _append_sheets(
 ) -> None:
     together = answers.join(stored, claim)
     ids, item = np.unique(together.challenge_id, return_inverse=True)
-    sizes = np.bincount(item).astype(np.int32) * answers.RECORD.itemsize
-    packed = answers.pack(together, np.argsort(item, kind="stable"))
-    starts = (np.cumsum(sizes) - sizes + 1).astype(np.int32)
+    packed = answers.pack(together, np.argsort(item, kind="stable"), np.bincount(item))
     untimed = np.full(len(grade), -1)
     with Writes(connection) as writes:
-        writes.send(PACK, {"ids": ids, "packed": packed, "starts": starts, "sizes": sizes})
+        writes.send(PACK, {"ids": ids, **packed.parameters})
         answers.append(writes, claim, accepted_at=claim.answered_at, grade=grade, duration_ms=untimed, sessions={})
 
 
 def _read_packed(connection: Connection, touched: Ints) -> AnswerColumns:
     found = columns.select(connection, READ_PACKED, {"ids": touched}, numbers="challenge_id size", blobs="answers")
-    return answers.unpack(found.numbers["challenge_id"], found.numbers["size"].astype(np.int64), found.blobs["answers"])
+    packed = Pieces.of(answers.RECORD, found.blobs["answers"], found.numbers["size"].astype(np.int64))
+    return answers.unpack(found.numbers["challenge_id"], packed)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, text
 
 from db import binary, columns
 from db.models.answer import SKIP, UNTIMED
+from db.pieces import Pieces
 from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
@@ -52,22 +53,22 @@ class AnswerColumns:
         return AnswerColumns(*(getattr(self, name)[rows] for name in AnswerColumns.__slots__))
 
 
-def pack(answers: AnswerColumns, order: Ints) -> bytes:
-    """Answers in this order, packed one behind the other."""
+def pack(answers: AnswerColumns, order: Ints, sizes: Ints) -> Pieces:
+    """Answers in this order, so many (I,) to each challenge."""
     records = np.zeros(len(order), RECORD)
     for name in AnswerColumns.__slots__:
         if name != "challenge_id":
             records[name] = getattr(answers, name)[order]
-    return records.tobytes()
+    return Pieces(records, sizes)
 
 
-def unpack(challenge_ids: Ints, sizes: Ints, packed: bytes) -> AnswerColumns:
-    """The answers to challenges of whose packed answers the sizes (I,) in bytes are given."""
-    records = np.frombuffer(packed, RECORD)
+def unpack(challenge_ids: Ints, packed: Pieces) -> AnswerColumns:
+    """The answers to challenges (I,)."""
+    records = packed.records
     return AnswerColumns(
         batch_id=records["batch_id"].astype(np.int64),
         position=records["position"].astype(np.int64),
-        challenge_id=challenge_ids.repeat(sizes // RECORD.itemsize),
+        challenge_id=challenge_ids.repeat(packed.sizes),
         respondent_id=records["respondent_id"].astype(np.int64),
         choice=records["choice"].astype(np.int64),
         answered_at=records["answered_at"].astype(np.int64),
@@ -86,7 +87,8 @@ def of_challenges(connection: Connection, challenge_ids: Ints) -> AnswerColumns:
     found = columns.select(
         connection, _OF_CHALLENGES, {"ids": challenge_ids}, numbers="challenge_id size", blobs="packed"
     )
-    return unpack(found.numbers["challenge_id"], found.numbers["size"].astype(np.int64), found.blobs["packed"])
+    packed = Pieces.of(RECORD, found.blobs["packed"], found.numbers["size"].astype(np.int64))
+    return unpack(found.numbers["challenge_id"], packed)
 
 
 def join(some: AnswerColumns, others: AnswerColumns) -> AnswerColumns:

@@ -1,6 +1,6 @@
 """The consensus on challenges: reading and writing whole sets of rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy.typing as npt
 from sqlalchemy import Connection, text
 
 from db import columns
+from db.answers import RECORD
 from db.columns import Columns, Lists, Query
 from db.errors import NotFoundError
 from db.models.challenge import STATUSES
+from db.pieces import Pieces
 from db.updates import Update
 from db.writes import Writes
 
@@ -42,12 +44,11 @@ class Rows:
     version: Ints
     reported: Floats
     """Confidence of that version, NaN before the first."""
-    sizes: Ints
-    """Bytes of each one's packed answers."""
-    packed: bytes
-    """All of these, one behind the other (`db.answers.unpack`)."""
+    packed: Pieces
+    """Answers to each."""
 
 
+_NO_PIECES = Pieces.of(RECORD, b"", np.empty(0, dtype=np.int64))
 _STATUSES = ", ".join(f"'{status}'" for status in STATUSES)
 
 _READ = f"""
@@ -91,8 +92,7 @@ def rows(found: Columns) -> Rows:
         numbers["status"],
         numbers["version"],
         found.numbers["reported"],
-        numbers["size"],
-        found.blobs["packed"],
+        Pieces.of(RECORD, found.blobs["packed"], numbers["size"]),
     )
 
 
@@ -170,7 +170,7 @@ def write(
     changed: npt.NDArray[np.bool_],
     final: npt.NDArray[np.bool_],
     run_id: int | None,
-    packed: npt.NDArray[np.object_] | None = None,
+    packed: Pieces | None = None,
 ) -> None:
     """Put new posteriors in the place of those of challenges; this must be their project's turn.
 
@@ -188,7 +188,7 @@ def write(
         changed: (I,) whether the counted answers are others than before.
         final: (I,) whether the posteriors are a refit's.
         run_id: the model run whose fit or prior made the posteriors.
-        packed: (I,) bytes, each one's answers; None: they are what they were.
+        packed: each one's answers; None: they are what they were.
 
     When the writes are settled, NotFoundError is raised if some do not exist.
     """
@@ -216,7 +216,7 @@ def write(
             "changed": changed,
             "final": final,
             "run": run_id,
-            **_pieces([] if packed is None else packed.tolist()),
+            **(_NO_PIECES if packed is None else packed).parameters,
         },
         check,
     )
@@ -229,13 +229,7 @@ WHERE c.challenge_id = t.id
 """)
 
 
-def repack(writes: Writes, ids: Ints, packed: npt.NDArray[np.object_]) -> None:
+def repack(writes: Writes, ids: Ints, packed: Pieces) -> None:
     """Store other answers with challenges of which nothing else changes; this must be their project's turn."""
     if len(ids):
-        writes.send(_REPACK, {"ids": ids, **_pieces(packed.tolist())})
-
-
-def _pieces(pieces: Sequence[bytes]) -> dict[str, Any]:
-    """Parameters from which a statement cuts each of these."""
-    sizes = np.array([len(piece) for piece in pieces], dtype=np.int32)
-    return {"packed": b"".join(pieces), "starts": (np.cumsum(sizes) - sizes + 1).astype(np.int32), "sizes": sizes}
+        writes.send(_REPACK, {"ids": ids, **packed.parameters})

@@ -10,6 +10,8 @@ from itertools import count as counter
 import numpy as np
 import numpy.typing as npt
 
+from workers.distinct import distinct
+
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
@@ -50,7 +52,7 @@ class Block:
 
     def owe(self, ids: Ints) -> "Block":
         """With those of another turn, ascending."""
-        return replace(self, ids=np.union1d(self.ids, ids), turns=self.turns + 1)
+        return replace(self, ids=distinct(self.ids, ids), turns=self.turns + 1)
 
     def without(self, ids: Ints) -> "Block":
         """But for these, ascending."""
@@ -91,7 +93,7 @@ class Debts:
     @property
     def ids(self) -> Ints:
         """Whoever is owed, as far as is known; ascending."""
-        return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(block.ids for block in self.queue)]))
+        return distinct(np.empty(0, dtype=np.int64), *(block.ids for block in self.queue))
 
     def touch(self, ids: Ints) -> bool:
         """Whether any of these may be owed."""
@@ -130,13 +132,13 @@ class Debts:
             if len(first.ids) > count:
                 queue.insert(0, replace(first, ids=first.ids[count:]))
             count -= len(due[-1])
-        return np.unique(np.concatenate(due)), replace(self, queue=tuple(queue))
+        return distinct(*due), replace(self, queue=tuple(queue))
 
     def without(self, ids: Ints) -> "Debts":
         """But for some whose rows are right."""
         if not self.queue or not len(ids):
             return self
-        ids = np.unique(ids)
+        ids = distinct(ids)
         rest = (block.without(ids) for block in self.queue)
         return replace(self, queue=tuple(block for block in rest if len(block.ids)))
 

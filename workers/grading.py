@@ -18,6 +18,7 @@ from telemetry import crashpoints, logging, metrics
 from workers import faults, intake, repeats, revision, scores, standing, turns
 from workers.ahead import Ahead, Ready
 from workers.behind import Behind
+from workers.distinct import distinct
 from workers.intake import Intake
 from workers.locked import expect, lock, packed, recognise
 from workers.retries import ForgottenError
@@ -307,7 +308,7 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
         return
     plan = turn.recall.scheme(grading, runtime.device)
     standing.adopt(turn)
-    locked = lock(turn, plan, np.unique(new.columns.challenge_id), new.columns)
+    locked = lock(turn, plan, distinct(new.columns.challenge_id), new.columns)
     answers = locked.answers
     stored = len(answers.position) - len(new.columns.position)
     counted = repeats.counted(
@@ -346,7 +347,7 @@ def _persist(runtime: Runtime, turn: Turn, grading: Grading, new: Intake, meanwh
     if owes:
         standing.owe(turn, plan, after, revised.move, reached)
     due = standing.due(turn, plan, turn.debts.pace(len(reached), hurried=pressed))
-    written = standing.read(turn, plan, due if owes else np.union1d(due, after.ids[reached]), runtime.device)
+    written = standing.read(turn, plan, due if owes else distinct(due, after.ids[reached]), runtime.device)
     skill, before = standing.skill(plan, written.veiled.clamped, sittings.statistics)
     standing.write(turn, plan, written, skill)
     scores.give(turn.writes, sittings, before)

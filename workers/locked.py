@@ -11,9 +11,11 @@ from db import consensus as consensus_rows
 from db.answers import AnswerColumns
 from db.consensus import Rows
 from db.errors import NotFoundError
+from db.pieces import Pieces
 from db.questions import Question
 from db.turns import Moved
 from workers import standing
+from workers.distinct import distinct
 from workers.scheme import Scheme
 from workers.turns import Turn
 
@@ -71,11 +73,11 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
     turn.recall.suit(scheme)
     shelf = turn.recall.challenges
     places = _read(turn, scheme, challenge_ids, new)
-    pieces = shelf.read("packed", places).tolist()
-    sizes = np.fromiter(map(len, pieces), np.int64, len(pieces))
-    answers = answer_rows.unpack(challenge_ids, sizes, b"".join(pieces))
+    stored = shelf.lists("packed", places)
+    answers, item = answer_rows.unpack(challenge_ids, stored), np.arange(len(places)).repeat(stored.sizes)
     if new is not None:
         answers = answer_rows.join(answers, new)
+        item = np.append(item, np.searchsorted(challenge_ids, new.challenge_id))
     respondents, annotator = np.unique(answers.respondent_id, return_inverse=True)
     turn.seen.append(Moved(challenge_ids, respondents))
     return Locked(
@@ -91,7 +93,7 @@ def lock(turn: Turn, scheme: Scheme, challenge_ids: Ints, new: AnswerColumns | N
         shelf.read("version", places).astype(np.int64),
         shelf.read("reported", places),
         answers,
-        np.searchsorted(challenge_ids, answers.challenge_id),
+        item,
         respondents,
         annotator,
     )
@@ -122,21 +124,12 @@ def recognise(turn: Turn, scheme: Scheme, rows: Rows) -> None:
         shelf.put(rows.ids[strange], **{name: column[strange] for name, column in _columns(scheme, rows).items()})
 
 
-def packed(locked: Locked, counted: Bools) -> npt.NDArray[np.object_]:
-    """(I,) bytes: the answers to each challenge as they are stored with it, when these of the N count."""
+def packed(locked: Locked, counted: Bools) -> Pieces:
+    """The answers to each challenge as they are stored with it, when these of the N count."""
     short = locked.item.astype(np.uint16) if len(locked.ids) <= 1 << 16 else locked.item  # sorted by digits
     order = np.argsort(short, kind="stable")
-    octets = answer_rows.pack(replace(locked.answers, counted=counted), order)
-    ends = np.cumsum(np.bincount(locked.item, minlength=len(locked.ids))) * answer_rows.RECORD.itemsize
-    return _pieces(octets, ends)
-
-
-def _pieces(octets: bytes, ends: Ints) -> npt.NDArray[np.object_]:
-    """(I,) bytes that stand one behind the other."""
-    stops = ends.tolist()
-    pieces = np.empty(len(stops), dtype=object)
-    pieces[:] = [octets[start:stop] for start, stop in zip([0, *stops], stops, strict=False)]
-    return pieces
+    sizes = np.bincount(locked.item, minlength=len(locked.ids))
+    return answer_rows.pack(replace(locked.answers, counted=counted), order, sizes)
 
 
 def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> Ints:
@@ -149,7 +142,7 @@ def _read(turn: Turn, scheme: Scheme, ids: Ints, new: AnswerColumns | None) -> I
     missing = ids[unknown]
     strangers = np.empty(0, dtype=np.int64)
     if new is not None:
-        strangers = standing.strangers(turn, np.unique(new.respondent_id))
+        strangers = standing.strangers(turn, distinct(new.respondent_id))
     asked: list[Question[Any]] = [consensus_rows.query(missing).question] if len(missing) else []
     asked += standing.questions(turn, strangers) if len(strangers) else []
     found = iter(turn.read(*asked))
@@ -167,7 +160,7 @@ def _remember(turn: Turn, scheme: Scheme, ids: Ints, rows: Rows) -> Ints:
     return turn.recall.challenges.put(rows.ids, **_columns(scheme, rows))
 
 
-def _columns(scheme: Scheme, rows: Rows) -> dict[str, npt.NDArray[Any]]:
+def _columns(scheme: Scheme, rows: Rows) -> dict[str, npt.NDArray[Any] | Pieces]:
     """Challenges as the shelf has them."""
     return {
         "revision": rows.revision,
@@ -179,5 +172,5 @@ def _columns(scheme: Scheme, rows: Rows) -> dict[str, npt.NDArray[Any]]:
         "status": rows.status,
         "version": rows.version,
         "reported": rows.reported,
-        "packed": _pieces(rows.packed, np.cumsum(rows.sizes)),
+        "packed": rows.packed,
     }

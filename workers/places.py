@@ -7,6 +7,8 @@ thousand waits for memory one behind the other; here they are waited for togethe
 import numpy as np
 import numpy.typing as npt
 
+from workers.distinct import distinct
+
 Ints = npt.NDArray[np.int64]
 
 _WIDTH = 8
@@ -50,7 +52,7 @@ class Places:
     def put(self, ids: Ints, places: Ints) -> None:
         """Ids that are not here, each once."""
         bucket = self._buckets(ids)
-        order = np.argsort(bucket, kind="stable")
+        order = np.argsort(bucket)
         ids, places, bucket = ids[order], places[order], bucket[order]
         slot = self._taken[bucket] + np.arange(len(ids)) - np.searchsorted(bucket, bucket)
         fits = slot < _WIDTH
@@ -62,7 +64,7 @@ class Places:
 
     def drop(self, ids: Ints) -> None:
         """Forget ids, where they are here."""
-        ids = np.unique(ids)
+        ids = distinct(ids)
         here, cells = self._cells(ids, self._buckets(ids))
         self._ids.ravel()[cells] = _NONE
         rest = [self._rest.pop(id_, None) for id_ in ids.tolist()] if self._rest else []

@@ -12,11 +12,13 @@ import numpy.typing as npt
 import torch
 from sqlalchemy import Engine, event
 
+from db.answers import RECORD
 from db.models.challenge import STATUSES
 from db.projects import Grading
 from db.turns import Moved
 from workers import scheme
 from workers.debts import UNKNOWN, Debts, Number
+from workers.distinct import distinct
 from workers.scheme import Scheme
 from workers.shelf import Shelf
 
@@ -37,6 +39,7 @@ def _challenges(classes: int) -> Shelf:
     nothing, none = np.zeros(classes), np.array(-1, dtype=np.int16)
     return Shelf(
         CHALLENGES,
+        {"packed": RECORD},
         revision=np.array(0),
         raw=nothing,
         posterior=nothing,
@@ -46,7 +49,6 @@ def _challenges(classes: int) -> Shelf:
         status=np.array(STATUSES.index("open"), dtype=np.int8),
         version=np.array(0, dtype=np.int32),
         reported=np.array(np.nan),
-        packed=np.array(b"", dtype=np.object_),
     )
 
 
@@ -117,7 +119,7 @@ class Recall:
         """Forget what others have moved behind this process's last turn. Unless they owe it, these rows are right."""
         self.drop(moved.challenges, moved.respondents)
         if moved.owe and self.turn is not None:
-            self.debts = self.debts.owe(Number(self.turn + 1), np.unique(moved.respondents))
+            self.debts = self.debts.owe(Number(self.turn + 1), distinct(moved.respondents))
         else:
             self.debts = self.debts.without(moved.respondents)
 

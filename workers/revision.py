@@ -5,7 +5,7 @@ Live grading, revisits, the publishing of a refit and the regrade of gold all go
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from db import consensus as consensus_rows
 from db import verdicts as verdict_rows
 from db.models.challenge import STATUSES
 from db.models.verdict import CAUSES
+from db.pieces import Pieces
 from workers import standing, verdicts
 from workers.locked import Locked
 from workers.scheme import Scheme, tensor
@@ -80,7 +81,7 @@ def revise(
     fixed: Fixed | None = None,
     tolerance: float | None = None,
     inertia: float = 0.0,
-    packed: npt.NDArray[np.object_] | None = None,
+    packed: Pieces | None = None,
 ) -> Revised:
     """Give the changed ones among the locked challenges new posteriors, and write them, their verdicts and versions.
 
@@ -92,7 +93,7 @@ def revise(
         tolerance: leave challenges alone of which no probability moves by more; for those whose answers are the same.
         inertia: let statistics go on counting what is stored of a challenge while no raw probability is further off.
             What is published follows the answers in any case.
-        packed: (I,) the challenges' answers as they are stored from now on; None: as they are.
+        packed: all I challenges' answers as they are stored from now on; None: as they are.
     """
     part = _Part.of(scheme, locked, counted, changed, device)
     places = part.places
@@ -139,16 +140,18 @@ def follow_gold(turn: Turn, scheme: Scheme, locked: Locked, device: torch.device
     turn.challenges.append(locked.ids)
 
 
-def repack(turn: Turn, locked: Locked, some: Bools, packed: npt.NDArray[np.object_]) -> None:
+def repack(turn: Turn, locked: Locked, some: Bools, packed: Pieces) -> None:
     """Store other answers with some of the challenges, of which nothing else changes.
 
     Args:
         some: (I,)
-        packed: (I,) bytes.
+        packed: the answers to all I challenges.
     """
-    consensus_rows.repack(turn.writes, locked.ids[some], packed[some])
-    turn.recall.challenges.write(locked.places[some], packed=packed[some])
-    turn.challenges.append(locked.ids[some])
+    if some.any():
+        pieces = packed[some]
+        consensus_rows.repack(turn.writes, locked.ids[some], pieces)
+        turn.recall.challenges.write(locked.places[some], packed=pieces)
+        turn.challenges.append(locked.ids[some])
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +247,7 @@ def _write(
     posterior: Floats,
     final: Bools,
     cause: Cause,
-    packed: npt.NDArray[np.object_] | None,
+    packed: Pieces | None,
     device: torch.device,
 ) -> None:
     """Store the moved ones' posteriors, their verdicts, and a version of those verdicts that have visibly changed."""
@@ -266,7 +269,11 @@ def _write(
     changed = part.total(part.now != part.was) > 0
     answer, coded = scheme.codes(judged.answer), scheme.coded_posteriors(posterior)
     some = slice(None) if moved.all() else moved
-    pieces = None if packed is None else packed[places][some]
+    pieces = None
+    if packed is not None:
+        written = np.zeros(len(locked.ids), dtype=bool)
+        written[places[some]] = True
+        pieces = packed[written]
     consensus_rows.write(
         turn.writes,
         ids[some],
@@ -296,7 +303,7 @@ def _write(
         "version": version,
         "reported": reported,
     }
-    remembered = {name: column[some] for name, column in kept.items()}
+    remembered: dict[str, npt.NDArray[Any] | Pieces] = {name: column[some] for name, column in kept.items()}
     if pieces is not None:
         remembered["packed"] = pieces
     turn.recall.challenges.write(locked.places[places][some], **remembered)

@@ -1,15 +1,20 @@
-"""Rows of numbers that a process keeps by id, in memory that is bounded."""
+"""Rows that a process keeps by id, in memory that is bounded."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from db.pieces import Pieces
+from workers.pile import Pile
 from workers.places import Places
 
 Ints = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
 
+NO_LISTS: Mapping[str, np.dtype[Any]] = MappingProxyType({})
 _FIRST = 1024
 """Rows that there is room for at the beginning."""
 _NEVER = 1 << 62
@@ -24,14 +29,17 @@ class Shelf:
 
     Args:
         most: rows, at most.
-        columns: of each column by name the row that stands where none is given; all are of its shape and type.
+        lists: of columns of lists by name the kind of their records; where none is given, a list is empty.
+        columns: of each other column by name the row that stands where none is given; all are of its shape and type.
     """
 
-    def __init__(self, most: int, **columns: Column) -> None:
+    def __init__(self, most: int, lists: Mapping[str, np.dtype[Any]] = NO_LISTS, **columns: Column) -> None:
         self._most = most
         number = np.zeros((), dtype=np.int64)
         self._rows = {_ID: number, _USED: number, **columns}
-        self._columns = self._blank(min(_FIRST, most))
+        room = min(_FIRST, most)
+        self._columns = self._blank(room)
+        self._lists = {name: Pile(room, kind) for name, kind in lists.items()}
         self._place = Places(self._room)
         self._taken = 0
         self._clock = 0
@@ -42,11 +50,10 @@ class Shelf:
         return len(self._place)
 
     def _blank(self, room: int) -> dict[str, Column]:
-        """Columns of this length. Numbers of one row stand side by side: whoever reads one has waited for all."""
-        plain = {name: row for name, row in self._rows.items() if row.dtype != np.object_}
-        kinds = [(name, row.dtype, row.shape) for name, row in plain.items()]
+        """Columns of this length. What is in one row stands together: whoever reads of it has waited for all."""
+        kinds = [(name, row.dtype, row.shape) for name, row in self._rows.items()]
         table = np.zeros(room, np.dtype(kinds, align=True))
-        return {name: table[name] if name in plain else np.zeros(room, row.dtype) for name, row in self._rows.items()}
+        return {name: table[name] for name in self._rows}
 
     def mark(self) -> None:
         """A turn begins. What it and the one before ask for stays: that one may be in the middle of its commit."""
@@ -74,12 +81,19 @@ class Shelf:
         found: Column = self._columns[name][places]
         return found
 
-    def write(self, places: Ints, **rows: Column) -> None:
-        """Other rows for those at these places."""
-        for name, values in rows.items():
-            self._columns[name][places] = values
+    def lists(self, name: str, places: Ints) -> Pieces:
+        """A column's lists at these places."""
+        return self._lists[name][places]
 
-    def put(self, ids: Ints, **rows: Column) -> Ints:
+    def write(self, places: Ints, **rows: Column | Pieces) -> None:
+        """Other rows for those at these places, each once."""
+        for name, values in rows.items():
+            if isinstance(values, Pieces):
+                self._lists[name][places] = values
+            else:
+                self._columns[name][places] = values
+
+    def put(self, ids: Ints, **rows: Column | Pieces) -> Ints:
         """Keep rows of ids, each at most once, that are not here; of columns that are not given, the shelf's own.
 
         For a time there may be more rows than at most.
@@ -124,5 +138,6 @@ class Shelf:
         for name, column in self._columns.items():
             kept[name][: len(places)] = column[places]
         self._columns, self._taken = kept, len(places)
+        self._lists = {name: pile.moved(places, room) for name, pile in self._lists.items()}
         self._place = Places(room)
         self._place.put(kept[_ID][: len(places)], np.arange(len(places)))

@@ -26,6 +26,7 @@ from db.questions import Question, ask_all
 from db.statistics import Counts
 from db.turns import Moved
 from workers.debts import Debts
+from workers.distinct import distinct
 from workers.scheme import Scheme, tensor
 from workers.turns import Turn
 
@@ -113,7 +114,7 @@ def strangers(turn: Turn, ids: Ints) -> Ints:
     if not turn.pays or much or not len(missing) or not turn.debts.touch(missing):
         return missing
     owed = turn.debts.ids
-    return np.union1d(missing, owed[shelf.find(owed) < 0])
+    return distinct(missing, owed[shelf.find(owed) < 0])
 
 
 def questions(turn: Turn, ids: Ints) -> list[Question[Any]]:
