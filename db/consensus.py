@@ -231,5 +231,4 @@ WHERE c.challenge_id = t.id
 
 def repack(writes: Writes, ids: Ints, packed: Pieces) -> None:
     """Store other answers with challenges of which nothing else changes; this must be their project's turn."""
-    if len(ids):
-        writes.send(_REPACK, {"ids": ids, **packed.parameters})
+    writes.send(_REPACK, {"ids": ids, **packed.parameters})

@@ -50,14 +50,10 @@ class Pile:
         self._make_room(len(pieces.records))
         self._append(places, pieces)
 
-    def moved(self, places: Ints, room: int) -> "Pile":
-        """A pile of so much room that has these places' lists first, and no others; this one is not to be used again.
-
-        No record is moved.
-        """
+    def keep(self, places: Ints, room: int) -> None:
+        """Have these places' lists first, in this order, and no others, in so much room. No record is moved."""
         self._begins, self._sizes = _rows(self._begins, places, room), _rows(self._sizes, places, room)
         self._wanted = int(self._sizes.sum())
-        return self
 
     def _append(self, places: Ints, pieces: Pieces) -> None:
         self._begins[places], self._sizes[places] = self._head + pieces.starts, pieces.sizes

@@ -138,6 +138,7 @@ class Shelf:
         for name, column in self._columns.items():
             kept[name][: len(places)] = column[places]
         self._columns, self._taken = kept, len(places)
-        self._lists = {name: pile.moved(places, room) for name, pile in self._lists.items()}
+        for pile in self._lists.values():
+            pile.keep(places, room)
         self._place = Places(room)
         self._place.put(kept[_ID][: len(places)], np.arange(len(places)))

@@ -25,7 +25,7 @@ def test_what_is_read_is_what_was_written(steps: list[dict[int, int] | set[int]]
     for step in steps:
         places = np.array(sorted(step), dtype=np.int64)
         if isinstance(step, set):
-            pile = pile.moved(places, ROOM)
+            pile.keep(places, ROOM)
             held = {new: held.get(old, []) for new, old in enumerate(places.tolist())}
         else:
             sizes = np.array([step[place] for place in places.tolist()], dtype=np.int64)
