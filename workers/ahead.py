@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -49,14 +49,13 @@ class Ahead:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._pool = self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="ahead"))
         self._stack.enter_context(lease.kept(self._runtime.engine, self._keep, self._runtime.settings.lease))
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._stack:
             if self._next is not None and self._next.exception() is None and (ready := self._next.result()):
-                self.give_back(ready.claim)
+                self.give_back(ready)
 
     @property
     def waiting(self) -> bool:
@@ -66,25 +65,28 @@ class Ahead:
     def start(self, wanted: Callable[[], bool]) -> None:
         """Make the next claim ready beside what the caller does, if one is wanted."""
         if self._next is None and wanted():
-            self._next = self._pool.submit(self._make, self._moment)
+            self._next = self._runtime.ahead.submit(self._make, self._moment)
 
     def take(self) -> Ready | None:
         """The next claim, the one that was started if one was; None when nothing was due."""
-        started, self._next = self._next, None
-        return self._make(self._moment) if started is None else started.result()
+        if self._next is None:
+            return self._make(self._moment)
+        ready = self._next.result()
+        self._next = None  # had the wait been interrupted, it would be given back
+        return ready
 
     def done(self, claim: Claim) -> None:
         """Nothing of a claim is to be graded any more."""
         self._claims.pop(claim.id, None)
 
-    def give_back(self, claim: Claim) -> None:
+    def give_back(self, ready: Ready) -> None:
         """Let go of a claim that was not tried: the slice has ended with an error.
 
         If it is stored all the same, there is nothing left to let go of.
         """
         try:
             with self._runtime.engine.begin() as connection:
-                claims.release_untried(connection, claim, error=None, share=0, least=0, most=0)
+                claims.release_untried(connection, ready.claim, error=None, share=0, least=0, most=0)
         except Exception as error:  # noqa: BLE001 - then its lease runs out
             log.warning("claim not given back", error=str(error))
 

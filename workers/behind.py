@@ -1,8 +1,7 @@
 """Storing behind: Postgres stores a claim while it is being worked out from what is remembered, and the next one is."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -33,25 +32,31 @@ class Behind:
     ends when they are.
 
     Args:
-        store: in a thread of its own.
+        thread: a single one, in which claims are stored.
+        store: what is done there.
         redo: what becomes of a claim whose turn was not foreseen, or wrongly, or could not be stored.
+        give_back: what becomes of one that could not be stored when the block ends with an error.
     """
 
-    def __init__(self, store: Store, redo: Redo) -> None:
+    def __init__(self, thread: Executor, store: Store, redo: Redo, give_back: Callable[[Ready], None]) -> None:
+        self._thread = thread
         self._store = store
         self._redo = redo
+        self._give_back = give_back
         self._storing: _Storing | None = None
         self._begun: _Storing | None = None
-        self._stack = ExitStack()
+        self._last: Future[None] | None = None
 
     def __enter__(self) -> Self:
-        self._pool = self._stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="behind"))
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._begun is not None:  # it was interrupted where nothing could be done about it
             self._begun.foreseen.give_up()
-        self._stack.close()
+        if self._last is not None:  # by then all before it have ended
+            wait([self._last])
+        if self._storing is not None and self._storing.stored.exception() is not None:
+            self._give_back(self._storing.ready)
 
     def store(self, ready: Ready, foresee: Foresee) -> list[str]:
         """Work a claim out and store it, when the one before is stored, which is waited for. Lines of `redo`, where
@@ -72,7 +77,8 @@ class Behind:
 
     def _begin(self, ready: Ready, foreseen: Foreseen) -> None:
         before = None if self._storing is None else self._storing.foreseen
-        self._begun = _Storing(ready, foreseen, self._pool.submit(self._store, ready, foreseen, before))
+        self._last = self._thread.submit(self._store, ready, foreseen, before)
+        self._begun = _Storing(ready, foreseen, self._last)
 
     def _settle(self, following: Foreseen | None) -> list[str]:
         """

@@ -88,7 +88,7 @@ class _Slice:
         self._graded: list[uuid.UUID] = []
         self._redoing: Claim | None = None
         self._ahead = Ahead(runtime, project_id, lane)
-        self._behind = Behind(self._store, self._redo)
+        self._behind = Behind(runtime.behind, self._store, self._redo, self._ahead.give_back)
         self._length = runtime.settings.slice_ms / 1000
         began = time.monotonic()
         self._last = began + LONGEST * runtime.settings.stall
@@ -132,7 +132,7 @@ class _Slice:
                         failed += behind.store(ready, work)
                     except BaseException:
                         if self._redoing is not ready.claim:  # then it was tried
-                            ahead.give_back(ready.claim)
+                            ahead.give_back(ready)
                         raise
                     self._meanwhile()
             failed += behind.settle()

@@ -1,6 +1,7 @@
 """What a worker process holds for as long as it lives."""
 
 import uuid
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Self
@@ -28,6 +29,11 @@ class Runtime:
     device: torch.device
     keys: Keys
     memory: Memory
+    ahead: Executor
+    """A thread in which claims are made ready."""
+    behind: Executor
+    """A thread in which they are stored. Both live as long as the process: the C library keeps memory for each thread
+    apart, and what the threads of ever new slices left there added up."""
 
     @classmethod
     def open(cls, settings: Settings, *, name: str = "touchstone-worker") -> Self:
@@ -38,7 +44,8 @@ class Runtime:
         """
         url, prepared = settings.require_database_url(), settings.prepared_statements
         engine = make_engine(url, pool_size=CONNECTIONS, name=name, prepared=prepared)
-        return cls(settings, engine, devices.choose(settings.device), Keys(engine), Memory(engine))
+        ahead, behind = (ThreadPoolExecutor(1, thread_name_prefix=role) for role in ("ahead", "behind"))
+        return cls(settings, engine, devices.choose(settings.device), Keys(engine), Memory(engine), ahead, behind)
 
     def connect(self) -> None:
         """Make all connections now, if Postgres is there: each that is made later makes this process forget."""
@@ -47,7 +54,9 @@ class Runtime:
                 stack.enter_context(self.engine.connect())
 
     def close(self) -> None:
-        """Give the connections back."""
+        """End the threads, give the connections back."""
+        self.ahead.shutdown()
+        self.behind.shutdown()
         self.engine.dispose()
 
 

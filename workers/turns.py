@@ -146,6 +146,7 @@ class Foreseen:
         self._own = tuple(turn.recall.own)
         self._shelf = turn.recall.challenges
         self._others: Moved | None = None
+        """What others have moved behind the turn before."""
         self.turn = turn
         self.sound = True
         """Whether it can still be right."""
@@ -172,6 +173,8 @@ class Foreseen:
             if others is None or others.owe or place.events != turn.began or self._epoch != self._runtime.memory.epoch:
                 raise OvertakenError
             turn.number.value, self._others = place.number, others
+            if before is not None:  # what came before that one is forgotten with it, and may have been read anew since
+                self._others = turn_rows.between(connection, turn.project_id, before.turn.number.value, place.number)
             with Writes(connection) as writes:
                 self._coming.pass_on(writes)
                 if _meet(others, turn.seen) or self._epoch != self._runtime.memory.epoch:

@@ -230,9 +230,44 @@ def test_what_was_foreseen_is_forgotten_when_the_slice_ends_before_it_is_known_t
         patch.setattr(Ahead, "take", fails)
         with pytest.raises(ConnectionError):
             grading.run(runtime, project, "live")
-    execute(engine, "UPDATE batches SET state = 'waiting', claim_id = NULL, lease_until = NULL WHERE state = 'claimed'")
-    assert drain(runtime, project) == []
+    assert drain(runtime, project) == []  # it was given back
     assert books(engine, project).graded == 8
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
+
+
+def test_what_others_have_moved_is_forgotten_once(
+    engine: Engine, runtime: Runtime, settings: Settings, project: int
+) -> None:
+    """Else a claim that moves it behind them would be forgotten with it, and its answers written over by the next."""
+    with Ahead(runtime, project, "live") as ahead:
+
+        def following(*answers: dict[str, str]) -> Foreseen:
+            accept(engine, project, list(answers))
+            ready = ahead.take()
+            assert ready is not None
+            found = grading.foresee(runtime, project, ready, nothing)
+            assert found is not None
+            return found
+
+        first = following(answer("c", "x", "a"))
+        gild(engine, project, {"d": "a"})
+        let(engine, settings, lambda other: regrade.run(other, project))
+        first.store(nothing)
+        second = following(answer("c", "y", "b"))
+        first.settle()
+        second.store(nothing, first)
+        third = following(answer("d", "x", "a"))
+        second.settle()
+        fourth = following(answer("d", "y", "b"))
+        third.store(nothing, second)
+        third.settle()
+        fourth.store(nothing, third)
+        fourth.settle()
+    assert books(engine, project).graded == 10
+    with engine.connect() as connection:
+        query = "SELECT answers FROM consensus JOIN challenges ON id = challenge_id WHERE key = 'd'"
+        assert scalar(connection, query) == 5
 
 
 def test_a_class_that_nobody_knew_waits_for_the_turn_before(engine: Engine, runtime: Runtime) -> None:
