@@ -17,6 +17,8 @@ Column = npt.NDArray[Any]
 NO_LISTS: Mapping[str, np.dtype[Any]] = MappingProxyType({})
 _FIRST = 1024
 """Rows that there is room for at the beginning."""
+_FULL = 7 / 8
+"""Of places that are all taken, how many are held where rows must go: fewer are moved together, over dropped ones."""
 _NEVER = 1 << 62
 _LATELY = 4096
 """Times that rows were asked for."""
@@ -101,7 +103,8 @@ class Shelf:
         Returns:
             Their places.
         """
-        self._make_room(len(ids))
+        if self._taken + len(ids) > self._room:  # else there is room: it was made when they were not found
+            self._make_room(len(ids))
         places = np.arange(self._taken, self._taken + len(ids))
         self._taken += len(ids)
         self._place.put(ids, places)
@@ -117,11 +120,12 @@ class Shelf:
         wanted = self._taken + rows
         if rows and wanted > self._most:
             held = self._place.all()
-            used = self._columns[_USED][held]
-            kept = max(self._most // 2, int(np.count_nonzero(used >= min(self._clock, self._marks[0]))))
-            self._shed = self._clock
-            lately = held[np.argsort(used)][max(0, len(held) - kept) :]
-            self._keep(lately, max(self._most, len(lately) + rows))
+            if len(held) + rows > _FULL * self._most:
+                used = self._columns[_USED][held]
+                kept = max(self._most // 2, int(np.count_nonzero(used >= min(self._clock, self._marks[0]))))
+                self._shed = self._clock
+                held = held[np.argsort(used)][max(0, len(held) - kept) :]
+            self._keep(held, max(self._most, len(held) + rows))
         elif wanted > self._room:
             self._keep(np.sort(self._place.all()), min(self._most, max(wanted, 2 * self._room)))
         else:

@@ -114,3 +114,26 @@ def test_what_two_turns_have_asked_for_stays() -> None:
         before = asked
     assert len(shelf) <= 3 * 45
     assert shelf.pressed
+
+
+def test_places_hold_while_what_was_missing_is_put() -> None:
+    """Also where what two turns in a row have asked for is more than there is room for."""
+    shelf = made()
+    shelf.mark()
+    put(shelf, np.arange(30))
+    shelf.mark()
+    ids = np.arange(15, 55)
+    places = shelf.find(ids)
+    put(shelf, ids[places < 0])
+    here = places >= 0
+    assert shelf.read("number", places[here]).tolist() == (ids[here] * 2).tolist()
+
+
+def test_what_was_dropped_makes_room_before_anything_goes() -> None:
+    shelf = made()
+    put(shelf, np.arange(20))
+    for start in range(100, 200, 10):
+        put(shelf, np.arange(start, start + 10))
+        shelf.drop(np.arange(start, start + 10))
+    assert not shelf.pressed
+    assert (shelf.find(np.arange(20)) >= 0).all()
