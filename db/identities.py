@@ -57,6 +57,7 @@ class Keys:
 
     def __init__(self, engine: Engine, kept: int = KEPT) -> None:
         self._engine = engine
+        self._kept = kept
         self._challenges, self._respondents = _Recent(kept), _Recent(kept)
         self.epoch = 0
         """How often everything was forgotten: ids that were found in an epoch hold in that epoch."""
@@ -85,9 +86,9 @@ class Keys:
         return transactions.ask_alone(self._engine, questions, transactions.BY_INDEX, transactions.UNHURRIED)
 
     def _forget(self, *_: object) -> None:
+        # Whoever is resolving meanwhile keeps what it finds where nobody looks any more.
+        self._challenges, self._respondents = _Recent(self._kept), _Recent(self._kept)
         self.epoch += 1
-        self._challenges.forget()
-        self._respondents.forget()
 
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:
@@ -123,9 +124,6 @@ class _Recent:
         self._size += len(known) - before
         while self._size > self._most:
             self._thin()
-
-    def forget(self) -> None:
-        self._ids, self._size = {}, 0
 
     def _thin(self) -> None:
         """While others may look keys up, or keep more: what they keep meanwhile may be lost."""
