@@ -25,6 +25,9 @@ REST = 2.0
 STAY_MS = 3000
 """Milliseconds for which a worker that has said that it is at a door is believed; it says so at every claim."""
 
+_ALL = b"1"
+"""What a doorbell says that all can hear; where one worker alone was called it names that one."""
+
 
 class _RestingError(OSError):
     """Redis has just failed, and is not tried again yet."""
@@ -127,7 +130,7 @@ class Publisher:
         """
         try:
             door = _doorbell(project_id, queues.LEARN_TASK)
-            if self._redis().set(door, 1, nx=True, px=self._doorbell_ms):
+            if self._redis().set(door, _ALL, nx=True, px=self._doorbell_ms):
                 self._send(queues.LEARN_TASK, {"project": project_id}, queues.REFIT, pause=pause)
         except _FAILURES as error:
             self._failed(queues.REFIT, error)
@@ -176,7 +179,7 @@ class Publisher:
         """
         try:
             with self._redis().pipeline(transaction=False) as pipeline:
-                pipeline.set(_doorbell(project_id, lane), 1, px=STAY_MS)
+                pipeline.set(_doorbell(project_id, lane), _ALL, px=STAY_MS)
                 if knowing and self._node is not None:
                     pipeline.set(_home(project_id), self._node, px=STAY_MS)
                 pipeline.execute()
@@ -235,15 +238,22 @@ class Publisher:
         """Note that a door is being rung; whether it was not so already. Each has one message in its queue at most.
 
         However busy the fleet is, queues are then no longer than there are doors, and doors are served in turn.
+
+        Args:
+            force: the message may be lost: the queue is empty, or it went to one worker alone, who may be gone.
         """
         redis = self._redis()
-        lost = force and not redis.llen(queue)
-        return bool(redis.set(door, 1, nx=not lost, px=self._doorbell_ms))
+        lost = False
+        if force:
+            with redis.pipeline(transaction=False) as pipeline:
+                said, waiting = pipeline.get(door).llen(queue).execute()
+            lost = not waiting or said not in {None, _ALL}
+        return bool(redis.set(door, _ALL, nx=not lost, px=self._doorbell_ms))
 
     def _call(self, project_id: int, lane: str, node: str | None) -> None:
         """Say to one worker alone that something waits, or to all: nobody knows the project any more."""
         with self._redis().pipeline(transaction=False) as pipeline:
-            pipeline.set(_doorbell(project_id, lane), 1, px=self._doorbell_ms)
+            pipeline.set(_doorbell(project_id, lane), _ALL if node is None else node, px=self._doorbell_ms)
             if node is None:
                 pipeline.delete(_home(project_id))
             pipeline.execute()
@@ -258,13 +268,14 @@ class Publisher:
         expires: float | None = queues.EXPIRES,
         pause: float = 0.0,
     ) -> None:
+        """Send a message, due after a pause, that is worth nothing so many seconds after it was due."""
         self._redis()
         self._app.send_task(
             task,
             kwargs=arguments,
             queue=queue,
             connection=self._connection,
-            expires=expires,
+            expires=None if expires is None else pause + expires,
             countdown=pause or None,
             ignore_result=True,
             retry=False,

@@ -42,6 +42,12 @@ def messages(client: redis.Redis, queue: str) -> list[dict[str, Any]]:
     return [json.loads(message) for message in client.lrange(queue, 0, -1)][::-1]
 
 
+def keywords(message: dict[str, Any]) -> dict[str, Any]:
+    """What the task is called with."""
+    found: dict[str, Any] = json.loads(base64.b64decode(message["body"]))[1]
+    return found
+
+
 def test_rings_are_coalesced_until_heard(publisher: Publisher, client: redis.Redis) -> None:
     assert [publisher.ring(7, "live") for _ in range(3)] == [False, True, True]
     assert client.llen("live") == 1
@@ -109,10 +115,29 @@ def test_a_door_is_left_to_the_worker_that_knows_the_project(
     assert not other.pass_on(8, "live")
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_the_sweep_calls_all_where_only_a_worker_that_is_gone_was_called(
+    worker: Publisher, other: Publisher, publisher: Publisher, client: redis.Redis, own: bool
+) -> None:
+    publisher.ring(8, "live")  # the lane is not empty
+    worker.door(7, "live").stay(knowing=True)
+    if own:
+        worker.ring(7, "live", stay=True)
+    else:
+        assert other.pass_on(7, "live")
+    publisher.ring(7, "live")
+    assert [keywords(message)["project"] for message in messages(client, "live")] == [8]
+    for _ in range(2):  # once is enough
+        publisher.ring(7, "live", force=True)
+        assert [keywords(message) for message in messages(client, "live")[1:]] == [
+            {"project": 7, "lane": "live", "urgent": True}
+        ]
+
+
 def test_what_nobody_came_for_is_for_whoever_hears_it(publisher: Publisher, client: redis.Redis) -> None:
     publisher.ring(7, "live", force=True)
     publisher.ring(8, "live")
-    assert [json.loads(base64.b64decode(message["body"]))[1] for message in messages(client, "live")] == [
+    assert [keywords(message) for message in messages(client, "live")] == [
         {"project": 7, "lane": "live", "urgent": True},
         {"project": 8, "lane": "live"},
     ]
@@ -176,6 +201,16 @@ def test_messages_are_json_and_those_that_are_sent_again_expire(
         return
     expires = datetime.fromisoformat(headers["expires"])
     assert timedelta(0) < expires - datetime.now(UTC) <= timedelta(seconds=queues.EXPIRES)
+
+
+def test_a_message_expires_only_after_it_was_due(publisher: Publisher, client: redis.Redis) -> None:
+    publisher.go_on_revisiting(7, {"after": 3}, 160.0)
+    publisher.ring_lesson(7, 80.0)
+    for queue, pause in (("bulk", 160), ("refit", 80)):
+        (message,) = messages(client, queue)
+        due, expires = (datetime.fromisoformat(message["headers"][name]) for name in ("eta", "expires"))
+        assert due - datetime.now(UTC) <= timedelta(seconds=pause)
+        assert abs(expires - due - timedelta(seconds=queues.EXPIRES)) < timedelta(seconds=1)
 
 
 def test_it_pings(publisher: Publisher) -> None:
