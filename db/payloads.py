@@ -1,8 +1,11 @@
 """The daily partitions that bodies wait in."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, text
+
+from db import transactions
 
 AHEAD = 3
 """Days for which partitions are made before they are needed."""
@@ -34,24 +37,33 @@ def make_partitions(connection: Connection) -> None:
             )
 
 
-def drop_partitions(connection: Connection, keep_days: int) -> list[date]:
-    """Drop days older than `keep_days` and return them.
+def old(connection: Connection, keep_days: int) -> dict[date, list[int]]:
+    """Days older than `keep_days` that can be dropped, each with the batches that may still need their bodies.
 
-    Bodies of theirs that may still be needed go into the default partition: so no day is looked through again and again
-    for the sake of one dead batch. A day with more than `NEEDED` of them stays until they have become fewer.
+    These only become fewer: what is graded without a dead answer, or cancelled, stays so. A day with more than `NEEDED`
+    of them is left out until they have.
     """
     today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
-    dropped = []
     oldest = today - timedelta(days=keep_days)
-    for day in _partitions(connection):
-        if day < oldest and (needed := _needed(connection, day)) is not None:
-            name = _name(day)
-            connection.execute(text(f"ALTER TABLE payloads DETACH PARTITION {name}"))
-            move = text(f"INSERT INTO payloads SELECT * FROM {name} WHERE batch_id = ANY(CAST(:ids AS bigint[]))")
-            connection.execute(move, {"ids": needed})
-            connection.execute(text(f"DROP TABLE {name}"))
-            dropped.append(day)
-    return dropped
+    found = {day: _needed(connection, day) for day in _partitions(connection) if day < oldest}
+    return {day: needed for day, needed in found.items() if needed is not None}
+
+
+def drop(connection: Connection, day: date, needed: Sequence[int]) -> None:
+    """Drop a day, unless that has been done.
+
+    Bodies of these batches go into the default partition: so no day is looked through again and again for the sake of
+    one dead batch.
+    """
+    if day not in _partitions(connection):
+        return
+    name = _name(day)
+    transactions.adopt(connection, transactions.BY_INDEX)  # else all of the day may be read for a few bodies
+    connection.execute(text(f"ALTER TABLE payloads DETACH PARTITION {name}"))
+    moved = "accepted_on = :day AND batch_id = ANY(CAST(:ids AS bigint[]))"
+    move = text(f"INSERT INTO payloads SELECT * FROM {name} WHERE {moved}")
+    connection.execute(move, {"day": day, "ids": list(needed)})
+    connection.execute(text(f"DROP TABLE {name}"))
 
 
 def clear_default(connection: Connection, keep_days: int) -> None:

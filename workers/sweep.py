@@ -1,5 +1,10 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection
+
 from db import claims, gold, history, owed, payloads, runs, transactions
 from telemetry import crashpoints, logging, metrics
 from workers import payment
@@ -53,17 +58,34 @@ def keep_house(runtime: Runtime) -> None:
 
 
 def _keep_payloads(runtime: Runtime) -> None:
+    """Partitions come and go under a lock that the edge and all claims wait for: nothing is looked through under it."""
+    settings = runtime.settings
+    with _briefly(runtime) as connection:
+        if not transactions.alone(connection, ADVISORY_LOCK):
+            return
+        payloads.make_partitions(connection)
+        crashpoints.reach("house-before-commit")
     with runtime.engine.begin() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
-        # Partitions come and go under the strongest lock: never queue the edge behind a wait for it.
+        transactions.adopt(connection, transactions.bounds(idle=settings.lease))
+        payloads.clear_default(connection, settings.payload_days)
+        old = payloads.old(connection, settings.payload_days)
+    for day, needed in old.items():
+        with _briefly(runtime) as connection:
+            if not transactions.alone(connection, ADVISORY_LOCK):
+                return
+            payloads.drop(connection, day, needed)
+            crashpoints.reach("house-before-commit")
+        log.info("payloads dropped", day=day.isoformat(), kept=len(needed))
+
+
+@contextmanager
+def _briefly(runtime: Runtime) -> Iterator[Connection]:
+    """A transaction that gives up rather than let others queue behind its wait for a lock."""
+    with runtime.engine.begin() as connection:
         transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease, lock=0.5))
-        payloads.make_partitions(connection)
-        payloads.clear_default(connection, runtime.settings.payload_days)
-        dropped = payloads.drop_partitions(connection, runtime.settings.payload_days)
-        crashpoints.reach("house-before-commit")
-    if dropped:
-        log.info("payloads dropped", days=[day.isoformat() for day in dropped])
+        yield connection
 
 
 def _keep_history(runtime: Runtime, days: int) -> None:

@@ -1,5 +1,6 @@
 """The sweep: what was forgotten is found, by one process at a time."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -19,6 +20,7 @@ from tests.integration.workers.crowd import (
     scalar,
     store,
 )
+from tests.waiting import until
 from workers import refit, sweep
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
 
@@ -202,6 +204,47 @@ def test_a_day_is_dropped_when_it_is_old_and_nothing_needs_it(
         bodies = set(connection.execute(text("SELECT batch_id FROM payloads")).scalars())
     assert kept == {7}
     assert bodies == ({recent} if state in {"graded", "cancelled"} else {recent, other})
+
+
+def test_nobody_waits_while_an_old_day_is_looked_through(engine: Engine, runtime: Runtime, days: None) -> None:
+    project = make_project(engine)
+    for age in (9, 8):
+        old_batch(engine, project, age)
+    day = today(engine) - timedelta(days=8)
+    strong = "SELECT count(*) FROM pg_locks WHERE relation = 'payloads'::regclass AND mode = 'AccessExclusiveLock'"
+    looking = f"SELECT count(*) FROM pg_locks WHERE relation = 'payloads_{day:%Y%m%d}'::regclass AND NOT granted"
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as held:
+            held.execute(text(f"LOCK TABLE payloads_{day:%Y%m%d} IN ACCESS EXCLUSIVE MODE"))
+            house = pool.submit(sweep.keep_house, runtime)
+            with engine.connect() as connection:
+                until(lambda: scalar(connection, looking), "the second old day to be looked through")
+                assert scalar(connection, strong) == 0
+                assert existing(connection)[-1] == today(engine) + timedelta(days=payloads.AHEAD)
+            accept(engine, project, [answer("c", "r", "a")])
+            assert not house.done()
+        house.result()
+    with engine.connect() as connection:
+        assert existing(connection)[0] == today(engine)
+    assert drain(runtime, project) == []
+
+
+def test_what_is_done_meanwhile_is_no_hindrance(engine: Engine, runtime: Runtime, days: None) -> None:
+    project = make_project(engine)
+    ended, needed = (old_batch(engine, project, 8) for _ in range(2))
+    with engine.begin() as connection:
+        ((day, found),) = payloads.old(connection, 7).items()
+    assert found == [ended, needed]
+    execute(engine, "UPDATE batches SET state = 'graded' WHERE id = :id", id=ended)
+    for _ in range(2):  # somebody else has dropped the day
+        with engine.begin() as connection:
+            payloads.drop(connection, day, found)
+    with engine.connect() as connection:
+        assert existing(connection) == []
+    sweep.keep_house(runtime)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT batch_id FROM payloads_default")).scalars().all() == [needed]
+    assert drain(runtime, project) == []
 
 
 def test_a_day_that_many_batches_need_stays(engine: Engine, runtime: Runtime, days: None) -> None:
