@@ -86,6 +86,7 @@ class Ahead:
         """
         try:
             with self._runtime.engine.begin() as connection:
+                transactions.adopt(connection, transactions.bounds(idle=self._runtime.settings.lease))
                 claims.release_untried(connection, ready.claim, error=None, share=0, least=0, most=0)
         except Exception as error:  # noqa: BLE001 - then its lease runs out
             log.warning("claim not given back", error=str(error))

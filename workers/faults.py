@@ -5,13 +5,15 @@ Where Postgres has no room nothing is to blame: all that is left of the claim go
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db import claims
+from db import claims, transactions
 from db.claims import Claim, ClaimedBatch
 from db.errors import StaleClaimError
 from telemetry import logging, metrics
@@ -80,7 +82,7 @@ def _give_back(runtime: Runtime, claim: Claim, error: DBAPIError) -> str:
     metrics.CLAIMS.labels("no_room").inc()
 
     def release() -> list[float]:
-        with runtime.engine.begin() as connection:
+        with _bounded(runtime) as connection:
             return claims.release_untried(
                 connection,
                 claim,
@@ -129,8 +131,16 @@ def _persist(
 
 
 def _renew(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch]) -> None:
-    with runtime.engine.begin() as connection:
+    with _bounded(runtime) as connection:
         claims.renew(connection, claim.id, [batch.id for batch in batches], runtime.settings.lease)
+
+
+@contextmanager
+def _bounded(runtime: Runtime) -> Iterator[Connection]:
+    """A transaction whose rows are free again a lease after this process has stopped in the middle of it."""
+    with runtime.engine.begin() as connection:
+        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
+        yield connection
 
 
 def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, error: Exception) -> str:
@@ -141,7 +151,7 @@ def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, er
             wait = min(settings.retry_max, settings.retry_base * 2 ** (batch.attempts - 1))
             wait *= random.uniform(0.5, 1.5)  # noqa: S311 - jitter
             log.error("batch failed", attempts=batch.attempts, wait=wait, exc_info=error)
-            with runtime.engine.begin() as connection:
+            with _bounded(runtime) as connection:
                 claims.release(connection, claim.id, batch.id, error=line(error), wait=wait)
             return f"batch {batch.uid} waits to be tried again: {line(error)}"
         dead = _dead_answers(runtime, claim, batch, grade, error)
@@ -155,7 +165,7 @@ def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, er
             else:
                 log.error("answers dead", answers=len(dead), error=line(error))
                 return f"batch {batch.uid}: {len(dead)} of its answers are dead: {line(error)}"
-        with runtime.engine.begin() as connection:
+        with _bounded(runtime) as connection:
             claims.bury(connection, claim.id, batch.id, error=line(error))
         log.error("batch dead", attempts=batch.attempts, error=line(error))
         return f"batch {batch.uid} is dead: {line(error)}"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from db import answers as answer_rows
-from db import bodies, projects
+from db import bodies, projects, transactions
 from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
@@ -90,7 +90,8 @@ def take(
         MissingPayloadError: a body is gone.
         msgspec.MsgspecError: a body is not what the edge accepted.
     """
-    taken = _resolve(runtime.engine, runtime.keys, grading, decode(runtime.engine, batches).without(left_out))
+    waiting = decode(runtime.engine, batches).without(left_out)
+    taken = _resolve(runtime.keys, _with_classes(runtime, grading, waiting.bodies), waiting)
     crashpoints.reach("grade-resolved")
     return taken
 
@@ -123,10 +124,9 @@ def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
         return waiting.without(answer_rows.settled_positions(connection, in_part))
 
 
-def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
-    """Names to ids and classes to codes. Commits new names and classes: they are true whatever becomes of the claim."""
+def _resolve(keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
+    """Names to ids and classes to codes. Commits new names: they are true whatever becomes of the claim."""
     epoch = keys.epoch
-    grading = _with_classes(engine, grading, waiting.bodies)
     codes: dict[str | None, int] = {key: code for code, key in enumerate(grading.classes)} | {None: SKIP}
     choice = _ints(list(map(codes.get, [body.answer for body in waiting.bodies], repeat(_UNKNOWN))))
     rejected: dict[int, list[tuple[int, str]]] = {}
@@ -166,13 +166,15 @@ def _resolve(engine: Engine, keys: Keys, grading: Grading, waiting: Waiting) -> 
     )
 
 
-def _with_classes(engine: Engine, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:
+def _with_classes(runtime: Runtime, grading: Grading, answers: Sequence[AnswerBody]) -> Grading:
+    """The same with all classes that these answers name, if there may be more. Commits new ones, likewise."""
     if not grading.classes_open or len(grading.classes) >= grading.max_classes:
         return grading
     met = {body.answer for body in answers if body.answer is not None}
     if met <= set(grading.classes):
         return grading
-    with engine.begin() as connection:
+    with runtime.engine.begin() as connection:
+        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
         projects.append_classes(connection, grading.project_id, sorted(met))
         return projects.grading(connection, grading.project_id)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
+from db import transactions
 from db.errors import StaleClaimError
 from telemetry import logging
 
@@ -17,7 +18,8 @@ log = logging.get(__name__)
 def kept(engine: Engine, renew: Callable[[Connection], None], lease: float) -> Iterator[None]:
     """Renew a lease every third of it, each time in a transaction, from a thread, until the block ends.
 
-    A renewal that fails is only logged: the block's own transactions are fenced and find out by themselves.
+    A renewal that fails is only logged: the block's own transactions are fenced and find out by themselves. One that is
+    stopped in the middle is ended by Postgres: whoever takes over need not wait for it.
     """
     over = threading.Event()
 
@@ -25,6 +27,7 @@ def kept(engine: Engine, renew: Callable[[Connection], None], lease: float) -> I
         while not over.wait(lease / 3):
             try:
                 with engine.begin() as connection:
+                    transactions.adopt(connection, transactions.bounds(idle=lease, lock=lease / 3))
                     renew(connection)
             except StaleClaimError as error:
                 log.warning("lease lost", reason=str(error))

@@ -7,8 +7,8 @@ from sqlalchemy.exc import DBAPIError
 from cli.stack.ports import free_port
 from db import runs, transactions
 from db.engine import make_engine
-from tests.integration.workers.crowd import accept, books, crowd, drain, make_project, scalar
-from tests.integration.workers.faulty import fault
+from tests.integration.workers.crowd import accept, books, crowd, drain, make_project, scalar, split, states
+from tests.integration.workers.faulty import fail, fault
 from tests.waiting import until
 from workers import refit, retries
 from workers.runtime import Runtime
@@ -83,15 +83,40 @@ def alive(engine: Engine, pid: int) -> bool:
         return bool(scalar(connection, "SELECT count(*) FROM pg_stat_activity WHERE pid = :pid", pid=pid))
 
 
+UNBOUNDED = "IF current_setting('idle_in_transaction_session_timeout') = '0' THEN RAISE EXCEPTION 'unbounded'; END IF"
+"""Whoever holds rows without a bound to how long they may stop in the middle is found out."""
+
+
 def test_whoever_holds_challenges_is_bounded(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine)
     accept(engine, project, crowd(1))
-    unbounded = (
-        "IF current_setting('idle_in_transaction_session_timeout') = '0' THEN RAISE EXCEPTION 'unbounded'; END IF"
-    )
-    with fault(engine, "UPDATE ON consensus", unbounded, times=10_000):
+    with fault(engine, "UPDATE ON consensus", UNBOUNDED, times=10_000):
         assert drain(runtime, project) == []
         with engine.begin() as connection:
             runs.request(connection, project, "requested")
         refit.run(runtime, project)
+    books(engine, project)
+
+
+def test_whoever_appends_classes_is_bounded(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine, (), classes_open=True)
+    accept(engine, project, crowd(1))
+    with fault(engine, "INSERT ON project_classes", UNBOUNDED, times=10_000):
+        assert drain(runtime, project) == []
+    books(engine, project)
+
+
+@pytest.mark.parametrize(("code", "visits", "end"), [("22000", 10_000, "dead"), ("53100", 20, "graded")])
+def test_whoever_gives_batches_back_is_bounded(
+    engine: Engine, runtime: Runtime, code: str, visits: int, end: str
+) -> None:
+    """Batches that cannot be graded are halved, renewed, released and at last dead, or wait until there is room."""
+    project = make_project(engine)
+    accept(engine, project, *split(crowd(1)[:12], 4))
+    broken = f"{UNBOUNDED}; IF NEW.state = 'graded' AND nextval('fault_count') < {visits} THEN {fail(code)}; END IF"
+    with fault(engine, "UPDATE ON batches", broken, times=10_000):
+        said = drain(runtime, project)
+    assert said
+    assert not any("unbounded" in line for line in said)
+    assert list(states(engine).values()) == [end] * 3
     books(engine, project)
