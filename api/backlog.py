@@ -35,7 +35,7 @@ class Backlog:
 
     Args:
         age: seconds that the oldest due batch of a project and lane may have waited; 0 for any time.
-        room: bytes of bodies that may wait in all; 0 for any number.
+        room: bytes of bodies that may wait in all, those in backoff too; 0 for any number.
     """
 
     def __init__(self, engine: Engine, *, age: float, room: int) -> None:
@@ -84,15 +84,13 @@ class Backlog:
         with self._engine.connect() as connection:
             doors = backlog.waiting(connection)
             full = bool(self._room) and sum(door.bytes for door in doors) >= self._room
-            seconds = {
-                (door.project_id, door.lane): _drained(
-                    door.batches, backlog.graded(connection, door.project_id, door.lane, seconds=RATE_OVER)
-                )
-                for door in doors
-                if full or (self._age and door.oldest > self._age)
+            late = [door for door in doors if self._age and door.oldest > self._age]
+            graded = {
+                door: backlog.graded(connection, door.project_id, door.lane, seconds=RATE_OVER)
+                for door in (doors if full else late)
             }
-        late = {(door.project_id, door.lane) for door in doors if self._age and door.oldest > self._age}
-        return {door: seconds[door] for door in late}, max(seconds.values(), default=1) if full else None
+        everybody = _drained(sum(door.batches for door in doors), sum(graded.values())) if full else None
+        return {(door.project_id, door.lane): _drained(door.due, graded[door]) for door in late}, everybody
 
 
 def _drained(waiting: int, graded: int) -> int:

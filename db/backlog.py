@@ -7,21 +7,24 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The batches of a project and lane that are due and that nobody has claimed."""
+    """The batches of a project and lane that nobody has claimed."""
 
     project_id: int
     lane: str
     oldest: float
-    """Seconds since the oldest became due."""
+    """Seconds since the oldest became due; below 0 if none is."""
+    due: int
+    """Those of the batches that are not in backoff."""
     batches: int
     bytes: int
-    """Of their bodies."""
+    """Of the bodies of all of them."""
 
 
 # One partial index answers it. What is in backoff is not due, what is claimed, dead or cancelled does not wait.
 _WAITING = text("""
-SELECT project_id, lane, extract(epoch FROM now() - min(due_at))::float8, count(*), sum(size)::bigint
-FROM batches WHERE state = 'waiting' AND due_at <= now() GROUP BY project_id, lane ORDER BY project_id, lane
+SELECT project_id, lane, extract(epoch FROM now() - min(due_at))::float8, count(*) FILTER (WHERE due_at <= now()),
+       count(*), sum(size)::bigint
+FROM batches WHERE state = 'waiting' GROUP BY project_id, lane ORDER BY project_id, lane
 """)
 
 _GRADED = text("""

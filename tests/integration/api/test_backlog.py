@@ -14,6 +14,9 @@ from tests.integration.workers.crowd import execute
 from tests.waiting import until
 
 AGE = 60
+ROOM = 1_000_000
+LATELY = "state = 'graded', finished_at = now() + '1 minute'::interval"
+"""Graded in the last seconds, also for a look that comes late as the machine is busy."""
 
 
 @contextmanager
@@ -30,27 +33,26 @@ def caller(engine: Engine, settings: Settings, **limits: float) -> Iterator[http
         yield client
 
 
-def post(client: httpx.Client, project: str = "one", lane: str = "live") -> httpx.Response:
-    return client.post(f"projects/{project}/batches", params={"lane": lane}, json=batch(1))
+def post(client: httpx.Client, project: str = "one", lane: str = "live", key: str | None = None) -> httpx.Response:
+    """Once more under the same key, it asks and takes nothing in."""
+    headers = {"Idempotency-Key": key} if key else {}
+    return client.post(f"projects/{project}/batches", params={"lane": lane}, headers=headers, json=batch(1))
 
 
 def test_a_lane_that_lags_takes_nothing_in(engine: Engine, settings: Settings) -> None:
     with caller(engine, settings, backlog_age=AGE) as client:
-        for _ in range(4):
-            assert post(client).status_code == 202
+        for key in ("1", "2", "3", "same"):
+            assert post(client, key=key).status_code == 202
         execute(engine, f"UPDATE batches SET due_at = now() - '{AGE + 5} seconds'::interval")
-        until(lambda: post(client).status_code == 429, "the lane to be refused")
+        until(lambda: post(client, key="same").status_code == 429, "the lane to be refused")
         reply = post(client)
         assert reply.headers["Content-Type"] == "application/problem+json"
         assert reply.headers["Retry-After"] == "300"  # nothing was graded lately
         assert post(client, lane="bulk").status_code == 202
         assert post(client, project="two").status_code == 202
 
-        execute(
-            engine,
-            "UPDATE batches SET state = 'graded', finished_at = now() WHERE id = (SELECT min(id) FROM batches)",
-        )
-        until(lambda: 1 < int(post(client).headers.get("Retry-After", 1)) < 300, "the rate to tell the wait")
+        execute(engine, f"UPDATE batches SET {LATELY} WHERE id = (SELECT min(id) FROM batches)")
+        until(lambda: post(client).headers.get("Retry-After") == "30", "the rate to tell the wait")  # three wait
         execute(engine, "UPDATE batches SET state = 'graded', finished_at = now() WHERE lane = 'live'")
         until(lambda: post(client).status_code == 202, "the lane to be open again")
 
@@ -80,5 +82,24 @@ def test_without_room_nobody_is_let_in(engine: Engine, settings: Settings) -> No
     with caller(engine, settings, backlog_bytes=10) as client:
         assert post(client, "one").status_code == 202
         until(lambda: post(client, "two").status_code == 429, "the room to be full")
+        assert post(client, "two").headers["Retry-After"] == "300"  # nothing was graded lately
         execute(engine, "UPDATE batches SET state = 'graded', finished_at = now()")
         until(lambda: post(client, "two").status_code == 202, "there to be room again")
+
+
+def test_without_room_the_rate_of_all_doors_tells_the_wait(engine: Engine, settings: Settings) -> None:
+    with caller(engine, settings, backlog_bytes=ROOM) as client:
+        assert post(client, "one", key="same").status_code == 202
+        assert post(client, "two").status_code == post(client, "two").status_code == 202
+        graded = "(SELECT max(id) FROM batches)"  # one of `two`; of `one` none has been graded lately
+        execute(engine, f"UPDATE batches SET {LATELY} WHERE id = {graded}")
+        execute(engine, f"UPDATE batches SET size = {ROOM}")
+        until(lambda: post(client, "one", key="same").status_code == 429, "the room to be full")
+        assert post(client).headers["Retry-After"] == "20"  # two wait, one was graded in ten seconds
+
+
+def test_bodies_in_backoff_take_room(engine: Engine, settings: Settings) -> None:
+    with caller(engine, settings, backlog_age=AGE, backlog_bytes=ROOM) as client:
+        assert post(client).status_code == 202
+        execute(engine, f"UPDATE batches SET size = {ROOM}, due_at = now() + '1 hour'::interval")
+        until(lambda: post(client, "two").status_code == 429, "the room to be full")

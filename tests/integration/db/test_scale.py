@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from db import (
     answers,
+    backlog,
     batches,
     claims,
     columns,
@@ -161,6 +162,12 @@ HOT: dict[str, Callable[[Connection, int], object]] = {
     "claim": claim_and_finish,
     "due": lambda c, p: claims.due(c, p, "live"),
     "doors": lambda c, _: claims.doors(c, older_than=1),
+    "waiting": lambda c, _: backlog.waiting(c),
+    "graded lately": lambda c, p: backlog.graded(c, p, "live", seconds=10),
+    "held": lambda c, p: claims.held(c, p, "live", "bulk"),
+    "elsewhere": lambda c, p: claims.elsewhere(c, p, "live"),
+    "fed": lambda c, p: claims.fed(c, p, seconds=10),
+    "busy": lambda c, _: claims.busy(c),
     "expire": lambda c, _: claims.expire(c, 5),
     "names": lambda c, p: (identities.challenges(c, p, FEW), identities.respondents(c, p, FEW)),
     "project": projects.grading,
