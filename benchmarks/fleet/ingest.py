@@ -13,14 +13,13 @@ from benchmarks.fleet.crowd import ANSWERS, Crowd
 from benchmarks.fleet.processor import Processor
 from benchmarks.fleet.run import UNANSWERED, send
 from benchmarks.fleet.stack import Stack, running
-from config.settings import Settings
 
 _PROBE = 3.0
 """Seconds of a first run, which says how many POSTs the second needs."""
 _SPARE = 1.3
 _MOST = 4000
 """POSTs encoded for each second of the first run: more than two cores take."""
-_OFF = {"lease": 3600, "backlog_age": 0, "stall": 3600}
+_OFF = {"lease": 3600, "backlog_age": 0, "backlog_bytes": 0, "stall": 3600}
 """No process that stands still is taken for dead; no POST is refused because of what waits."""
 
 
@@ -41,8 +40,7 @@ class Ingest:
 
 def measure(home: Path, crowd: Crowd, seconds: float, **settings: object) -> Ingest:
     """Answers accepted durably in so many seconds."""
-    known = {name: value for name, value in _OFF.items() if name in Settings.model_fields}
-    with running(home, crowd, **{**settings, **known}) as stack, _without_workers(stack):
+    with running(home, crowd, **{**settings, **_OFF}) as stack, _without_workers(stack):
         first = min(_PROBE, seconds)
         probe = _take(stack, "probe", int(_MOST * first), first)
         expected = probe.accepted / ANSWERS * seconds
