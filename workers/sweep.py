@@ -64,7 +64,6 @@ def _keep_payloads(runtime: Runtime) -> None:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
         payloads.make_partitions(connection)
-        crashpoints.reach("house-before-commit")
     with runtime.engine.begin() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
@@ -76,7 +75,6 @@ def _keep_payloads(runtime: Runtime) -> None:
             if not transactions.alone(connection, ADVISORY_LOCK):
                 return
             payloads.drop(connection, day, needed)
-            crashpoints.reach("house-before-commit")
         log.info("payloads dropped", day=day.isoformat(), kept=len(needed))
 
 
@@ -86,6 +84,7 @@ def _briefly(runtime: Runtime) -> Iterator[Connection]:
     with runtime.engine.begin() as connection:
         transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease, lock=0.5))
         yield connection
+        crashpoints.reach("house-before-commit")
 
 
 def _keep_history(runtime: Runtime, days: int) -> None:
