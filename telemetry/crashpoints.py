@@ -1,4 +1,9 @@
-"""Named places, one at each side of every commit, where a process can be made to kill itself.
+"""Named places, most of them at a commit, where a process can be made to kill itself.
+
+One is at each side of the commits of a posted batch, grades, revisits, payments, regrades, chunks and ends of refits,
+and the sweep; after that of a claim; before those of a lesson, of flags of gold, and of the partitions of payloads.
+There is none where a claim is renewed, released or buried, a run fails or old history goes, nor at the API's other
+writes.
 
 To prove that dying there loses nothing and doubles nothing. Production arms none: then a place costs one comparison.
 """

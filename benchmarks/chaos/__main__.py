@@ -7,6 +7,9 @@ and takes the time from when what was struck runs again (not from when it is rea
 that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round
 the load ends: then nothing may be left over, and a new project begins. `kills` are processes killed; stopped servers,
 emptied queues, doubled messages, jumping clocks and a full disk come on top.
+
+Exits with 1 if any book does not balance, a batch is dead, a crash point was never reached, recovery took too long, or
+the run broke: then with what was done until then.
 """
 
 import argparse
@@ -16,10 +19,11 @@ import math
 import random
 import sys
 import time
+import traceback
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -33,7 +37,7 @@ from benchmarks.chaos.disk import UnmountableError
 from benchmarks.chaos.load import Load
 from benchmarks.chaos.stack import BrokenError, Stack, until
 from benchmarks.chaos.strikes import FULL_DISK, STRIKES, deck
-from db import projects, tenants
+from telemetry import crashpoints
 
 T = TypeVar("T")
 
@@ -43,6 +47,8 @@ DEBTS_FROM = 25
 """So that claims of a few batches owe statistics, and smaller ones write them."""
 CALM = 2.0
 """Seconds before a strike, at most."""
+SLOWEST = 10.0
+"""Seconds that recovery may take, but after one strike in a hundred."""
 
 
 @dataclass
@@ -61,14 +67,27 @@ class Report:
     killed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     refusals: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Seconds that each request took to be refused while the stack was struck, by kind."""
+    broken: str | None = None
+    """How the run broke, if it did."""
+
+    @property
+    def unreached(self) -> list[str]:
+        """Crash points at which a process was to die, and none ever has."""
+        return [point for point in crashpoints.POINTS if self.recovery.get(point) and not self.killed.get(point)]
 
     @property
     def clean(self) -> bool:
-        return not self.faults and not self.contradictions
+        """Whether all holds that is to be proved."""
+        slow = (_quantile(self._recoveries, 0.99) or 0.0) > SLOWEST
+        return not (self.faults or self.contradictions or self.dead or self.unreached or slow or self.broken)
+
+    @property
+    def _recoveries(self) -> list[float]:
+        return sorted(seconds for each in self.recovery.values() for seconds in each)
 
     def figures(self) -> dict[str, Any]:
         """As JSON has them."""
-        everything = sorted(seconds for each in self.recovery.values() for seconds in each)
+        everything = self._recoveries
         found = asdict(self.faults)
         found["twice"] += self.contradictions
         return {
@@ -82,6 +101,8 @@ class Report:
             "batches": self.batches,
             "answers": self.answers,
             "dead": self.dead,
+            "unreached": self.unreached,
+            "broken": self.broken,
             "kinds": {
                 kind: {
                     "rounds": len(each),
@@ -143,41 +164,57 @@ def _possible(
 def bombard(
     stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], console: Console, rounds: float = math.inf
 ) -> Report:
-    """Strike until so many processes were killed, or so many rounds are over.
-
-    Raises:
-        BrokenError: the stack did not come back.
-    """
+    """Strike until so many processes were killed, or so many rounds are over, or the run breaks."""
     report = Report(seed)
     chance = random.Random(seed)
     cards = deck(chance, kinds)
-    with stack:
-        epoch = 0
+    names = (f"chaos-{epoch}" for epoch in count(1))
 
-        def over() -> bool:
-            return report.kills >= kills or report.rounds >= rounds
+    def over() -> bool:
+        return report.kills >= kills or report.rounds >= rounds
 
-        while not over():
-            epoch += 1
-            with Load(stack, f"chaos-{epoch}", chance.getrandbits(32), rate) as load:
-                until(lambda: len(load.accepted) > 10 or load.error, "a load")
-                project = _project(stack, f"chaos-{epoch}")
-                for kind in islice(cards, ROUNDS):
-                    if load.error:
-                        break  # raised where the load ends
-                    time.sleep(chance.uniform(0, CALM))
-                    _round(stack, load, project, kind, chance, report, console)
-                    if over():
-                        break
-            _rest(stack, load, project, report, console)
+    try:
+        with stack:
+            while not over():
+                load = Load(stack, next(names), chance.getrandbits(32), rate)
+                _under(load, stack, islice(cards, ROUNDS), chance, report, console, over)
+                _rest(stack, load, report, console)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told with what was done so far
+        console.print(traceback.format_exc(), markup=False)
+        report.broken = _how(error)
     return report
 
 
-def _round(
-    stack: Stack, load: Load, project: int, kind: str, chance: random.Random, report: Report, console: Console
+def _under(
+    load: Load,
+    stack: Stack,
+    kinds: Iterable[str],
+    chance: random.Random,
+    report: Report,
+    console: Console,
+    over: Callable[[], bool],
 ) -> None:
+    """Strike under a load, which ends after that, and is reported whatever happens."""
+    try:
+        with load:
+            until(lambda: len(load.accepted) > 10 or load.error, "a load")
+            for kind in kinds:
+                if load.error:
+                    break  # raised where the load ends
+                time.sleep(chance.uniform(0, CALM))
+                _round(stack, load, kind, chance, report, console)
+                if over():
+                    break
+    finally:
+        report.contradictions += load.contradictions
+        report.batches += len(load.accepted)
+        report.answers += sum(load.accepted.values())
+
+
+def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: Report, console: Console) -> None:
+    project = load.project_id
     began = time.time()
-    killed = STRIKES[kind].act(stack, chance, project)
+    killed = STRIKES[kind].act(stack, chance, load)
     over = time.time()
     refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
     until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
@@ -195,8 +232,9 @@ def _round(
     until(lambda: _without_outage(stack.whole), f"everything at work after {kind}")
 
 
-def _rest(stack: Stack, load: Load, project: int, report: Report, console: Console) -> None:
+def _rest(stack: Stack, load: Load, report: Report, console: Console) -> None:
     """The load is over: nothing may be left when the fleet has come to rest."""
+    project = load.project_id
 
     def settled() -> bool:
         return not books.audit(stack.engine, project, load.accepted, at_rest=True).unsettled
@@ -205,9 +243,6 @@ def _rest(stack: Stack, load: Load, project: int, report: Report, console: Conso
         until(lambda: _without_outage(settled), "nothing left to do", 60)
     faults = _asked(lambda: books.audit(stack.engine, project, load.accepted, at_rest=True), "an audit at rest")
     report.faults += faults
-    report.contradictions += load.contradictions
-    report.batches += len(load.accepted)
-    report.answers += sum(load.accepted.values())
     report.dead += _asked(lambda: books.dead(stack.engine, project), "what is dead")
     console.print(f"     at rest: {len(load.accepted)} batches  {_told(faults)}")
     if faults.unsettled:
@@ -217,6 +252,12 @@ def _rest(stack: Stack, load: Load, project: int, report: Report, console: Conso
 
 def _told(faults: Faults) -> str:
     return str(asdict(faults)) if faults else "books balance"
+
+
+def _how(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def _asked(question: Callable[[], T], what: str) -> T:
@@ -237,11 +278,6 @@ def _without_outage(condition: Callable[[], object]) -> bool:
         return bool(condition())
     except DBAPIError:
         return False
-
-
-def _project(stack: Stack, name: str) -> int:
-    with stack.engine.connect() as connection:
-        return projects.get(connection, tenants.get(connection, "default").id, name).id
 
 
 def _quantile(values: list[float], share: float) -> float | None:

@@ -1,16 +1,20 @@
 """A crowd that answers all the time, through whatever happens, and remembers what it was told is accepted."""
 
 import asyncio
+import contextlib
 import json
 import random
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any, Self
 
 import httpx
 
-from benchmarks.chaos.stack import Stack
+from benchmarks.chaos.stack import LIMIT, BrokenError, Stack
+from db import projects, tenants
 
 CLASSES = ("cat", "dog", "bird", "fish")
 CHALLENGES = 1500
@@ -47,6 +51,8 @@ class Load:
         self._gold = self._random.sample(range(CHALLENGES), round(GOLD * CHALLENGES))
         self._over = threading.Event()
         self._abandoned = threading.Event()
+        self._paused = threading.Event()
+        self._unstirred = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load")
         self._keys: dict[str, str] = {}
         self.accepted: dict[str, int] = {}
@@ -64,15 +70,48 @@ class Load:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        """Post nothing new and wait until everything that was begun is accepted; not after an error."""
+        """Post nothing new and wait until everything that was begun is accepted; not after an error.
+
+        Raises:
+            BrokenError: not all of it was accepted in time.
+        """
         self._over.set()
         if kind is not None:
             self._abandoned.set()
+        self._thread.join(LIMIT)
+        late = self._thread.is_alive()
+        self._abandoned.set()
         self._thread.join()
         if kind is not None:
             return
+        if late:
+            raise BrokenError(f"not within {LIMIT:.0f} s: all that was posted to be accepted")
         if self.error:
             raise self.error
+
+    @cached_property
+    def project_id(self) -> int:
+        """Of the project, which is there when something is accepted."""
+        with self._stack.engine.connect() as connection:
+            return projects.get(connection, tenants.get(connection, "default").id, self._project).id
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """No answers are posted inside the block, but those that were begun."""
+        self._paused.set()
+        try:
+            yield
+        finally:
+            self._paused.clear()
+
+    @contextlib.contextmanager
+    def unstirred(self) -> Iterator[None]:
+        """No refits are asked for and no gold is changed inside the block."""
+        self._unstirred.set()
+        try:
+            yield
+        finally:
+            self._unstirred.clear()
 
     async def _run(self) -> None:
         headers = {"Authorization": f"Bearer {self._stack.key}", "Content-Type": "application/json"}
@@ -83,7 +122,8 @@ class Load:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._stir())
                     while not self._over.is_set():
-                        group.create_task(self._batch())
+                        if not self._paused.is_set():
+                            group.create_task(self._batch())
                         await asyncio.sleep(self._random.expovariate(self._rate))
         except BaseException as error:  # noqa: BLE001 - told to whoever ends the block
             self.error = error
@@ -123,10 +163,11 @@ class Load:
     async def _stir(self) -> None:
         """Keep refits and regrades going."""
         while not self._over.is_set():
-            challenge = self._random.choice(self._gold)
-            state = self._random.choice(("active", "disputed"))
-            await self._send("PATCH", f"/{self._project}/gold/c{challenge:05}", {"state": state})
-            await self._send("POST", f"/{self._project}/model-runs")
+            if not self._unstirred.is_set():
+                challenge = self._random.choice(self._gold)
+                state = self._random.choice(("active", "disputed"))
+                await self._send("PATCH", f"/{self._project}/gold/c{challenge:05}", {"state": state})
+                await self._send("POST", f"/{self._project}/model-runs")
             await asyncio.sleep(_STIR)
 
     async def _send(

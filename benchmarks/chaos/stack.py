@@ -1,6 +1,7 @@
 """The stack under fire: `touchstone up` as a user starts it, on a home of its own, and what can be done to it."""
 
 import contextlib
+import math
 import signal
 import subprocess
 import time
@@ -126,7 +127,8 @@ class Stack:
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a part a signal that ends it; returns once the supervisor has started it again."""
         pid = self.pid(name)
-        psutil.Process(pid).send_signal(number)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).send_signal(number)
         until(lambda: self.processes.get(name, pid) != pid, f"{name} to be started again")
 
     def kill_child(self, name: str) -> None:
@@ -134,7 +136,8 @@ class Stack:
         parent = self.pid(name)
         before = _pool(parent)
         for child in before:
-            child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         until(lambda: _pool(parent) - before or self.processes[name] != parent, f"{name} to have a child again")
 
     def kill_supervisor(self) -> None:
@@ -150,9 +153,7 @@ class Stack:
             if not psutil.pid_exists(pid):
                 return False
             stamp = self._home.stamp(name)
-            if name.startswith("worker-") and not (
-                stamp.exists() and stamp.stat().st_mtime > psutil.Process(pid).create_time()
-            ):
+            if name.startswith("worker-") and not (stamp.exists() and stamp.stat().st_mtime > _began(pid)):
                 return False
         settings = self.settings
         return answering(settings.host, settings.port, "/readyz")()
@@ -235,6 +236,14 @@ def _pool(pid: int) -> set[psutil.Process]:
             if "spawn_main" in " ".join(child.cmdline()):
                 found.add(child)
     return found
+
+
+def _began(pid: int) -> float:
+    """When a process began; never, if it is gone."""
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.NoSuchProcess:
+        return math.inf
 
 
 def _children(pid: int) -> list[psutil.Process]:

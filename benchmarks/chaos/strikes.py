@@ -4,17 +4,22 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import psutil
 import redis
+from kombu.exceptions import OperationalError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from benchmarks.chaos import disk
-from benchmarks.chaos.stack import Stack, until
+from benchmarks.chaos.load import Load
+from benchmarks.chaos.stack import BrokenError, Stack, until
+from consensus import population
+from db import owed, populations
 from tasks import queues
 from tasks.app import make_app
 from telemetry import crashpoints
@@ -29,6 +34,15 @@ FULL_DISK = "full-disk"
 """The kind that needs a disk of its own."""
 PATIENCE = 30.0
 """Seconds in which a doomed process should come to its crash point."""
+QUIET_PATIENCE = 60.0
+"""Likewise, where it comes only in quiet; less than what the supervisor gives a worker for its imports."""
+QUIET = 25.0
+"""Seconds without load in which it should come there, if there is anything to do."""
+IN_QUIET = (*crashpoints.LEARN, *crashpoints.DEBT)
+"""Crash points to which nobody comes while the load goes on."""
+
+Message = tuple[str, dict[str, Any], str]
+"""A task, its arguments, and the queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,92 +54,93 @@ class Strike:
         share: how often it comes, compared with the others.
     """
 
-    act: Callable[[Stack, random.Random, int], int]
+    act: Callable[[Stack, random.Random, Load], int]
     share: int = 1
 
 
-def api(stack: Stack, _: random.Random, __: int) -> int:
+def api(stack: Stack, _: random.Random, __: Load) -> int:
     stack.kill("api")
     return 1
 
 
-def worker(stack: Stack, chance: random.Random, _: int) -> int:
-    stack.kill(chance.choice([name for name in stack.processes if name.removeprefix("worker-").isdigit()]))
+def worker(stack: Stack, chance: random.Random, _: Load) -> int:
+    stack.kill(chance.choice(_graders(stack)))
     return 1
 
 
-def refit(stack: Stack, chance: random.Random, _: int) -> int:
+def refit(stack: Stack, chance: random.Random, _: Load) -> int:
     chance.choice((stack.kill, stack.kill_child))("worker-refit")
     return 1
 
 
-def maintenance(stack: Stack, chance: random.Random, _: int) -> int:
+def maintenance(stack: Stack, chance: random.Random, _: Load) -> int:
     chance.choice((stack.kill, stack.kill_child))("worker-maintenance")
     return 1
 
 
-def beat(stack: Stack, _: random.Random, __: int) -> int:
+def beat(stack: Stack, _: random.Random, __: Load) -> int:
     stack.kill("beat")
     return 1
 
 
-def supervisor(stack: Stack, _: random.Random, __: int) -> int:
+def supervisor(stack: Stack, _: random.Random, __: Load) -> int:
     stack.kill_supervisor()
     return 1
 
 
-def valkey(stack: Stack, _: random.Random, __: int) -> int:
+def valkey(stack: Stack, _: random.Random, __: Load) -> int:
     stack.kill("valkey")
     return 1
 
 
-def postgres(stack: Stack, _: random.Random, __: int) -> int:
+def postgres(stack: Stack, _: random.Random, __: Load) -> int:
     """Immediate shutdown: no checkpoint, the log is replayed when it starts."""
     stack.kill("postgres", signal.SIGQUIT)
     return 1
 
 
-def postgres_backend(stack: Stack, chance: random.Random, _: int) -> int:
+def postgres_backend(stack: Stack, chance: random.Random, _: Load) -> int:
     """kill -9 one of its backends: the server ends all the others, and replays its log."""
-    postmaster = psutil.Process(stack.pid("postgres"))
-    chance.choice(postmaster.children()).kill()
-    return 1
+    with contextlib.suppress(psutil.NoSuchProcess):
+        chance.choice(psutil.Process(stack.pid("postgres")).children()).kill()
+        return 1
+    return 0
 
 
-def storm(stack: Stack, chance: random.Random, _: int) -> int:
+def storm(stack: Stack, chance: random.Random, _: Load) -> int:
     """Everything but the supervisor, within a moment; over when all is ready again, as nobody is left to grade."""
     names = list(stack.processes)
     chance.shuffle(names)
     before = {name: stack.pid(name) for name in names}
     for pid in before.values():
-        psutil.Process(pid).kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).kill()
     until(lambda: all(stack.processes.get(name, pid) != pid for name, pid in before.items()), "all to be started again")
     until(stack.whole, "all to be ready")
     return len(names)
 
 
-def stop_worker(stack: Stack, chance: random.Random, _: int) -> int:
+def stop_worker(stack: Stack, chance: random.Random, _: Load) -> int:
     """Stop a worker for longer than its lease, then let it go on."""
-    name = chance.choice([name for name in stack.processes if name.removeprefix("worker-").isdigit()])
-    with _stopped(psutil.Process(stack.pid(name))):
+    with _stopped(psutil.Process(stack.pid(chance.choice(_graders(stack))))):
         time.sleep(stack.settings.lease + 2)
     return 0
 
 
-def stop_valkey(stack: Stack, _: random.Random, __: int) -> int:
+def stop_valkey(stack: Stack, _: random.Random, __: Load) -> int:
     with _stopped(psutil.Process(stack.pid("valkey"))):
         time.sleep(PAUSE)
     return 0
 
 
-def stop_postgres(stack: Stack, _: random.Random, __: int) -> int:
+def stop_postgres(stack: Stack, _: random.Random, __: Load) -> int:
     postmaster = psutil.Process(stack.pid("postgres"))
     with _stopped(postmaster, *postmaster.children(recursive=True)):
         time.sleep(PAUSE)
     return 0
 
 
-def full_disk(stack: Stack, chance: random.Random, _: int) -> int:
+def full_disk(stack: Stack, chance: random.Random, _: Load) -> int:
     """No room for Postgres: it refuses to store. Every other time its log is used up, too: it dies, starts in vain."""
     with disk.full(stack.database):
         if chance.random() < 0.5:
@@ -144,32 +159,34 @@ def _use_up_log(stack: Stack) -> None:
                 connection.execute(text("SELECT pg_logical_emit_message(true, 'chaos', ''), pg_switch_wal()"))
 
 
-def flush(stack: Stack, _: random.Random, __: int) -> int:
-    with redis.Redis.from_url(stack.settings.require_redis_url()) as client:
+def flush(stack: Stack, _: random.Random, __: Load) -> int:
+    with (
+        contextlib.suppress(redis.RedisError),  # who is away comes back empty
+        redis.Redis.from_url(stack.settings.require_redis_url()) as client,
+    ):
         client.flushall()
     return 0
 
 
-def triple(stack: Stack, _: random.Random, project: int) -> int:
-    """Every message that can be on its way, three times at once, again and again."""
-    messages = [
+def triple(stack: Stack, _: random.Random, load: Load) -> int:
+    """Every doorbell of the project, and a sweep, three times at once, again and again."""
+    project = load.project_id
+    messages: list[Message] = [
         *((queues.GRADE_TASK, {"project": project, "lane": lane}, lane) for lane in queues.LANES),
         (queues.REGRADE_TASK, {"project": project}, queues.BULK),
         (queues.REVISIT_TASK, {"project": project}, queues.BULK),
         (queues.REFIT_TASK, {"project": project}, queues.REFIT),
+        (queues.LEARN_TASK, {"project": project}, queues.REFIT),
         (queues.SWEEP_TASK, {}, queues.MAINTENANCE),
     ]
     over = time.monotonic() + SPELL
-    app = make_app(stack.settings)
-    with app.connection_for_write() as connection:
-        while time.monotonic() < over:
-            for task, arguments, queue in messages * 3:
-                app.send_task(task, kwargs=arguments, queue=queue, connection=connection, expires=60)
-            time.sleep(0.25)
+    while time.monotonic() < over:
+        _send(stack, messages * 3, expires=60)
+        time.sleep(0.25)
     return 0
 
 
-def clock(stack: Stack, chance: random.Random, _: int) -> int:
+def clock(stack: Stack, chance: random.Random, _: Load) -> int:
     """Every lease has run out, again and again, whatever its holder is doing."""
     over = time.monotonic() + SPELL
     while time.monotonic() < over:
@@ -183,9 +200,11 @@ def clock(stack: Stack, chance: random.Random, _: int) -> int:
     return 0
 
 
-def crash(point: str, stack: Stack, chance: random.Random, _: int) -> int:
+def crash(point: str, stack: Stack, chance: random.Random, _: Load) -> int:
     """Let one more process work until it dies at a crash point; 0 if it does not come there."""
     armed = f"{point}:{chance.choice((1, 1, 2, 5))}" if point in (*crashpoints.API, *crashpoints.GRADE) else point
+    # Beat alone may in step with Redis choose the other worker every time.
+    messages: list[Message] = [(queues.SWEEP_TASK, {}, queues.MAINTENANCE)] if point in crashpoints.SWEEP else []
     if point in crashpoints.API:
         doomed = stack.doomed_api(armed)
     elif point in crashpoints.SWEEP:
@@ -194,14 +213,57 @@ def crash(point: str, stack: Stack, chance: random.Random, _: int) -> int:
         doomed = stack.doomed_worker(armed, queues.REFIT)
     else:
         doomed = stack.doomed_worker(armed, *queues.LANES)
-    app = make_app(stack.settings)
-    with doomed as died, app.connection_for_write() as connection:
-        over = time.monotonic() + PATIENCE
+    with doomed as died:
+        return int(_dies(died, stack, messages, PATIENCE))
+
+
+def crash_in_quiet(point: str, stack: Stack, _: random.Random, load: Load) -> int:
+    """Likewise at a point to which somebody comes only when no answers come in: the load pauses, again and again.
+
+    Whoever could be there before the doomed process stands still; over when all is ready again.
+    """
+    if point in crashpoints.LEARN:
+        names, lanes = ["worker-refit"], (queues.REFIT,)
+        messages: list[Message] = [(queues.LEARN_TASK, {"project": load.project_id}, queues.REFIT)]
+    else:
+        names, lanes = _graders(stack), queues.LANES
+        messages = []  # the sweep says it
+    with load.unstirred(), _replaced(stack, names), stack.doomed_worker(point, *lanes) as died:
+        over = time.monotonic() + QUIET_PATIENCE
         while not died() and time.monotonic() < over:
-            if point in crashpoints.SWEEP:  # beat alone may in step with Redis choose the other worker every time
-                app.send_task(queues.SWEEP_TASK, queue=queues.MAINTENANCE, connection=connection, expires=10)
-            time.sleep(chance.uniform(0.02, 0.3))
-        return int(died())
+            with contextlib.suppress(BrokenError):
+                until(lambda: died() or _to_be_done(point, stack, load.project_id), "something to do", PATIENCE)
+            with load.paused():
+                _dies(died, stack, messages, QUIET)
+        reached = died()
+    until(stack.whole, "all to be ready")
+    return int(reached)
+
+
+def _to_be_done(point: str, stack: Stack, project: int) -> bool:
+    """Whether in quiet a lesson would be due, or somebody be paid."""
+    with stack.engine.connect() as connection:
+        if point in crashpoints.DEBT:
+            return owed.owes(connection, project)
+        progress = populations.progress(connection, project)
+        return population.due(progress.answers, progress.known, idle=True)
+
+
+def _dies(died: Callable[[], bool], stack: Stack, messages: Collection[Message], limit: float) -> bool:
+    """Whether a doomed process dies in time; messages that may lead it there are sent again and again."""
+    over = time.monotonic() + limit
+    while not died() and time.monotonic() < over:
+        _send(stack, messages, expires=10)
+        time.sleep(0.2)
+    return died()
+
+
+def _send(stack: Stack, messages: Collection[Message], *, expires: float) -> None:
+    """Send messages, or lose them while Valkey is away."""
+    app = make_app(stack.settings)
+    with contextlib.suppress(OperationalError), app.connection_for_write() as connection:
+        for task, arguments, queue in messages:
+            app.send_task(task, kwargs=arguments, queue=queue, connection=connection, expires=expires)
 
 
 STRIKES: dict[str, Strike] = {
@@ -222,7 +284,7 @@ STRIKES: dict[str, Strike] = {
     "flush": Strike(flush),
     "triple": Strike(triple),
     "clock": Strike(clock),
-    **{point: Strike(partial(crash, point)) for point in crashpoints.POINTS},
+    **{point: Strike(partial(crash_in_quiet if point in IN_QUIET else crash, point)) for point in crashpoints.POINTS},
 }
 
 
@@ -232,6 +294,21 @@ def deck(chance: random.Random, kinds: list[str]) -> Iterator[str]:
         cards = [kind for kind in kinds for _ in range(STRIKES[kind].share)]
         chance.shuffle(cards)
         yield from cards
+
+
+def _graders(stack: Stack) -> list[str]:
+    """Names of the live and bulk workers."""
+    return [name for name in stack.processes if name.removeprefix("worker-").isdigit()]
+
+
+@contextlib.contextmanager
+def _replaced(stack: Stack, names: list[str]) -> Iterator[None]:
+    """Parts end in order; those that are started for them, and hold nothing yet, stand still inside the block."""
+    with contextlib.ExitStack() as left:
+        for name in names:
+            stack.kill(name, signal.SIGTERM)
+            left.enter_context(_stopped(psutil.Process(stack.pid(name))))
+        yield
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.chaos import disk
 from benchmarks.chaos.__main__ import DEBTS_FROM, bombard
 from benchmarks.chaos.books import Faults
-from benchmarks.chaos.stack import Stack
+from benchmarks.chaos.stack import BrokenError, Stack
 
 SIZE = 400
 """MB of a disk that is filled."""
@@ -20,8 +20,11 @@ KINDS = ["worker", "api", "valkey", "postgres", "flush", "clock"]
 def test_a_bombarded_stack_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     stack = Stack(tmp_path, debts_from=DEBTS_FROM)
     report = bombard(stack, 6, seed=20261124, rate=5.0, kinds=KINDS, console=Console(stderr=True))
+    assert report.broken is None
     assert report.faults == Faults()
     assert report.contradictions == 0
+    assert report.dead == 0
+    assert report.unreached == []
     assert report.kills >= 6
     assert report.answers > 0
 
@@ -37,6 +40,7 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing_dead(tmp_path: Path) -> No
         kinds = ["full-disk"]
         report = bombard(stack, 1, seed=20261128, rate=5.0, kinds=kinds, console=Console(stderr=True), rounds=2)
 
+    assert report.broken is None
     assert report.faults == Faults()
     assert report.contradictions == 0
     assert report.dead == 0
@@ -45,3 +49,13 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing_dead(tmp_path: Path) -> No
     assert (
         max(report.refusals["full-disk"]) < 8
     )  # 2 s that the edge waits for Postgres, and a busy machine; no time-out
+
+
+def test_a_run_that_breaks_says_how(tmp_path: Path) -> None:
+    class Unstartable(Stack):
+        def start(self) -> None:
+            raise BrokenError("not within 120 s: a stack that is ready")
+
+    report = bombard(Unstartable(tmp_path), 6, seed=1, rate=5.0, kinds=KINDS, console=Console(quiet=True))
+    assert report.figures()["broken"] == "BrokenError: not within 120 s: a stack that is ready"
+    assert not report.clean

@@ -79,13 +79,13 @@ class AnyOrder(RuleBasedStateMachine):
     def grade(self) -> None:
         grading.run(self.runtime, self.project, "live")
 
-    @rule(committed=st.booleans())
-    def die_while_grading(self, committed: bool) -> None:
-        """Before anything is computed, or with everything written and nothing committed."""
+    @rule(written=st.booleans())
+    def die_while_grading(self, written: bool) -> None:
+        """With a claim alone, or with everything written, too; no grade is committed."""
         with self.engine.begin() as connection:
             claim = claims.claim(connection, self.project, "live", batches=2, answers=10, lease=60)
         if claim is not None:
-            if not committed:
+            if written:
                 grading.grade(self.runtime, self.project, claim, claim.batches, {}, rehearse=True)
             self.abandoned.append(claim)
 
