@@ -1,6 +1,7 @@
 """What a transaction may take of others, and how it finds its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +49,14 @@ def bounds(*, idle: float, lock: float = 0.0) -> Settings:
 def adopt(connection: Connection, *settings: Settings) -> None:
     """Let these settings hold until this transaction ends."""
     ask(connection, adoption(*settings))
+
+
+@contextmanager
+def begun(engine: Engine, *settings: Settings) -> Iterator[Connection]:
+    """A transaction that adopts settings."""
+    with engine.begin() as connection:
+        adopt(connection, *settings)
+        yield connection
 
 
 def adoption(*settings: Settings) -> Question[None]:

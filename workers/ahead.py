@@ -85,8 +85,8 @@ class Ahead:
         If it is stored all the same, there is nothing left to let go of.
         """
         try:
-            with self._runtime.engine.begin() as connection:
-                transactions.adopt(connection, transactions.bounds(idle=self._runtime.settings.lease))
+            bounds = transactions.bounds(idle=self._runtime.settings.lease)
+            with transactions.begun(self._runtime.engine, bounds) as connection:
                 claims.release_untried(connection, ready.claim, error=None, share=0, least=0, most=0)
         except Exception as error:  # noqa: BLE001 - then its lease runs out
             log.warning("claim not given back", error=str(error))

@@ -138,8 +138,7 @@ def _renew(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch]) -> N
 @contextmanager
 def _bounded(runtime: Runtime) -> Iterator[Connection]:
     """A transaction whose rows are free again a lease after this process has stopped in the middle of it."""
-    with runtime.engine.begin() as connection:
-        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
+    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
         yield connection
 
 

@@ -173,8 +173,7 @@ def _with_classes(runtime: Runtime, grading: Grading, answers: Sequence[AnswerBo
     met = {body.answer for body in answers if body.answer is not None}
     if met <= set(grading.classes):
         return grading
-    with runtime.engine.begin() as connection:
-        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
+    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
         projects.append_classes(connection, grading.project_id, sorted(met))
         return projects.grading(connection, grading.project_id)
 

@@ -26,8 +26,7 @@ def kept(engine: Engine, renew: Callable[[Connection], None], lease: float) -> I
     def keep() -> None:
         while not over.wait(lease / 3):
             try:
-                with engine.begin() as connection:
-                    transactions.adopt(connection, transactions.bounds(idle=lease, lock=lease / 3))
+                with transactions.begun(engine, transactions.bounds(idle=lease, lock=lease / 3)) as connection:
                     renew(connection)
             except StaleClaimError as error:
                 log.warning("lease lost", reason=str(error))

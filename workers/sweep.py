@@ -64,10 +64,9 @@ def _keep_payloads(runtime: Runtime) -> None:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
         payloads.make_partitions(connection)
-    with runtime.engine.begin() as connection:
+    with transactions.begun(runtime.engine, transactions.bounds(idle=settings.lease)) as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
-        transactions.adopt(connection, transactions.bounds(idle=settings.lease))
         payloads.clear_default(connection, settings.payload_days)
         old = payloads.old(connection, settings.payload_days)
     for day, needed in old.items():
@@ -81,8 +80,7 @@ def _keep_payloads(runtime: Runtime) -> None:
 @contextmanager
 def _briefly(runtime: Runtime) -> Iterator[Connection]:
     """A transaction that gives up rather than let others queue behind its wait for a lock."""
-    with runtime.engine.begin() as connection:
-        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease, lock=0.5))
+    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease, lock=0.5)) as connection:
         yield connection
         crashpoints.reach("house-before-commit")
 
