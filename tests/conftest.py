@@ -1,5 +1,6 @@
 """Real services for whoever asks: PostgreSQL, migrated by alembic and emptied between tests, and Valkey."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,8 @@ from cli.stack.server import Server
 from config.settings import Settings, load
 from db.engine import make_engine
 from tests import services
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as workers do: there are more test processes than cores
 
 
 @pytest.fixture(scope="session")

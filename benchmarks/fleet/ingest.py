@@ -41,7 +41,7 @@ class Ingest:
 def measure(home: Path, crowd: Crowd, seconds: float, **settings: object) -> Ingest:
     """Answers accepted durably in so many seconds."""
     with running(home, crowd, **{**settings, **_OFF}) as stack, _without_workers(stack):
-        first = min(_PROBE, seconds)
+        first = min(_PROBE, seconds / 2)
         probe = _take(stack, "probe", int(_MOST * first), first)
         expected = probe.accepted / ANSWERS * seconds
         return _take(stack, "ingest", int(_SPARE * expected) + 100, seconds)

@@ -58,11 +58,16 @@ class Process:
         self.signal(signal.SIGKILL)
         self._popen.wait()
 
-    def end(self) -> None:
-        """End it in order; with force if it does not listen."""
+    def ask(self) -> None:
+        """Ask it to end."""
         if self.running:
             self.signal(signal.SIGCONT)
             self.signal(signal.SIGTERM)
+
+    def end(self) -> None:
+        """End it in order; with force if it does not listen."""
+        if self.running:
+            self.ask()
             try:
                 self._popen.wait(20)
             except subprocess.TimeoutExpired:
@@ -129,7 +134,9 @@ class Fleet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in reversed(self._processes):
+        for process in self._processes:
+            process.ask()
+        for process in self._processes:
             process.end()
 
 
