@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import psycopg
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine
 
 from db import consensus, transactions
 from db.consensus import Rows
 from db.questions import Question, ask_all
+from db.server import Server
 from db.typed_arrays import Texts
 
 Ints = npt.NDArray[np.int64]
@@ -51,21 +52,21 @@ class Keys:
     """The ids of keys, those of late from memory.
 
     What is kept cannot be wrong: an id is kept once the transaction that made or found it has committed, never changes,
-    and is never given to another key. A server that takes over may lack the last commits of the one before: whenever a
-    connection is made anew, everything is forgotten.
+    and is never given to another key. A server that takes over may lack the last commits of the one before: in another
+    epoch everything is forgotten.
     """
 
-    def __init__(self, engine: Engine, kept: int = KEPT) -> None:
+    def __init__(self, engine: Engine, server: Server, kept: int = KEPT) -> None:
         self._engine = engine
-        self._kept = kept
-        self._challenges, self._respondents = _Recent(kept), _Recent(kept)
-        self.epoch = 0
-        """How often everything was forgotten: ids that were found in an epoch hold in that epoch."""
-        event.listen(engine, "connect", self._forget)
+        self._server = server
+        self._most = kept
+        self._epoch = server.epoch
+        self._kept = _Recent(kept), _Recent(kept)
 
     def resolve(self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]) -> Ids:
         """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
-        asked = (self._challenges, _KNOWN, challenge_keys), (self._respondents, _RESPONDENTS, respondent_keys)
+        challenges, respondents = self._recent
+        asked = (challenges, _KNOWN, challenge_keys), (respondents, _RESPONDENTS, respondent_keys)
         found = [recent.find(project_id, keys) for recent, _, keys in asked]
         unknown = [_unknown(keys, ids) for (_, _, keys), ids in zip(asked, found, strict=True)]
         made = [np.empty(0, dtype=np.int64) for _ in asked]
@@ -85,10 +86,16 @@ class Keys:
         # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
         return transactions.ask_alone(self._engine, questions, transactions.BY_INDEX, transactions.UNHURRIED)
 
-    def _forget(self, *_: object) -> None:
-        # Whoever is resolving meanwhile keeps what it finds where nobody looks any more.
-        self._challenges, self._respondents = _Recent(self._kept), _Recent(self._kept)
-        self.epoch += 1
+    @property
+    def _recent(self) -> "tuple[_Recent, _Recent]":
+        """Of challenges and of respondents, in this epoch.
+
+        Whoever began to resolve in the one before keeps what it finds where nobody looks any more.
+        """
+        if self._epoch != self._server.epoch:
+            self._epoch = self._server.epoch
+            self._kept = _Recent(self._most), _Recent(self._most)
+        return self._kept
 
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:

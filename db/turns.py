@@ -17,6 +17,7 @@ from sqlalchemy import Connection, text
 from db import transactions
 from db.owed import Debt
 from db.questions import Question, ask_all, rows
+from db.server import STARTED, Server
 from db.transactions import Settings
 from db.writes import Writes, bounded
 
@@ -48,19 +49,27 @@ class Place:
     """The last turn up to which nothing is owed; this one, if the ones before owe nothing."""
 
 
-_TAKE = text("""
+_TAKE = text(f"""
 INSERT INTO turns AS t (project_id, number, paid) VALUES (:project, 1, 1)
 ON CONFLICT (project_id) DO UPDATE
 SET number = t.number + 1, paid = CASE WHEN t.paid = t.number THEN t.number + 1 ELSE t.paid END
-RETURNING number, events, paid
+RETURNING number, events, paid, {STARTED} AS started
 """)
 
 
-def take(connection: Connection, project_id: int, *, most: float, terms: Sequence[Settings] = ()) -> Place:
+def take(
+    connection: Connection,
+    project_id: int,
+    *,
+    most: float,
+    terms: Sequence[Settings] = (),
+    server: Server | None = None,
+) -> Place:
     """The next turn; until this transaction ends nobody else has one.
 
     Args:
         terms: settings that the transaction adopts before.
+        server: is told which one this is.
         most: seconds that the turn may last, where Postgres can tell (`db.writes.bounded`).
 
     Raises:
@@ -70,6 +79,9 @@ def take(connection: Connection, project_id: int, *, most: float, terms: Sequenc
     _, (turn,) = ask_all(
         connection, [transactions.adoption(*terms, limit), Question(_TAKE, {"project": project_id}, rows)]
     )
+    started = turn.pop("started")
+    if server is not None:
+        server.seen(started)
     return Place(**turn)
 
 

@@ -234,7 +234,7 @@ def grade(
     Raises:
         StaleClaimError: the claim ran out; nothing has changed.
     """
-    if ready is not None and batches is claim.batches and ready.epoch == runtime.keys.epoch and not dead:
+    if ready is not None and batches is claim.batches and ready.epoch == runtime.server.epoch and not dead:
         new = ready
     else:
         with runtime.engine.begin() as connection:
@@ -242,7 +242,7 @@ def grade(
         left_out = {(batch, position) for batch, positions in dead.items() for position in positions}
         new = intake.take(runtime, grading, batches, left_out)
     with (turns.rehearsed if rehearse else turns.taken)(runtime, project_id) as turn:
-        if new.epoch != runtime.keys.epoch:
+        if new.epoch != runtime.server.epoch:
             raise ForgottenError
         grading = projects.grading(turn.connection, project_id)  # the classes that others have met, too
         _persist(runtime, turn, grading, new, meanwhile)
@@ -273,7 +273,7 @@ def foresee(
         with turns.foreseen(runtime, project_id) as foreseen:
             if foreseen is None:
                 return None
-            if new.epoch != runtime.keys.epoch:
+            if new.epoch != runtime.server.epoch:
                 raise ForgottenError
             recall = foreseen.turn.recall
             plan = recall.scheme(new.grading, runtime.device)

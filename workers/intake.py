@@ -16,7 +16,6 @@ from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
 from db.consensus import Rows
-from db.identities import Keys
 from db.models.answer import SKIP, UNTIMED
 from db.projects import Grading
 from telemetry import crashpoints
@@ -78,7 +77,7 @@ class Intake:
     grading: Grading
     """How the project is graded, with all classes that these answers name."""
     epoch: int
-    """Of the keys (`db.identities.Keys`): with another one the ids may be nobody's."""
+    """Of the server: in another one the ids may be nobody's."""
 
 
 def take(
@@ -91,7 +90,7 @@ def take(
         msgspec.MsgspecError: a body is not what the edge accepted.
     """
     waiting = decode(runtime.engine, batches).without(left_out)
-    taken = _resolve(runtime.keys, _with_classes(runtime, grading, waiting.bodies), waiting)
+    taken = _resolve(runtime, _with_classes(runtime, grading, waiting.bodies), waiting)
     crashpoints.reach("grade-resolved")
     return taken
 
@@ -124,9 +123,9 @@ def decode(engine: Engine, batches: Sequence[ClaimedBatch]) -> Waiting:
         return waiting.without(answer_rows.settled_positions(connection, in_part))
 
 
-def _resolve(keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
+def _resolve(runtime: Runtime, grading: Grading, waiting: Waiting) -> Intake:
     """Names to ids and classes to codes. Commits new names: they are true whatever becomes of the claim."""
-    epoch = keys.epoch
+    epoch = runtime.server.epoch
     codes: dict[str | None, int] = {key: code for code, key in enumerate(grading.classes)} | {None: SKIP}
     choice = _ints(list(map(codes.get, [body.answer for body in waiting.bodies], repeat(_UNKNOWN))))
     rejected: dict[int, list[tuple[int, str]]] = {}
@@ -138,7 +137,8 @@ def _resolve(keys: Keys, grading: Grading, waiting: Waiting) -> Intake:
         waiting = waiting.without(set(zip(waiting.batch_id[bad].tolist(), waiting.position[bad].tolist(), strict=True)))
         choice = np.delete(choice, bad)
     good = waiting.bodies
-    ids = keys.resolve(grading.project_id, [body.challenge for body in good], [body.respondent for body in good])
+    challenges, respondents = [body.challenge for body in good], [body.respondent for body in good]
+    ids = runtime.keys.resolve(grading.project_id, challenges, respondents)
     columns = AnswerColumns(
         batch_id=waiting.batch_id,
         position=waiting.position,

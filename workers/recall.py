@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import torch
-from sqlalchemy import Engine, event
 
 from db.answers import RECORD
 from db.models.challenge import STATUSES
 from db.projects import Grading
+from db.server import Server
 from db.turns import Moved
 from workers import scheme
 from workers.debts import UNKNOWN, Debts, Number
@@ -137,7 +137,7 @@ class Moment:
     """How far a process had come with a project."""
 
     epoch: int
-    """Of its memory."""
+    """Of the server."""
     turn: int | None
     """Of its last turn; None if it remembers nothing."""
 
@@ -145,21 +145,19 @@ class Moment:
 class Memory:
     """What a process remembers of each project.
 
-    A server that takes over may lack the last commits of the one before, and give their turns' numbers to others:
-    whenever a connection is made anew, everything is forgotten.
+    A server that takes over may lack the last commits of the one before, and give their turns' numbers to others: in
+    another epoch everything is forgotten.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._projects: dict[int, Recall] = {}
-        self.epoch = 0
-        """How many connections have been made: in another epoch nothing of what is remembered is right."""
-        self._known = 0
-        event.listen(engine, "connect", self._connected)
+        self._epoch = server.epoch
 
     def of(self, project_id: int) -> Recall:
         """What is remembered of a project; to be asked for with the connection in hand that it is used with."""
-        if self._known != self.epoch:
-            self._known = self.epoch
+        if self._epoch != self._server.epoch:
+            self._epoch = self._server.epoch
             self._projects.clear()
         found = self._projects.pop(project_id, None) or Recall()
         while self._projects and len(found) + sum(map(len, self._projects.values())) > ROWS:
@@ -169,15 +167,12 @@ class Memory:
 
     def moment(self, project_id: int) -> Moment:
         """How far this process has come with a project; to be asked for as `of`."""
-        return Moment(self.epoch, self.of(project_id).turn)
+        return Moment(self._server.epoch, self.of(project_id).turn)
 
     def alone_since(self, project_id: int, moment: Moment) -> bool:
         """Whether between that moment and the last turn that is remembered nobody else has had one of the project, and
         whatever this process has moved in its own is remembered."""
         recall = self.of(project_id)
-        if moment.turn is None or recall.turn is None or moment.epoch != self.epoch:
+        if moment.turn is None or recall.turn is None or moment.epoch != self._server.epoch:
             return False
         return set(range(moment.turn + 1, recall.turn + 1)) <= set(recall.own)
-
-    def _connected(self, *_: object) -> None:
-        self.epoch += 1

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class ForgottenError(Exception):
-    """A connection was made anew: what was looked up before may be known no longer."""
+    """The server may be another one by now: what was looked up before may be known no longer."""
 
 
 TRANSIENT = {"40001", "40P01", "55P03"}

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import Settings
 from db.engine import make_engine
 from db.identities import Keys
+from db.server import Server
 from workers import devices
 from workers.recall import Memory
 
@@ -27,6 +28,7 @@ class Runtime:
     settings: Settings
     engine: Engine
     device: torch.device
+    server: Server
     keys: Keys
     memory: Memory
     ahead: Executor
@@ -45,7 +47,8 @@ class Runtime:
         url, prepared = settings.require_database_url(), settings.prepared_statements
         engine = make_engine(url, pool_size=CONNECTIONS, name=name, prepared=prepared)
         ahead, behind = (ThreadPoolExecutor(1, thread_name_prefix=role) for role in ("ahead", "behind"))
-        return cls(settings, engine, devices.choose(settings.device), Keys(engine), Memory(engine), ahead, behind)
+        server, device = Server(engine), devices.choose(settings.device)
+        return cls(settings, engine, device, server, Keys(engine, server), Memory(server), ahead, behind)
 
     def connect(self) -> None:
         """Make all connections now, if Postgres is there: each that is made later makes this process forget."""

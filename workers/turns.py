@@ -170,14 +170,14 @@ class Foreseen:
             own = *own, before.turn.number.value
         with _begun(self._runtime, turn.project_id, PATIENCE) as (connection, place):
             others = turn_rows.between(connection, turn.project_id, self._behind, place.number, own)
-            if others is None or others.owe or place.events != turn.began or self._epoch != self._runtime.memory.epoch:
+            if others is None or others.owe or place.events != turn.began or self._epoch != self._runtime.server.epoch:
                 raise OvertakenError
             turn.number.value, self._others = place.number, others
             if before is not None:  # what came before that one is forgotten with it, and may have been read anew since
                 self._others = turn_rows.between(connection, turn.project_id, before.turn.number.value, place.number)
             with Writes(connection) as writes:
                 self._coming.pass_on(writes)
-                if _meet(others, turn.seen) or self._epoch != self._runtime.memory.epoch:
+                if _meet(others, turn.seen) or self._epoch != self._runtime.server.epoch:
                     raise OvertakenError
                 _leave(turn, writes, place)
             last()
@@ -211,7 +211,7 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
 
     None if nothing is remembered, or not who is owed.
     """
-    epoch = runtime.memory.epoch
+    epoch = runtime.server.epoch
     recall = runtime.memory.of(project_id)
     if recall.turn is None or not recall.debts.known:
         yield None
@@ -250,7 +250,8 @@ def _begun(runtime: Runtime, project_id: int, patience: float) -> Iterator[tuple
     lease = runtime.settings.lease
     with runtime.engine.begin() as connection:
         terms = transactions.bounds(idle=lease, lock=patience), transactions.BY_INDEX, transactions.ROOMY
-        yield connection, turn_rows.take(connection, project_id, most=LEASES * lease, terms=terms)
+        place = turn_rows.take(connection, project_id, most=LEASES * lease, terms=terms, server=runtime.server)
+        yield connection, place
 
 
 def _leave(turn: Turn, writes: Writes, place: Place) -> None:

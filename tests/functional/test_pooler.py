@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
 
 from cli.stack.ports import free_port
+from cli.stack.server import Server
 from config.settings import Settings
 from tests.functional import books
 from tests.functional.conftest import Answer
@@ -78,6 +79,31 @@ def test_answers_are_graded_and_refitted(
     with engine.connect() as connection:
         ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'touchstone%'"
         assert 1 <= connection.execute(text(ours)).scalar_one() <= CONNECTIONS
+
+
+def test_a_server_that_was_replaced_behind_the_pooler_is_noticed(
+    make_fleet: Callable[..., Fleet], pooled: str, key: str, engine: Engine, postgres: Server
+) -> None:
+    fleet = make_fleet(database_url=pooled, prepared_statements=False, lease=3, sweep_interval=0.5)
+    with client(fleet.api(), key) as api:
+        api.post("/projects", json={"name": "quiz", "classes": ["no", "yes"]}).raise_for_status()
+        fleet.worker()
+        post(api, [{"challenge": name, "respondent": "r1", "answer": "yes"} for name in ("one", "other")])
+        until(lambda: books.everything_graded(engine, "quiz"), "a batch that makes the names known")
+
+        postgres.kill()
+        postgres.start()
+        with engine.begin() as connection:  # as if the names had been lost, and made again the other way round
+            for was, now in (("one", "kept"), ("other", "one"), ("kept", "other")):
+                parameters = {"was": was, "now": now}
+                connection.execute(text("UPDATE challenges SET key = :now WHERE key = :was"), parameters)
+        late = [{"challenge": "one", "respondent": "r2", "answer": "yes"}]
+        until(lambda: post(api, late, key="late").status_code == 202, "an API that accepts again")
+        until(lambda: books.everything_graded(engine, "quiz"), "a graded batch")
+
+        found = {name: api.get(f"/projects/quiz/challenges/{name}").json()["answers"] for name in ("one", "other")}
+    assert found == {"one": 2, "other": 1}
+    assert books.deviation(engine, 2) < 1e-6
 
 
 def _listens(port: int) -> bool:

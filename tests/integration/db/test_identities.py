@@ -1,12 +1,14 @@
 """Names to ids: one id for each name, whoever makes it first."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine, event
 
 from db import identities
 from db.identities import Keys
+from db.server import Server
 from tests.integration.workers.crowd import make_project, scalar
 from tests.waiting import until
 
@@ -41,7 +43,8 @@ def test_names_belong_to_their_project(engine: Engine) -> None:
 
 def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     one, two = make_project(engine, name="one"), make_project(engine, name="two")
-    keys = Keys(engine, kept=8)
+    server = Server(engine)
+    keys = Keys(engine, server, kept=8)
     asked: list[str] = []
     event.listen(engine, "checkout", lambda *_: asked.append("a connection"))
 
@@ -68,6 +71,11 @@ def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     found = resolve(one, ["never met"], [])  # on a connection made anew: what was known before is not trusted
     assert resolve(one, ["never met"], []) == found
     assert asked  # nor what was asked for then: some of it may have come by a connection before
+    assert resolve(one, ["a"], []) == [challenges[:1], []]
+    assert asked
+    resolve(one, ["a"], [])
+    assert not asked
+    server.seen(datetime.now(UTC))  # behind a pooler that has taken over to another one
     assert resolve(one, ["a"], []) == [challenges[:1], []]
     assert asked
 
