@@ -47,6 +47,9 @@ from tasks.publisher import Publisher
 PATIENCE = 2.0
 """Seconds that a request waits for Postgres before it is told to come again."""
 
+ADMITTING = 2
+"""Connections for what every POST needs to be let in: slow reads take none of them."""
+
 VERSION = "1"
 
 
@@ -58,8 +61,9 @@ def create_app(settings: Settings) -> Edge:
     """
     url = settings.require_database_url()
     exporting = max(1, settings.pool_size // 4)
-    pooled, prepared = max(1, settings.pool_size - exporting - 1), settings.prepared_statements
+    pooled, prepared = settings.pool_size - exporting - ADMITTING - 1, settings.prepared_statements
     engine = make_engine(url, pool_size=pooled, name="touchstone-api", prepared=prepared)
+    admission = make_engine(url, pool_size=ADMITTING, name="touchstone-admission", prepared=prepared)
     exports = make_engine(url, pool_size=exporting, name="touchstone-export", prepared=prepared)
     line = Line(url, name="touchstone-ingest", prepared=prepared)
     probe = Probe(engine, Publisher(settings))
@@ -71,7 +75,7 @@ def create_app(settings: Settings) -> Edge:
         waiters = Waiters(settings.require_redis_url())
         questions = Questions(ringer, settings.require_redis_url())
         writer = Writer(line, ringer.ring, patience=PATIENCE)
-        backlog = Backlog(engine, age=settings.backlog_age, room=settings.backlog_bytes)
+        backlog = Backlog(admission, age=settings.backlog_age, room=settings.backlog_bytes)
         app.state.services = Services(
             settings=settings,
             engine=engine,
@@ -79,8 +83,8 @@ def create_app(settings: Settings) -> Edge:
             writer=writer,
             backlog=backlog,
             ringer=ringer,
-            keys=key_cache(engine, seconds=settings.key_cache, patience=PATIENCE),
-            doors=door_cache(engine, patience=PATIENCE),
+            keys=key_cache(admission, seconds=settings.key_cache, patience=PATIENCE),
+            doors=door_cache(admission, patience=PATIENCE),
             feeds=feeds,
             waiters=waiters,
             questions=questions,
@@ -103,7 +107,7 @@ def create_app(settings: Settings) -> Edge:
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()
         await line.close()
-        for each in (engine, exports):
+        for each in (engine, admission, exports):
             each.dispose()
 
     app = FastAPI(

@@ -10,10 +10,10 @@ import time
 
 from anyio import to_thread
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
+from api.outages import reason
 from api.problems import ProblemError
-from db import backlog
+from db import backlog, transactions
 from telemetry import logging, metrics
 
 log = logging.get(__name__)
@@ -21,7 +21,10 @@ log = logging.get(__name__)
 PERIOD = 1.0
 """Seconds between two looks, at least."""
 SHARE = 0.05
-"""Of the time that looking takes at most, however much waits."""
+"""Of the time that looking takes at most, unless that would take longer pauses than `PAUSE`."""
+PAUSE = 10.0
+"""Seconds between two looks, at most: so long a lane may be refused that lags no more."""
+LIMIT = {"statement_timeout": "10s"}
 RATE_OVER = 10.0
 """Seconds over which the rate is measured at which batches are graded."""
 PATIENCE = 2.0
@@ -74,14 +77,14 @@ class Backlog:
             began = time.monotonic()
             try:
                 self._late, self._full = await to_thread.run_sync(self._find)
-            except SQLAlchemyError as error:
-                log.warning("backlog unknown", error=str(error).splitlines()[0])
+            except Exception as error:  # noqa: BLE001 - whatever it is, nobody is to be refused for ever
+                log.warning("backlog unknown", error=reason(error))
                 self._late, self._full = {}, None
-            await asyncio.sleep(max(PERIOD, (time.monotonic() - began) / SHARE))
+            await asyncio.sleep(min(PAUSE, max(PERIOD, (time.monotonic() - began) / SHARE)))
 
     def _find(self) -> tuple[dict[tuple[int, str], int], int | None]:
         """Seconds to wait by project and lane that are late, and for everybody if there is no room."""
-        with self._engine.connect() as connection:
+        with transactions.begun(self._engine, LIMIT) as connection:
             doors = backlog.waiting(connection)
             full = bool(self._room) and sum(door.bytes for door in doors) >= self._room
             late = [door for door in doors if self._age and door.oldest > self._age]

@@ -1,15 +1,22 @@
 """The bytes of a POST: what they claim to be, and what is in them, never more than the limit."""
 
+import asyncio
 import math
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import ProblemError, respond
+from api.problems import ProblemError, respond, unavailable
 from db.bodies import JSON, NDJSON
 
 _GZIP = 16 + zlib.MAX_WBITS
+ARRIVAL = 30.0
+"""Seconds in which a body must have come."""
+ROOM = 256 * 2**20
+"""Bytes of all bodies that one process is receiving or looking over."""
 _MEMBERS = 256
 """Parts of a gzipped body, at most: each costs a copy of what follows it."""
 
@@ -46,11 +53,42 @@ class BodyLimit:
         await self._app(scope, counted, send)
 
 
-async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
+class Inbox:
+    """What all bodies together may take while they come in and are looked over, in one event loop."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        self._room = room
+
+    @contextmanager
+    def receiving(self) -> Iterator[Callable[[int], None]]:
+        """Inside the block there is room for a body; to be called with each number of bytes that has come.
+
+        Raises:
+            ProblemError: 503, there is no room for them.
+        """
+        taken = 0
+
+        def take(count: int) -> None:
+            nonlocal taken
+            if count > self._room:
+                raise unavailable("More is being posted than can be received.")
+            self._room -= count
+            taken += count
+
+        try:
+            yield take
+        finally:
+            self._room += taken
+
+
+async def read(scope: Scope, receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:
     """The whole body.
 
+    Args:
+        take: as of `Inbox.receiving`.
+
     Raises:
-        ProblemError: it is larger than `limit` bytes; at once when the request says so.
+        ProblemError: it is larger than `limit` bytes; at once when the request says so. It took more than `ARRIVAL`.
         ClientDisconnect: the client left before its end.
     """
     if _declared(scope) > limit:
@@ -58,15 +96,20 @@ async def read(scope: Scope, receive: Receive, limit: int) -> bytes:
     parts: list[bytes] = []
     received = 0
     more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        parts.append(message.get("body", b""))
-        received += len(parts[-1])
-        if received > limit:
-            raise too_large(limit)
-        more = message.get("more_body", False)
+    try:
+        async with asyncio.timeout(ARRIVAL):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                parts.append(message.get("body", b""))
+                take(len(parts[-1]))
+                received += len(parts[-1])
+                if received > limit:
+                    raise too_large(limit)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise ProblemError(408, f"The body did not come within {ARRIVAL:.0f} seconds.") from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

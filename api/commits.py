@@ -66,11 +66,11 @@ class Writer:
         """
         if self._hanging:
             raise _silent()
-        if self._stopping or self._bytes + len(batch.body) > CAPACITY:
+        if self._stopping or self._bytes + batch.weight > CAPACITY:
             raise unavailable("More is being posted than can be stored.")
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        self._bytes += len(batch.body)
+        self._bytes += batch.weight
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return await waiting.future
@@ -121,10 +121,10 @@ class Writer:
         size = 0
         while self._queue and len(group) < MAX_BATCHES and size < MAX_BYTES:
             waiting = self._queue.popleft()
-            self._bytes -= len(waiting.batch.body)
+            self._bytes -= waiting.batch.weight
             if not waiting.future.done():  # done: its caller has given up
                 group.append(waiting)
-                size += len(waiting.batch.body)
+                size += waiting.batch.weight
         return group
 
     async def _store_all(self, group: Sequence[NewBatch]) -> Sequence[_Outcome]:

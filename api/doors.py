@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
+from api.problems import brief
 from api.timed_cache import TimedCache
 from db import projects
 from db.errors import NotFoundError
@@ -43,8 +44,8 @@ def scores_told_from(caller: Principal, project: ProjectRow) -> int:
 
 
 def listed(classes: Sequence[str]) -> str:
-    """Classes for people to read, twenty of them at most."""
-    return ", ".join([*classes[:20], *(["..."] if len(classes) > 20 else [])])
+    """Classes for people to read, as far as there is room in a fault."""
+    return brief(", ".join(classes))
 
 
 def door_cache(engine: Engine, *, patience: float) -> TimedCache[tuple[int, str], Door]:

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from api import answers, graded, preferences
 from api.access import admit, bearer
 from api.answers import Checked
-from api.body import compressed, inflate, media_type, read
+from api.body import Inbox, compressed, inflate, media_type, read
 from api.doors import Door
 from api.problems import Fault, ProblemError, translate
 from api.services import Services
@@ -36,6 +36,7 @@ KEY = re.compile(r"[\x21-\x7e]{1,200}")
 NAMED = 1000
 """Faults that a problem document names, at most."""
 
+_IDEMPOTENCY_KEY = b"idempotency-key"
 _PLACE = re.compile(PATH.format(project="([^/]+)"))
 _SMALL = 32 * 1024
 """Bytes of a body that is glanced at in the event loop: sooner done than handed to a thread."""
@@ -78,6 +79,7 @@ class Ingest:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._inbox = Inbox()
         self._crowded = CapacityLimiter(2)  # more threads would only take the processor and memory from one another
 
     @staticmethod
@@ -99,36 +101,46 @@ class Ingest:
     async def _take(self, scope: Scope, receive: Receive) -> tuple[int, dict[bytes, str], bytes]:
         """Status, headers and body of the reply."""
         services: Services = self._state.services
-        settings = services.settings
         sent = _Headers(scope)
         principal = await admit(services.keys, bearer(sent.first(b"authorization")), "submit")
         place = _PLACE.fullmatch(scope["path"])
         project = place[1] if place else ""
-        door = await services.doors.get((principal.tenant_id, project))
-        options = _options(scope["query_string"])
-        services.backlog.check(door.project_id, options.lane)
-        key = _key(sent.first(b"idempotency-key"))
-        kind = _media_type(sent.first(b"content-type"))
-        gzipped = compressed(sent.first(b"content-encoding"))
-        body = await read(scope, receive, settings.max_body_bytes)
-        plain, checked = await _look(body, gzipped, kind, door, settings, self._crowded)
-        batch = _batch(checked, plain, kind, door, project, options, key)
-        patience = _patience(sent.all(b"prefer"), principal, settings)
+        batch = await self._batch(scope, receive, sent, principal, project)
+        own, key = batch.uid, batch.idempotency_key
+        patience = _patience(sent.all(b"prefer"), principal, services.settings)
         result = None
-        with _word(services, batch.uid, patience) as word:  # before the commit, so that none can be missed
-            accepted = await services.writer.accept(batch)
+        with _word(services, principal, own, patience) as word:  # before the commit, so that none can be missed
+            accepted = await _stored(services, batch)
             uid = _accepted(batch, accepted)
-            if word is not None and uid == batch.uid:
+            del batch  # whoever waits holds no body
+            if word is not None and uid == own:
                 result = await graded.within(services, principal, project, uid, word, patience)
-        if uid != batch.uid:
-            with _word(services, uid, patience) as word:
+        if uid != own:
+            with _word(services, principal, uid, patience) as word:
                 if word is not None:
                     result = await graded.now(services, principal, project, uid)
                     result = result or await graded.within(services, principal, project, uid, word, patience)
-        headers = {b"location": f"{scope['path']}/{uid}", b"idempotency-key": batch.idempotency_key}
+        headers = {b"location": f"{scope['path']}/{uid}", _IDEMPOTENCY_KEY: key}
         if result is None:
             return 202, headers, accepted.reply
         return 200, headers | {b"preference-applied": f"wait={patience}"}, result
+
+    async def _batch(
+        self, scope: Scope, receive: Receive, sent: _Headers, principal: Principal, project: str
+    ) -> NewBatch:
+        """What is posted, once it is let in, read and looked over."""
+        services: Services = self._state.services
+        settings = services.settings
+        door = await services.doors.get((principal.tenant_id, project))
+        options = _options(scope["query_string"])
+        services.backlog.check(door.project_id, options.lane)
+        key = _key(sent.first(_IDEMPOTENCY_KEY))
+        kind = _media_type(sent.first(b"content-type"))
+        gzipped = compressed(sent.first(b"content-encoding"))
+        with self._inbox.receiving() as take:
+            body = await read(scope, receive, settings.max_body_bytes, take)
+            plain, checked = await _look(body, gzipped, kind, door, settings, self._crowded)
+            return _batch(checked, plain, kind, door, project, options, key)
 
 
 async def _look(
@@ -153,8 +165,18 @@ def _patience(preferred: list[str], caller: Principal, settings: Settings) -> in
     return min(wanted, settings.wait_limit) if "read" in caller.scopes else 0
 
 
-def _word(services: Services, batch: uuid.UUID, patience: int) -> AbstractContextManager[asyncio.Event | None]:
-    return services.waiters.place(str(batch)) if patience else nullcontext()
+def _word(
+    services: Services, caller: Principal, batch: uuid.UUID, patience: int
+) -> AbstractContextManager[asyncio.Event | None]:
+    return services.waiters.place(str(batch), caller.tenant_id) if patience else nullcontext()
+
+
+async def _stored(services: Services, batch: NewBatch) -> Accepted:
+    try:
+        return await services.writer.accept(batch)
+    except ProblemError as problem:  # it may be stored all the same: whoever posts it again under its key will know
+        problem.headers = {**(problem.headers or {}), _IDEMPOTENCY_KEY.decode(): batch.idempotency_key}
+        raise
 
 
 def _accepted(batch: NewBatch, accepted: Accepted) -> uuid.UUID:

@@ -90,6 +90,6 @@ def operation(max_answers: int, max_body_bytes: int) -> Mapping[str, Any]:
                 "headers": {"Location": header, "Idempotency-Key": header},
                 "content": {JSON: {"schema": {"$ref": _REFERENCE.format(name="Reply")}}},
             },
-            **{str(status): response for status, response in problems(404, 409, 413, 415, 429).items()},
+            **{str(status): response for status, response in problems(404, 408, 409, 413, 415, 429).items()},
         },
     }

@@ -18,6 +18,8 @@ from db.errors import ConflictError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
+BRIEF = 120
+"""Characters of what a client named that a fault repeats, at most: a body may have ten thousand faults."""
 CLOSED = 499
 """The status that is counted when the client left before it was answered."""
 
@@ -46,8 +48,13 @@ class ProblemError(HTTPException):
         self.oldest = oldest
 
 
+def brief(text: str) -> str:
+    """What a fault repeats of a text."""
+    return text if len(text) <= BRIEF else f"{text[: BRIEF - 3]}..."
+
+
 def unavailable(detail: str) -> ProblemError:
-    """Nothing was done; the same request may succeed in a moment."""
+    """The same request may succeed in a moment; a batch may have been stored all the same, as its key will tell."""
     return ProblemError(503, detail, headers={"Retry-After": RETRY_AFTER})
 
 

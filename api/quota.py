@@ -22,6 +22,10 @@ class Quota:
         self._refusal = refusal
         self._taken: Counter[int] = Counter()
 
+    def free(self, tenant_id: int) -> bool:
+        """Whether there is a place for a tenant."""
+        return self._taken.total() < self._places and self._taken[tenant_id] < self._of_tenant
+
     @contextmanager
     def place(self, tenant_id: int) -> Iterator[None]:
         """Take a place inside the block.
@@ -29,7 +33,7 @@ class Quota:
         Raises:
             ProblemError: 503: there is none.
         """
-        if self._taken.total() >= self._places or self._taken[tenant_id] >= self._of_tenant:
+        if not self.free(tenant_id):
             raise unavailable(self._refusal)
         self._taken[tenant_id] += 1
         try:

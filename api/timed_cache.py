@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from api.problems import unavailable
+
+LOADERS = 2
+"""Threads that load at a time, of their own: slow requests keep none of them."""
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -29,6 +32,7 @@ class TimedCache(Generic[Key, Value]):
         self._patience = patience
         self._values: dict[Key, tuple[float, Value]] = {}
         self._loading: dict[Key, asyncio.Task[Value]] = {}
+        self._loaders = CapacityLimiter(LOADERS)
 
     async def get(self, key: Key) -> Value:
         """The value of a key.
@@ -51,7 +55,7 @@ class TimedCache(Generic[Key, Value]):
 
     async def _fill(self, key: Key) -> Value:
         expires = asyncio.get_running_loop().time() + self._seconds
-        value = await to_thread.run_sync(self._load, key)
+        value = await to_thread.run_sync(self._load, key, limiter=self._loaders)
         self._values.pop(key, None)
         self._values[key] = (expires, value)
         while len(self._values) > self._size:

@@ -8,6 +8,7 @@ from anyio import CapacityLimiter
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from api.quota import Quota
 from tasks.queues import GRADED
 from telemetry import logging, metrics
 
@@ -15,6 +16,8 @@ log = logging.get(__name__)
 
 WAITERS = 1000
 """Requests that wait in this process, at most."""
+TENANT_WAITERS = 500
+"""Requests of one tenant."""
 PULSE = 5.0
 """Seconds of silence after which Redis is asked whether it is there; as many again, and the connection is given up."""
 PAUSE = 1.0
@@ -34,7 +37,7 @@ class Waiters:
         self.readers = CapacityLimiter(2)
         self._url = url
         self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._places = WAITERS
+        self._places = Quota(WAITERS, TENANT_WAITERS, "Too many wait for grades.")
         self._closed = False
         self._hearing: asyncio.Task[None] | None = None
 
@@ -43,23 +46,20 @@ class Waiters:
         self._hearing = asyncio.create_task(self._hear())
 
     @contextmanager
-    def place(self, batch: str) -> Iterator[asyncio.Event | None]:
+    def place(self, batch: str, tenant_id: int) -> Iterator[asyncio.Event | None]:
         """What is set once workers say that the batch is graded, from now on; None when too many wait already."""
-        if self._closed or not self._places:
+        if self._closed or not self._places.free(tenant_id):
             yield None
             return
         graded = asyncio.Event()
-        self._places -= 1
-        metrics.WAITERS.inc()
-        self._waiting.setdefault(batch, set()).add(graded)
-        try:
-            yield graded
-        finally:
-            self._waiting[batch].discard(graded)
-            if not self._waiting[batch]:
-                del self._waiting[batch]
-            self._places += 1
-            metrics.WAITERS.dec()
+        with self._places.place(tenant_id), metrics.WAITERS.track_inprogress():
+            self._waiting.setdefault(batch, set()).add(graded)
+            try:
+                yield graded
+            finally:
+                self._waiting[batch].discard(graded)
+                if not self._waiting[batch]:
+                    del self._waiting[batch]
 
     def close(self) -> None:
         """Let nobody wait any longer; to be called in the event loop."""

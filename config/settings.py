@@ -70,7 +70,7 @@ class Settings(BaseSettings):
     )
 
     # Postgres
-    pool_size: int = Field(8, ge=3, description="Postgres connections of one API process, at most.")
+    pool_size: int = Field(10, ge=5, description="Postgres connections of one API process, at most.")
 
     prepared_statements: bool = Field(
         True, description="Whether Postgres may keep statements prepared; not behind a pooler that does not track them."

@@ -31,6 +31,11 @@ class NewBatch:
     rejected: tuple[tuple[int, str], ...] = ()
     """Position and reason of each answer that was rejected at the door."""
 
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes until it is stored, about."""
+        return len(self.body) + len(self.reply) + sum(len(reason) for _, reason in self.rejected)
+
 
 @dataclass(frozen=True, slots=True)
 class Accepted:

@@ -60,8 +60,7 @@ class Keys:
         self._engine = engine
         self._server = server
         self._most = kept
-        self._epoch = server.epoch
-        self._kept = _Recent(kept), _Recent(kept)
+        self._kept = server.epoch, (_Recent(kept), _Recent(kept))
 
     def resolve(self, project_id: int, challenge_keys: Sequence[str], respondent_keys: Sequence[str]) -> Ids:
         """Ids of challenges and of respondents by their keys, in these orders. What is new is made and committed."""
@@ -92,10 +91,11 @@ class Keys:
 
         Whoever began to resolve in the one before keeps what it finds where nobody looks any more.
         """
-        if self._epoch != self._server.epoch:
-            self._epoch = self._server.epoch
-            self._kept = _Recent(self._most), _Recent(self._most)
-        return self._kept
+        (epoch, recent), now = self._kept, self._server.epoch
+        if epoch != now:
+            recent = _Recent(self._most), _Recent(self._most)
+            self._kept = now, recent  # in one go: others may look at the same time
+        return recent
 
 
 def challenges(connection: Connection, project_id: int, keys: Sequence[str]) -> dict[str, int]:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from db import transactions
 from db.owed import Debt
 from db.questions import Question, ask_all, rows
-from db.server import STARTED, Server
+from db.server import INCARNATION, Server
 from db.transactions import Settings
 from db.writes import Writes, bounded
 
@@ -53,7 +53,7 @@ _TAKE = text(f"""
 INSERT INTO turns AS t (project_id, number, paid) VALUES (:project, 1, 1)
 ON CONFLICT (project_id) DO UPDATE
 SET number = t.number + 1, paid = CASE WHEN t.paid = t.number THEN t.number + 1 ELSE t.paid END
-RETURNING number, events, paid, {STARTED} AS started
+RETURNING number, events, paid, {INCARNATION} AS server
 """)
 
 
@@ -79,9 +79,9 @@ def take(
     _, (turn,) = ask_all(
         connection, [transactions.adoption(*terms, limit), Question(_TAKE, {"project": project_id}, rows)]
     )
-    started = turn.pop("started")
+    incarnation = turn.pop("server")
     if server is not None:
-        server.seen(started)
+        server.seen(incarnation)
     return Place(**turn)
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 import numpy as np
@@ -18,7 +20,7 @@ from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
 from db import consensus as consensus_rows
-from db import projects, runs
+from db import projects, runs, server
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
@@ -60,6 +62,8 @@ class Snapshot:
     """SHA-256 over the keys of challenges and of respondents."""
     asked: tuple[Ints, Ints]
     """Answers and skips of every challenge, in no order that means anything."""
+    server: Sequence[datetime]
+    """Its incarnation: another one may have given these ids to others."""
 
 
 def run(runtime: Runtime, project_id: int) -> WorkLeft:
@@ -160,6 +164,7 @@ def take(connection: Connection, project_id: int, device: torch.device) -> Snaps
         np.array([revisions[challenge_id] for challenge_id in challenge_ids.tolist()], dtype=np.int64),
         {"challenges": challenge_names, "respondents": respondent_names},
         consensus_rows.asked(connection, project_id),
+        server.incarnation(connection),
     )
 
 
@@ -197,6 +202,8 @@ def publish(runtime: Runtime, snapshot: Snapshot, after: Scheme, fit: Fit, claim
         chunk = by_id[start : start + CHUNK]
         began = time.monotonic()
         with turns.taken(runtime, after.grading.project_id) as turn:
+            if runtime.server.incarnation != snapshot.server:
+                raise retries.ForgottenError
             runs.renew(turn.connection, claim, runtime.settings.stall)
             locked = lock(turn, after, snapshot.challenge_ids[chunk])
             known = locked.revision == snapshot.revisions[chunk]

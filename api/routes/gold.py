@@ -12,7 +12,7 @@ from api.access import Gilder
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project, listed
 from api.path_keys import PathKey, require_usable
-from api.problems import Fault
+from api.problems import Fault, brief
 from api.schemas.gold import Gold, GoldAnswer, GoldChange, GoldItem, GoldReply, State
 from api.schemas.page import Page
 from api.schemas.problem import problems
@@ -130,7 +130,9 @@ def _codes(connection: Connection, project: ProjectRow, items: Mapping[str, Gold
         classes = projects.append_classes(connection, project.id, sorted(new))
     codes = {key: code for code, key in enumerate(classes)}
     faults = [
-        Fault(f"{pointer}/answer", f"{json.dumps(item.answer, ensure_ascii=False)} is not one of {listed(classes)}")
+        Fault(
+            f"{pointer}/answer", f"{json.dumps(brief(item.answer), ensure_ascii=False)} is not one of {listed(classes)}"
+        )
         for pointer, item in items.items()
         if item.answer not in codes
     ]

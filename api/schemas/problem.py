@@ -31,6 +31,7 @@ _DESCRIPTIONS = {
     401: "No API key, or one that is not valid.",
     403: "The API key lacks the scope.",
     404: "No such thing in this tenant.",
+    408: "The body did not come in time.",
     409: "The present state forbids it.",
     410: "What follows the cursor is no longer kept; `oldest` is the first cursor that can be followed.",
     413: "The body is too large.",

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from cli.stack.ports import free_port
 from cli.stack.server import Server
@@ -18,6 +20,7 @@ from tests.functional import books
 from tests.functional.conftest import Answer
 from tests.functional.fleet import Fleet, client
 from tests.functional.test_grading import post
+from tests.integration.workers.crowd import scalar
 from tests.waiting import until
 
 PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -81,8 +84,27 @@ def test_answers_are_graded_and_refitted(
         assert 1 <= connection.execute(text(ours)).scalar_one() <= CONNECTIONS
 
 
-def test_a_server_that_was_replaced_behind_the_pooler_is_noticed(
-    make_fleet: Callable[..., Fleet], pooled: str, key: str, engine: Engine, postgres: Server
+def restart(postgres: Server, _engine: Engine) -> None:
+    postgres.kill()
+    postgres.start()
+
+
+def crash(_postgres: Server, engine: Engine) -> None:
+    """One of its processes dies; the server ends all others, and recovers by itself."""
+    with engine.connect() as connection:
+        os.kill(scalar(connection, "SELECT pg_backend_pid()"), signal.SIGKILL)
+        connection.invalidate()
+    until(lambda: _answers(engine), "a server that has recovered")
+
+
+@pytest.mark.parametrize("lose", [restart, crash])
+def test_a_server_that_may_have_lost_names_behind_the_pooler_is_noticed(
+    make_fleet: Callable[..., Fleet],
+    pooled: str,
+    key: str,
+    engine: Engine,
+    postgres: Server,
+    lose: Callable[[Server, Engine], None],
 ) -> None:
     fleet = make_fleet(database_url=pooled, prepared_statements=False, lease=3, sweep_interval=0.5)
     with client(fleet.api(), key) as api:
@@ -91,8 +113,7 @@ def test_a_server_that_was_replaced_behind_the_pooler_is_noticed(
         post(api, [{"challenge": name, "respondent": "r1", "answer": "yes"} for name in ("one", "other")])
         until(lambda: books.everything_graded(engine, "quiz"), "a batch that makes the names known")
 
-        postgres.kill()
-        postgres.start()
+        lose(postgres, engine)
         with engine.begin() as connection:  # as if the names had been lost, and made again the other way round
             for was, now in (("one", "kept"), ("other", "one"), ("kept", "other")):
                 parameters = {"was": was, "now": now}
@@ -104,6 +125,14 @@ def test_a_server_that_was_replaced_behind_the_pooler_is_noticed(
         found = {name: api.get(f"/projects/quiz/challenges/{name}").json()["answers"] for name in ("one", "other")}
     assert found == {"one": 2, "other": 1}
     assert books.deviation(engine, 2) < 1e-6
+
+
+def _answers(engine: Engine) -> bool:
+    try:
+        with engine.connect():
+            return True
+    except OperationalError:
+        return False
 
 
 def _listens(port: int) -> bool:

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from api import backlog
 from config.settings import Settings
 from tests.integration.api.callers import batch, make_key
 from tests.integration.api.service import serve
@@ -76,6 +77,19 @@ def test_what_is_not_due_holds_nobody_up(engine: Engine, settings: Settings, sta
         execute(engine, f"UPDATE batches SET {assignments} WHERE project_id = {projects}")
         until(lambda: post(client, "one").status_code == 429, "the look that sees both")
         assert post(client, "two").status_code == 202
+
+
+def test_what_was_seen_before_postgres_stalled_is_soon_forgotten(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backlog, "PAUSE", 0.1)
+    monkeypatch.setattr(backlog, "SHARE", 1e-4)
+    with caller(engine, settings, backlog_age=AGE) as client:
+        assert post(client, key="same").status_code == 202
+        execute(engine, f"UPDATE batches SET due_at = now() - '{AGE + 5} seconds'::interval")
+        until(lambda: post(client, key="same").status_code == 429, "the lane to be refused")
+        execute(engine, f"UPDATE batches SET {LATELY}")
+        until(lambda: post(client, key="same").status_code == 202, "the lane to be open again")
 
 
 def test_without_room_nobody_is_let_in(engine: Engine, settings: Settings) -> None:

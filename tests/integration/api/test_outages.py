@@ -1,6 +1,7 @@
 """What happens when Postgres or Redis is away, and when it is back."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -41,15 +42,44 @@ def test_without_postgres_it_says_503_quickly_and_recovers(
 def test_a_hanging_postgres_hangs_no_request_and_loses_nothing(
     client: httpx.Client, project: str, postgres: Server, engine: Engine
 ) -> None:
-    key = {"Idempotency-Key": "again"}
     assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
     with hanging(postgres):
-        reply = client.post(f"{project}/batches", json=batch(2), headers=key, timeout=15)
+        reply = client.post(f"{project}/batches", json=batch(2), timeout=15)
         assert reply.status_code == 503
+        key = {"Idempotency-Key": reply.headers["Idempotency-Key"]}  # whether it is stored will be known under that key
         assert client.get("/readyz", timeout=10).status_code == 503
         assert client.get("/livez").status_code == 200
     until(lambda: client.post(f"{project}/batches", json=batch(2), headers=key).status_code == 202, "it is accepted")
     assert count(engine) == 2
+
+
+def test_slow_reads_keep_no_batch_out(client: httpx.Client, project: str, engine: Engine) -> None:
+    posts = 0
+
+    def let_in_anew() -> bool:
+        """Whether batches are accepted for longer than what is known of the project may be used."""
+        nonlocal posts
+        assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
+        posts += 1
+        return time.monotonic() > began + 2.5
+
+    with ThreadPoolExecutor(20) as pool, engine.connect() as holder:
+        holder.execute(text("LOCK TABLE consensus"))
+        reads = [pool.submit(client.get, f"{project}/challenges/c") for _ in range(20)]
+        try:
+            until(lambda: waiting(engine), "reads that have all connections of their own")
+            began = time.monotonic()
+            until(let_in_anew, "batches to be let in")
+        finally:
+            holder.rollback()
+    assert {read.result().status_code for read in reads} <= {404, 503}
+    assert count(engine) == posts
+
+
+def waiting(engine: Engine) -> bool:
+    held = "wait_event_type = 'Lock' AND application_name = 'touchstone-api'"
+    with engine.connect() as connection:
+        return int(connection.execute(text(f"SELECT count(*) FROM pg_stat_activity WHERE {held}")).scalar_one()) >= 5
 
 
 def test_on_a_full_disk_nothing_is_promised(client: httpx.Client, project: str, engine: Engine) -> None:

@@ -75,7 +75,7 @@ def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     assert asked
     resolve(one, ["a"], [])
     assert not asked
-    server.seen(datetime.now(UTC))  # behind a pooler that has taken over to another one
+    server.seen([datetime.now(UTC)])  # behind a pooler that has taken over to another one
     assert resolve(one, ["a"], []) == [challenges[:1], []]
     assert asked
 

@@ -9,8 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from api.answers import check, glance
-from api.doors import Door
-from api.problems import ProblemError
+from api.doors import Door, listed
+from api.problems import BRIEF, ProblemError
 from db.bodies import JSON, MAX_KEY, NDJSON, decode
 
 CLOSED = Door(1, frozenset({"a", "b"}), "a, b")
@@ -101,6 +101,15 @@ def test_every_fault_of_every_answer_is_named() -> None:
         ("/answers/2/answer", '"x" is not one of a, b'),
         ("/answers/2/duration_ms", NO_DURATION),
     ]
+
+
+def test_faults_are_short_however_long_the_names() -> None:
+    names = ["\U0001f600" * MAX_KEY + str(number) for number in range(20)]
+    door = Door(1, frozenset(names), listed(names))
+    raw = body(*[{**GOOD, "answer": "\U0001f601" * MAX_KEY}] * 200)
+    faults = check(raw, JSON, door, limit=200).faults
+    assert len(faults) == 200
+    assert max(len(fault.detail) for _, fault in faults) <= 2 * BRIEF + 20
 
 
 def test_reasons_are_gathered_by_answer() -> None:
