@@ -260,7 +260,20 @@ def test_the_reply_is_what_the_openapi_document_says(client: httpx.Client, proje
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/v1/projects/{project}/batches"]["post"]
     assert set(operation["requestBody"]["content"]) == {"application/json", "application/x-ndjson"}
-    assert set(operation["responses"]) == {"200", "202", "401", "403", "404", "409", "413", "415", "422", "429", "503"}
+    assert set(operation["responses"]) == {
+        "200",
+        "202",
+        "401",
+        "403",
+        "404",
+        "408",
+        "409",
+        "413",
+        "415",
+        "422",
+        "429",
+        "503",
+    }
     reply = client.post(f"{project}/batches", json=batch(1))
     schema = document["components"]["schemas"]["Reply"]
     assert set(msgspec.json.decode(reply.content)) == set(schema["properties"])
