@@ -42,7 +42,7 @@ def operation(max_answers: int, max_body_bytes: int) -> Mapping[str, Any]:
             {
                 "name": "lane",
                 "in": "query",
-                "description": "live is graded first.",
+                "description": "live, or bulk for whole files: the one does not queue behind the other.",
                 "schema": {"type": "string", "enum": list(LANES), "default": LANES[0]},
             },
             {

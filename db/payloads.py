@@ -37,16 +37,23 @@ def make_partitions(connection: Connection) -> None:
             )
 
 
-def old(connection: Connection, keep_days: int) -> dict[date, list[int]]:
-    """Days older than `keep_days` that can be dropped, each with the batches that may still need their bodies.
-
-    These only become fewer: what is graded without a dead answer, or cancelled, stays so. A day with more than `NEEDED`
-    of them is left out until they have.
-    """
+def old(connection: Connection, keep_days: int) -> list[date]:
+    """Days older than `keep_days` that have a partition."""
     today = connection.execute(text("SELECT (now() AT TIME ZONE 'UTC')::date")).scalar_one()
     oldest = today - timedelta(days=keep_days)
-    found = {day: _needed(connection, day) for day in _partitions(connection) if day < oldest}
-    return {day: needed for day, needed in found.items() if needed is not None}
+    return [day for day in _partitions(connection) if day < oldest]
+
+
+def needed(connection: Connection, day: date) -> list[int] | None:
+    """The batches of a day that may still need their bodies; None when they are more than `NEEDED`.
+
+    They only become fewer: what is graded without a dead answer, or cancelled, stays so.
+    """
+    if day not in _partitions(connection):
+        return []
+    query = f"SELECT b.id FROM {_name(day)} p JOIN batches b ON b.id = p.batch_id WHERE {_NEEDED} LIMIT :most"
+    found = list(connection.execute(text(query), {"most": NEEDED + 1}).scalars())
+    return found if len(found) <= NEEDED else None
 
 
 def drop(connection: Connection, day: date, needed: Sequence[int]) -> None:
@@ -81,13 +88,6 @@ b.state IN ('waiting', 'claimed', 'dead')
 OR EXISTS (SELECT 1 FROM failures f WHERE f.batch_id = b.id AND f.state = 'dead')
 """
 """Dead batches and dead answers can be revived."""
-
-
-def _needed(connection: Connection, day: date) -> list[int] | None:
-    """The batches of a day that may still need their bodies; None when they are many."""
-    query = f"SELECT b.id FROM {_name(day)} p JOIN batches b ON b.id = p.batch_id WHERE {_NEEDED} LIMIT :most"
-    found = list(connection.execute(text(query), {"most": NEEDED + 1}).scalars())
-    return found if len(found) <= NEEDED else None
 
 
 def _partitions(connection: Connection) -> list[date]:

@@ -9,8 +9,9 @@ from tasks import queues
 def sweep() -> None:
     """One sweep; rings whether or not a doorbell seems to be pending, because its message may be lost."""
     from tasks import process
+    from workers import house
     from workers import sweep as sweeps
 
     here = process.current()
     here.wake(sweeps.run(here.runtime), force=True)
-    sweeps.keep_house(here.runtime)
+    house.keep(here.runtime)

@@ -3,7 +3,8 @@
 import uuid
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Self
 
 import torch
@@ -36,6 +37,8 @@ class Runtime:
     behind: Executor
     """A thread in which they are stored. Both live as long as the process: the C library keeps memory for each thread
     apart, and what the threads of ever new slices left there added up."""
+    crowded: dict[date, float] = field(default_factory=dict)
+    """Days whose bodies many batches need, and when to look again, by the monotonic clock."""
 
     @classmethod
     def open(cls, settings: Settings, *, name: str = "touchstone-worker") -> Self:

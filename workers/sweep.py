@@ -1,11 +1,6 @@
 """The sweep: finds whatever was forgotten and says whom to wake. Any number may try; one at a time does it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sqlalchemy import Connection
-
-from db import claims, gold, history, owed, payloads, runs, transactions
+from db import claims, gold, owed, runs, transactions
 from telemetry import crashpoints, logging, metrics
 from workers import payment
 from workers.runtime import NOTHING_LEFT, Runtime, WorkLeft
@@ -48,51 +43,3 @@ def run(runtime: Runtime) -> WorkLeft:
     if doors or refits or regrades:
         metrics.SWEEPS.inc()
     return WorkLeft(doors=tuple(doors), refits=tuple(refits), regrades=tuple(regrades), revisits=tuple(owing))
-
-
-def keep_house(runtime: Runtime) -> None:
-    """Make the payload partitions of the coming days, drop those that nothing needs any more, and old history."""
-    _keep_payloads(runtime)
-    if runtime.settings.history_days is not None:
-        _keep_history(runtime, runtime.settings.history_days)
-
-
-def _keep_payloads(runtime: Runtime) -> None:
-    """Partitions come and go under a lock that the edge and all claims wait for: nothing is looked through under it."""
-    settings = runtime.settings
-    with _briefly(runtime) as connection:
-        if not transactions.alone(connection, ADVISORY_LOCK):
-            return
-        payloads.make_partitions(connection)
-    with transactions.begun(runtime.engine, transactions.bounds(idle=settings.lease)) as connection:
-        if not transactions.alone(connection, ADVISORY_LOCK):
-            return
-        payloads.clear_default(connection, settings.payload_days)
-        old = payloads.old(connection, settings.payload_days)
-    for day, needed in old.items():
-        with _briefly(runtime) as connection:
-            if not transactions.alone(connection, ADVISORY_LOCK):
-                return
-            payloads.drop(connection, day, needed)
-        log.info("payloads dropped", day=day.isoformat(), kept=len(needed))
-
-
-@contextmanager
-def _briefly(runtime: Runtime) -> Iterator[Connection]:
-    """A transaction that gives up rather than let others queue behind its wait for a lock."""
-    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease, lock=0.5)) as connection:
-        yield connection
-        crashpoints.reach("house-before-commit")
-
-
-def _keep_history(runtime: Runtime, days: int) -> None:
-    with runtime.engine.begin() as connection:
-        projects = history.old(connection, days)
-    for project_id in projects:
-        with runtime.engine.begin() as connection:
-            if not transactions.alone(connection, ADVISORY_LOCK):
-                return
-            transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
-            dropped = history.drop(connection, project_id, days)
-        if dropped:
-            log.info("history dropped", project=project_id, events=dropped)

@@ -29,7 +29,7 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import payment, population, refit, regrade, revisit, sweep
+from workers import house, payment, population, refit, regrade, revisit, sweep
 from workers.runtime import Runtime
 
 _forks = multiprocessing.get_context("forkserver")
@@ -49,7 +49,7 @@ def work(point: str, settings: Settings, project: int, key: str) -> None:
     here = process.open_process(settings, "touchstone-worker")
     if point in crashpoints.SWEEP:
         sweep.run(here.runtime)
-        sweep.keep_house(here.runtime)
+        house.keep(here.runtime)
     elif point in crashpoints.GRADE:
         make_app(settings).loader.import_default_modules()
         from tasks.grade import grade

@@ -9,7 +9,7 @@ from db import events, history, versions
 from db.errors import NotFoundError
 from tests.integration.workers.crowd import execute, make_project
 from tests.versions import faults, make_challenges, write
-from workers import sweep
+from workers import house
 from workers.runtime import Runtime
 
 
@@ -40,12 +40,12 @@ def test_what_is_old_and_superseded_goes(engine: Engine, runtime: Runtime) -> No
     a, b = make_challenges(engine, project, 2)
     for age, challenges in ((9, [a, b]), (8, [a]), (6, [a]), (0, [a])):
         publish(engine, project, challenges, age=age)
-    sweep.keep_house(runtime)
+    house.keep(runtime)
     assert len(kept(engine, project)[0]) == 5
     with engine.connect() as connection:
         whole = versions.page(connection, project, "c1", after=0, limit=9)
 
-    sweep.keep_house(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 7})))
+    house.keep(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 7})))
     assert kept(engine, project) == ([4, 5], [(a, 2), (a, 3), (a, 4), (b, 1)])
     with engine.connect() as connection:
         first, _ = events.page(connection, project, after=3, limit=9)
@@ -56,7 +56,7 @@ def test_what_is_old_and_superseded_goes(engine: Engine, runtime: Runtime) -> No
             versions.get(connection, project, "c1", 1)
     assert (first.kind, first.previous and first.previous.version) == ("verdict.corrected", 2)
 
-    sweep.keep_house(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 1})))
+    house.keep(replace(runtime, settings=runtime.settings.model_copy(update={"history_days": 1})))
     assert kept(engine, project) == ([5], [(a, 3), (a, 4), (b, 1)])
     with engine.connect() as connection:
         assert versions.page(connection, project, "c1", after=0, limit=9) == whole[2:]
