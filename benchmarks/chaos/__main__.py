@@ -208,7 +208,7 @@ def _under(
     finally:
         report.contradictions += load.contradictions
         report.batches += len(load.accepted)
-        report.answers += sum(load.accepted.values())
+        report.answers += sum(map(len, load.accepted.values()))
 
 
 def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: Report, console: Console) -> None:
@@ -219,8 +219,8 @@ def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: R
     refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
     until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
     recovery = max(0.0, _asked(lambda: books.finished(stack.engine, project, over), "the time of recovery") - over)
-    known = dict(load.accepted)
-    faults = _asked(lambda: books.audit(stack.engine, project, known), "an audit")
+    known, cancelled = dict(load.accepted), set(load.cancelled)
+    faults = _asked(lambda: books.audit(stack.engine, project, known, cancelled), "an audit")
     report.rounds += 1
     report.kills += killed
     report.killed[kind] += killed
@@ -237,11 +237,12 @@ def _rest(stack: Stack, load: Load, report: Report, console: Console) -> None:
     project = load.project_id
 
     def settled() -> bool:
-        return not books.audit(stack.engine, project, load.accepted, at_rest=True).unsettled
+        return not books.unsettled(stack.engine, project)
 
     with contextlib.suppress(BrokenError):
         until(lambda: _without_outage(settled), "nothing left to do", 60)
-    faults = _asked(lambda: books.audit(stack.engine, project, load.accepted, at_rest=True), "an audit at rest")
+    known, cancelled = load.accepted, load.cancelled
+    faults = _asked(lambda: books.audit(stack.engine, project, known, cancelled, at_rest=True), "an audit at rest")
     report.faults += faults
     report.dead += _asked(lambda: books.dead(stack.engine, project), "what is dead")
     console.print(f"     at rest: {len(load.accepted)} batches  {_told(faults)}")

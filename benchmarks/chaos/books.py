@@ -4,7 +4,7 @@ All of it holds at every commit, so it is read as one snapshot while load goes o
 rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -19,6 +19,9 @@ from workers.standing import Held
 
 TOLERANCE = 1e-6
 
+Answer = tuple[str, str, str]
+"""The keys of challenge, respondent and class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Faults:
@@ -28,6 +31,8 @@ class Faults:
     """Accepted answers in no state, and answers of batches that were accepted and are not there."""
     twice: int = 0
     """Answers stored or counted more than once, and batches that a repeated POST made."""
+    wrong_content: int = 0
+    """Answers stored with other names than they were posted with, and batches that were cancelled and are not."""
     wrong_statistics: int = 0
     """Respondents whose statistics are not the sum over their counted answers."""
     wrong_consensus: int = 0
@@ -44,11 +49,19 @@ class Faults:
         return self != Faults()
 
 
-def audit(engine: Engine, project_id: int, accepted: Mapping[str, int], *, at_rest: bool = False) -> Faults:
+def audit(
+    engine: Engine,
+    project_id: int,
+    accepted: Mapping[str, Sequence[Answer]],
+    cancelled: Collection[str] = (),
+    *,
+    at_rest: bool = False,
+) -> Faults:
     """Read a project's books.
 
     Args:
-        accepted: answers of every batch that a client knows to be accepted, by the batch's id.
+        accepted: what was posted with every batch that a client knows to be accepted, by the batch's id.
+        cancelled: ids of those of which it knows that they are.
         at_rest: everybody has what they posted accepted, and nothing waits.
     """
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
@@ -59,6 +72,8 @@ def audit(engine: Engine, project_id: int, accepted: Mapping[str, int], *, at_re
             lost=states + _missing(connection, project_id, accepted) + _number(connection, _UNACCOUNTED, project),
             twice=sum(_number(connection, query, project) for query in _TWICE)
             + (abs(_number(connection, _BATCHES, project) - len(accepted)) if at_rest else 0),
+            wrong_content=_renamed(connection, project_id, accepted)
+            + _number(connection, _REVIVED, project | {"cancelled": list(cancelled)}),
             wrong_statistics=_number(connection, _STATISTICS, project | _held(connection, project_id)),
             wrong_consensus=_number(connection, _CONSENSUS, project) + _packed_otherwise(connection, project_id),
             wrong_feed=sum(_number(connection, query, project) for query in _FEED),
@@ -107,14 +122,21 @@ def _number(connection: Connection, query: str, parameters: Mapping[str, object]
     return int(connection.execute(text(query), parameters).scalar_one())
 
 
-def _missing(connection: Connection, project_id: int, accepted: Mapping[str, int]) -> int:
+def _missing(connection: Connection, project_id: int, accepted: Mapping[str, Sequence[Answer]]) -> int:
     """Answers that were acknowledged and of whose batch there is no trace, or too few."""
     query = """
         SELECT coalesce(sum(abs(known.answers - coalesce(b.answers, 0))), 0)
         FROM unnest(CAST(:uids AS uuid[]), CAST(:answers AS int[])) AS known(uid, answers)
         LEFT JOIN batches b ON b.uid = known.uid AND b.project_id = :p
     """
-    return _number(connection, query, {"p": project_id, "uids": list(accepted), "answers": list(accepted.values())})
+    answers = [len(posted) for posted in accepted.values()]
+    return _number(connection, query, {"p": project_id, "uids": list(accepted), "answers": answers})
+
+
+def _renamed(connection: Connection, project_id: int, accepted: Mapping[str, Sequence[Answer]]) -> int:
+    """Stored answers that are not to the challenge, of the respondent and with the class that were posted."""
+    stored = connection.execute(text(_STORED), {"p": project_id})
+    return sum(tuple(names) != accepted[uid][position] for uid, position, *names in stored if uid in accepted)
 
 
 def statistics(connection: Connection, project_id: int) -> tuple[Scheme, Held]:
@@ -144,7 +166,7 @@ def _packed_otherwise(connection: Connection, project_id: int) -> int:
     rows = connection.execute(
         text(
             f"SELECT {columns}, (extract(epoch FROM a.answered_at) * 1000000)::bigint AS answered_at"
-            " FROM answers a JOIN consensus c USING (challenge_id) WHERE c.project_id = :p"
+            " FROM answers a JOIN batches b ON b.id = a.batch_id WHERE b.project_id = :p"
         ),
         {"p": project_id},
     ).all()
@@ -162,6 +184,19 @@ FROM batches b
 LEFT JOIN (SELECT batch_id, count(*) AS n FROM answers GROUP BY 1) stored ON stored.batch_id = b.id
 LEFT JOIN (SELECT batch_id, count(*) AS n FROM failures GROUP BY 1) failed ON failed.batch_id = b.id
 WHERE b.project_id = :p
+"""
+
+_STORED = """
+SELECT b.uid::text, a.position, c.key, r.key, k.key
+FROM batches b JOIN answers a ON a.batch_id = b.id
+LEFT JOIN challenges c ON c.id = a.challenge_id
+LEFT JOIN respondents r ON r.id = a.respondent_id
+LEFT JOIN project_classes k ON k.project_id = b.project_id AND k.code = a.choice
+WHERE b.project_id = :p
+"""
+
+_REVIVED = """
+SELECT count(*) FROM batches WHERE project_id = :p AND uid = ANY(CAST(:cancelled AS uuid[])) AND state <> 'cancelled'
 """
 
 _BATCHES = "SELECT count(*) FROM batches WHERE project_id = :p"

@@ -9,10 +9,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import httpx
 
+from benchmarks.chaos.books import Answer
 from benchmarks.chaos.stack import LIMIT, BrokenError, Stack
 from db import projects, tenants
 
@@ -55,8 +56,10 @@ class Load:
         self._unstirred = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load")
         self._keys: dict[str, str] = {}
-        self.accepted: dict[str, int] = {}
-        """Answers of each batch that is known to be accepted, by the batch's id."""
+        self.accepted: dict[str, tuple[Answer, ...]] = {}
+        """What was posted with each batch that is known to be accepted, by the batch's id."""
+        self.cancelled: set[str] = set()
+        """Ids of batches that are known to be cancelled."""
         self.contradictions = 0
         """Replies to a repeated POST that named another batch than the first reply did."""
         self.posts = 0
@@ -141,18 +144,18 @@ class Load:
         lane = self._random.choice(("live", "live", "bulk"))
         cancel = self._random.random() < _CANCELLED
         clients = CLIENTS if self._random.random() < _REPEATED else 1
-        body = {"answers": answers}
         path = f"/{self._project}/batches?partial=true&lane={lane}"
-        await asyncio.gather(*(self._post(path, body, key) for _ in range(clients)))
-        if cancel:
-            await self._send("DELETE", f"/{self._project}/batches/{self._keys[key]}")
+        await asyncio.gather(*(self._post(path, answers, key) for _ in range(clients)))
+        batch = self._keys[key]
+        if cancel and (await self._send("DELETE", f"/{self._project}/batches/{batch}")).is_success:
+            self.cancelled.add(batch)
 
-    async def _post(self, path: str, body: dict[str, Any], key: str) -> None:
-        reply = await self._send("POST", path, body, {"Idempotency-Key": key})
+    async def _post(self, path: str, answers: list[dict[str, str]], key: str) -> None:
+        reply = await self._send("POST", path, {"answers": answers}, {"Idempotency-Key": key})
         told = reply.json()
+        self.accepted[told["id"]] = tuple((each["challenge"], each["respondent"], each["answer"]) for each in answers)
         if self._keys.setdefault(key, told["id"]) != told["id"]:
             self.contradictions += 1
-        self.accepted[told["id"]] = told["answers"]
 
     def _answer(self) -> dict[str, str]:
         challenge, respondent = self._random.randrange(CHALLENGES), self._random.randrange(RESPONDENTS)
