@@ -156,7 +156,7 @@ def _sustained(chosen: argparse.Namespace, report: Report, stack: Stack, names: 
 def _beside_naive(chosen: argparse.Namespace, report: Report, rate: float | None) -> None:
     """Alternating runs, each on a database of its own."""
     interpreter = naive.python(chosen.cache.absolute())
-    ours: list[float] = []
+    ours: list[Run] = []
     theirs: dict[bool, list[naive.Naive]] = {False: [], True: []}
     for _ in range(chosen.rounds):
         with _home() as home, running(home, _crowd(chosen), **chosen.settings) as stack:
@@ -164,20 +164,23 @@ def _beside_naive(chosen: argparse.Namespace, report: Report, rate: float | None
             if rate is None:
                 rate = sustained.find(stack, names, chosen.seconds, chosen.first, report.run).graded
             sustained.hold(stack, names, rate, WARM_UP, report.run)
-            ours.append(sustained.hold(stack, names, rate, chosen.seconds, report.run).graded)
+            ours.append(sustained.hold(stack, names, rate, chosen.seconds, report.run))
         for model, runs in theirs.items():
             runs.append(naive.measure(chosen.peer, interpreter, model=model))
             report.console.print(runs[-1])
     report.add(
         naive_plumbing_ratio=_ratio(ours, theirs[False]),
         naive_ratio=_ratio(ours, theirs[True]),
-        beside_naive={"ours": ours, "naive": [asdict(run) for runs in theirs.values() for run in runs]},
+        beside_naive={
+            "ours": [{"graded": run.graded, "steady": run.steady} for run in ours],
+            "naive": [asdict(run) for runs in theirs.values() for run in runs],
+        },
     )
 
 
-def _ratio(ours: list[float], theirs: list[naive.Naive]) -> float:
+def _ratio(ours: list[Run], theirs: list[naive.Naive]) -> float:
     """Median over rounds."""
-    return round(median(own / run.answers_per_second for own, run in zip(ours, theirs, strict=True)), 1)
+    return round(median(own.graded / run.answers_per_second for own, run in zip(ours, theirs, strict=True)), 2)
 
 
 if __name__ == "__main__":
