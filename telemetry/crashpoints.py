@@ -1,9 +1,9 @@
 """Named places, most of them at a commit, where a process can be made to kill itself.
 
-One is at each side of the commits of a posted batch, grades, revisits, payments, regrades, chunks and ends of refits,
-and the sweep; after that of a claim; before those of a lesson, of flags of gold, and of the partitions of payloads.
-There is none where a claim is renewed, released or buried, a run fails or old history goes, nor at the API's other
-writes.
+One is at each side of the commits of a posted batch, of one that is cancelled, grades, what becomes of a batch that
+fails, leases, revisits, payments, regrades, chunks and ends of refits, and the sweep; after that of a claim; before
+those of a lesson, flags of gold, a run that fails, partitions of payloads and the end of old history. There is none at
+the API's other writes.
 
 To prove that dying there loses nothing and doubles nothing. Production arms none: then a place costs one comparison.
 """
@@ -22,6 +22,7 @@ API: Final = (
     "batch-committed",  # neither rung nor answered
     "batch-rung",  # not answered
 )
+CANCEL: Final = ("cancel-before-commit", "cancel-committed")
 GRADE: Final = (
     "grade-heard",  # the doorbell is down, nothing is claimed
     "grade-claimed",
@@ -43,7 +44,16 @@ REFIT: Final = (
     "refit-finished",  # gold is not flagged
 )
 SWEEP: Final = ("sweep-before-commit", "sweep-committed", "house-before-commit")
-POINTS: Final = (*API, *GRADE, *IDLE, *DEBT, *LEARN, *GOLD, *REFIT, *SWEEP)
+FAULT: Final = (
+    "fault-before-commit",  # a claim is renewed, or a batch of it given back or buried
+    "fault-committed",
+)
+LEASE: Final = ("lease-before-commit", "lease-committed")
+FAILURE: Final = ("failure-before-commit",)
+HISTORY: Final = ("history-before-commit",)
+RARE: Final = (*FAULT, *LEASE, *FAILURE, *HISTORY)
+"""Where nobody comes as long as all goes well and fast."""
+POINTS: Final = (*API, *CANCEL, *GRADE, *IDLE, *DEBT, *LEARN, *GOLD, *REFIT, *SWEEP, *RARE)
 
 _armed: str | None = None
 _visits = count(1)

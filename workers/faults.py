@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from db import claims, transactions
 from db.claims import Claim, ClaimedBatch
 from db.errors import StaleClaimError
-from telemetry import logging, metrics
+from telemetry import crashpoints, logging, metrics
 from workers import intake, retries
 from workers.retries import line
 from workers.runtime import Runtime, WorkLeft
@@ -140,6 +140,8 @@ def _bounded(runtime: Runtime) -> Iterator[Connection]:
     """A transaction whose rows are free again a lease after this process has stopped in the middle of it."""
     with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
         yield connection
+        crashpoints.reach("fault-before-commit")
+    crashpoints.reach("fault-committed")
 
 
 def _blame(runtime: Runtime, claim: Claim, batch: ClaimedBatch, grade: Grade, error: Exception) -> str:

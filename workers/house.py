@@ -91,5 +91,6 @@ def _keep_history(runtime: Runtime, days: int) -> None:
                 return
             transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
             dropped = history.drop(connection, project_id, days)
+            crashpoints.reach("history-before-commit")
         if dropped:
             log.info("history dropped", project=project_id, events=dropped)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db import transactions
 from db.errors import StaleClaimError
-from telemetry import logging
+from telemetry import crashpoints, logging
 
 log = logging.get(__name__)
 
@@ -28,6 +28,8 @@ def kept(engine: Engine, renew: Callable[[Connection], None], lease: float) -> I
             try:
                 with transactions.begun(engine, transactions.bounds(idle=lease, lock=lease / 3)) as connection:
                     renew(connection)
+                    crashpoints.reach("lease-before-commit")
+                crashpoints.reach("lease-committed")
             except StaleClaimError as error:
                 log.warning("lease lost", reason=str(error))
                 return

@@ -91,6 +91,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
         except Exception as error:
             with runtime.engine.begin() as connection:
                 runs.fail(connection, claim, retries.line(error))
+                crashpoints.reach("failure-before-commit")
             raise
         gold_flags.flag(runtime, project_id)
     with runtime.engine.connect() as connection:

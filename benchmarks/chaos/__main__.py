@@ -36,8 +36,7 @@ from benchmarks.chaos.books import Faults
 from benchmarks.chaos.disk import UnmountableError
 from benchmarks.chaos.load import Load
 from benchmarks.chaos.stack import BrokenError, Stack, until
-from benchmarks.chaos.strikes import FULL_DISK, STRIKES, deck
-from telemetry import crashpoints
+from benchmarks.chaos.strikes import FULL_DISK, POINTS, STRIKES, deck
 
 T = TypeVar("T")
 
@@ -73,7 +72,7 @@ class Report:
     @property
     def unreached(self) -> list[str]:
         """Crash points at which a process was to die, and none ever has."""
-        return [point for point in crashpoints.POINTS if self.recovery.get(point) and not self.killed.get(point)]
+        return [point for point in POINTS if self.recovery.get(point) and not self.killed.get(point)]
 
     @property
     def clean(self) -> bool:

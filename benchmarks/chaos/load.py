@@ -26,7 +26,7 @@ ANSWERS = 30
 CLIENTS = 6
 """That repeat one POST at the same time."""
 
-_REPEATED, _REJECTED, _CANCELLED = 0.1, 0.05, 0.02
+_REPEATED, _REJECTED, _CANCELLED = 0.1, 0.05, 0.05
 """Shares of batches that come from many clients at once, hold an answer of no class, are cancelled when accepted."""
 _STIR = 1.0
 """Seconds between two requests for a refit or changes of gold."""

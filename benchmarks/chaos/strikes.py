@@ -38,6 +38,7 @@ QUIET_PATIENCE = 60.0
 """Likewise, where it comes only in quiet; less than what the supervisor gives a worker for its imports."""
 QUIET = 25.0
 """Seconds without load in which it should come there, if there is anything to do."""
+POINTS = [point for point in crashpoints.POINTS if point not in crashpoints.RARE]
 IN_QUIET = (*crashpoints.LEARN, *crashpoints.DEBT)
 """Crash points to which nobody comes while the load goes on."""
 
@@ -205,7 +206,7 @@ def crash(point: str, stack: Stack, chance: random.Random, _: Load) -> int:
     armed = f"{point}:{chance.choice((1, 1, 2, 5))}" if point in (*crashpoints.API, *crashpoints.GRADE) else point
     # Beat alone may in step with Redis choose the other worker every time.
     messages: list[Message] = [(queues.SWEEP_TASK, {}, queues.MAINTENANCE)] if point in crashpoints.SWEEP else []
-    if point in crashpoints.API:
+    if point in (*crashpoints.API, *crashpoints.CANCEL):
         doomed = stack.doomed_api(armed)
     elif point in crashpoints.SWEEP:
         doomed = stack.doomed_worker(armed, queues.MAINTENANCE)
@@ -284,7 +285,7 @@ STRIKES: dict[str, Strike] = {
     "flush": Strike(flush),
     "triple": Strike(triple),
     "clock": Strike(clock),
-    **{point: Strike(partial(crash_in_quiet if point in IN_QUIET else crash, point)) for point in crashpoints.POINTS},
+    **{point: Strike(partial(crash_in_quiet if point in IN_QUIET else crash, point)) for point in POINTS},
 }
 
 

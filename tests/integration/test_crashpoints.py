@@ -3,8 +3,13 @@
 import asyncio
 import multiprocessing
 import signal
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
@@ -29,7 +34,10 @@ from tests.integration.workers.crowd import (
     scalar,
     split,
 )
-from workers import house, payment, population, refit, regrade, revisit, sweep
+from tests.integration.workers.faulty import fail as broken
+from tests.integration.workers.faulty import fault
+from workers import grading, house, lease, payment, population, refit, regrade, revisit, sweep
+from workers.refit import RefitError
 from workers.runtime import Runtime
 
 _forks = multiprocessing.get_context("forkserver")
@@ -39,17 +47,31 @@ ANSWERS = sorted(crowd(11), key=itemgetter("respondent"))  # later ones to chall
 GOLD = {f"c{number}": "abc"[number % 3] for number in range(0, 30, 3)}
 
 
-def work(point: str, settings: Settings, project: int, key: str) -> None:
+def work(point: str, settings: Settings, project: int, key: str, batch: uuid.UUID) -> None:
     """Do what comes by the point, in a process of its own."""
     logging.configure("error", "json")
     crashpoints.arm(point)
     if point in crashpoints.API:
         asyncio.run(post(settings, key, ANSWERS[80:100]))
         return
+    if point in crashpoints.CANCEL:
+        asyncio.run(cancel(settings, key, batch))
+        return
     here = process.open_process(settings, "touchstone-worker")
     if point in crashpoints.SWEEP:
         sweep.run(here.runtime)
         house.keep(here.runtime)
+    elif point in crashpoints.FAULT:
+        grading.run(here.runtime, project, "live")
+    elif point in crashpoints.LEASE:
+        with lease.kept(here.runtime.engine, lambda _: None, 0.1):
+            time.sleep(30)
+    elif point in crashpoints.FAILURE:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(refit, "infer", fail)
+            refit.run(here.runtime, project)
+    elif point in crashpoints.HISTORY:
+        house.keep(replace(here.runtime, settings=settings.model_copy(update={"history_days": 1})))
     elif point in crashpoints.GRADE:
         make_app(settings).loader.import_default_modules()
         from tasks.grade import grade
@@ -68,17 +90,42 @@ def work(point: str, settings: Settings, project: int, key: str) -> None:
         refit.run(here.runtime, project)
 
 
-async def post(settings: Settings, key: str, answers: list[Answer]) -> dict[str, Any]:
-    """Post a batch to an API in this process; returns the reply."""
+def fail(*_: object) -> NoReturn:
+    raise RefitError("a fault of the test")
+
+
+@asynccontextmanager
+async def calling(settings: Settings, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an API in this process."""
     app = create_app(settings)
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "once"}
+    url = "http://here/v1/projects/project"
     async with (
         app.app.router.lifespan_context(app.app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here", headers=headers) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url, headers=headers) as client,
     ):
-        reply = await client.post("/v1/projects/project/batches", json={"answers": answers})
+        yield client
+
+
+async def post(settings: Settings, key: str, answers: list[Answer]) -> dict[str, Any]:
+    """Post a batch; returns the reply."""
+    async with calling(settings, key) as client:
+        reply = await patiently(client.build_request("POST", "/batches", json={"answers": answers}), client)
         assert reply.status_code == 202
         return dict(reply.json())
+
+
+async def cancel(settings: Settings, key: str, batch: uuid.UUID) -> None:
+    async with calling(settings, key) as client:
+        reply = await patiently(client.build_request("DELETE", f"/batches/{batch}"), client)
+        assert reply.json()["state"] == "cancelled"
+
+
+async def patiently(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
+    """The reply, once there is one that is no "later": a busy machine may take its time."""
+    while (reply := await client.send(request)).status_code == 503:
+        await asyncio.sleep(0.1)
+    return reply
 
 
 @pytest.mark.parametrize("point", crashpoints.POINTS)
@@ -92,16 +139,19 @@ def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, setting
     gild(engine, project, GOLD)
     if point == "flags-before-commit":
         regrade.run(runtime, project)
-    accept(engine, project, *split(ANSWERS[60:80], 10))
+    batch, _ = accept(engine, project, *split(ANSWERS[60:80], 10))
     if point in crashpoints.DEBT:
         drain(runtime, project)
     with engine.begin() as connection:
         runs.request(connection, project, "requested")
     _, key = make_key(engine, "acme")
 
-    child = _forks.Process(target=work, args=(point, settings, project, key))
-    child.start()
-    child.join(60)
+    if point in crashpoints.HISTORY:
+        execute(engine, "UPDATE bulletins SET created_at = created_at - interval '9 days'")
+    with fault(engine, "INSERT ON sheets", broken("XX000"), times=9) if point in crashpoints.FAULT else nullcontext():
+        child = _forks.Process(target=work, args=(point, settings, project, key, batch))
+        child.start()
+        child.join(60)
     assert child.exitcode == -signal.SIGKILL
 
     for table, state in (("batches", "claimed"), ("model_runs", "running")):
@@ -110,12 +160,15 @@ def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, setting
         told = asyncio.run(post(settings, key, ANSWERS[80:100]))
         with engine.connect() as connection:
             assert scalar(connection, "SELECT uid::text FROM batches WHERE idempotency_key = 'once'") == told["id"]
+    if point in crashpoints.CANCEL:
+        asyncio.run(cancel(settings, key, batch))
     sweep.run(runtime)
     drain(runtime, project)
     regrade.run(runtime, project)
     refit.run(runtime, project)
     row = books(engine, project)
-    assert (row.graded, row.waiting) == (100 if point in crashpoints.API else 80, 0)
+    graded = 100 if point in crashpoints.API else 70 if point in crashpoints.CANCEL else 80
+    assert (row.graded, row.waiting) == (graded, 0)
     with engine.connect() as connection:
         assert scalar(connection, "SELECT count(*) FROM gold WHERE NOT applied") == 0
         assert scalar(connection, "SELECT count(*) FROM model_runs WHERE state <> 'done'") == 0
