@@ -123,9 +123,8 @@ async def cancel(settings: Settings, key: str, batch: uuid.UUID) -> None:
 
 async def patiently(request: httpx.Request, client: httpx.AsyncClient) -> httpx.Response:
     """The reply, once there is one that is no "later": a busy machine may take its time."""
-    while (reply := await client.send(request)).status_code == 503:
-        await asyncio.sleep(0.1)
-    return reply
+    reply = await client.send(request)
+    return await patiently(request, client) if reply.status_code == 503 else reply
 
 
 @pytest.mark.parametrize("point", crashpoints.POINTS)
