@@ -105,7 +105,7 @@ class Ingest:
         principal = await admit(services.keys, bearer(sent.first(b"authorization")), "submit")
         place = _PLACE.fullmatch(scope["path"])
         project = place[1] if place else ""
-        batch = await self._batch(scope, receive, sent, principal, project)
+        batch = await self._posted(scope, receive, sent, principal, project)
         own, key = batch.uid, batch.idempotency_key
         patience = _patience(sent.all(b"prefer"), principal, services.settings)
         result = None
@@ -125,7 +125,7 @@ class Ingest:
             return 202, headers, accepted.reply
         return 200, headers | {b"preference-applied": f"wait={patience}"}, result
 
-    async def _batch(
+    async def _posted(
         self, scope: Scope, receive: Receive, sent: _Headers, principal: Principal, project: str
     ) -> NewBatch:
         """What is posted, once it is let in, read and looked over."""

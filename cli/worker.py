@@ -32,8 +32,6 @@ def worker(
     except ValueError as error:
         raise CliError(f"--lane: {error}") from None
     settings = load()
-    # torch's threads wait for one another without spinning: on busy cores that took a fit by `glad` nine times as long
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     if queues.REFIT in lane:
         os.nice(10)  # nobody waits for a refit: on a host that is shared, it takes what grading leaves
     app = make_app(settings)

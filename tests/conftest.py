@@ -12,7 +12,7 @@ from config.settings import Settings, load
 from db.engine import make_engine
 from tests import services
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as workers do: there are more test processes than cores
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # there are more test processes than cores: who waits must not spin
 
 
 @pytest.fixture(scope="session")
