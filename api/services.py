@@ -1,10 +1,11 @@
 """What a request can use: made once by the lifespan, handed to routes."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from api.backlog import Backlog
 from api.commits import Writer
@@ -15,6 +16,7 @@ from api.ringer import Ringer
 from api.timed_cache import TimedCache
 from api.waiters import Waiters
 from config.settings import Settings
+from db import transactions
 from db.keys import Principal
 
 
@@ -34,6 +36,10 @@ class Services:
     feeds: Feeds
     waiters: Waiters
     questions: Questions
+
+    def changing(self) -> AbstractContextManager[Connection]:
+        """A transaction that changes something: a lease after this process has stopped in it, others can go on."""
+        return transactions.begun(self.engine, transactions.bounds(idle=self.settings.lease))
 
 
 def _services(request: Request) -> Services:

@@ -50,7 +50,7 @@ def show_batch(services: Here, caller: ReaderOrSubmitter, project: str, batch: u
 @router.delete("/{batch}", responses=problems(404, 409))
 def cancel_batch(services: Here, caller: Submitter, project: str, batch: uuid.UUID) -> Batch:
     """Cancel a batch that waits; one that is cancelled stays so."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         found = find_project(connection, caller.tenant_id, project)
         batches.cancel(connection, found.id, batch)
         cancelled = _batch(connection, found, batch)
@@ -68,7 +68,7 @@ def retry_batch(
     response: Response,
 ) -> Batch:
     """Let a dead batch, or the dead answers of a graded one, wait again."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         found = find_project(connection, caller.tenant_id, project)
         batches.retry(connection, found.id, batch)
         revived = _batch(connection, found, batch)

@@ -83,7 +83,7 @@ def put_one_gold(services: Here, caller: Gilder, project: str, challenge: str, a
 @router.patch("/{challenge:path}", responses=problems(404, 409))
 def change_gold(services: Here, caller: Gilder, project: str, challenge: PathKey, change: GoldChange) -> Gold:
     """Dispute, retire or reinstate gold; what is retired cannot be disputed."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         found = find_project(connection, caller.tenant_id, project)
         _shown(connection, found, challenge)
         gold.change(connection, found.id, challenge, change.state, change.note)
@@ -100,13 +100,13 @@ def retire_gold(services: Here, caller: Gilder, project: str, challenge: PathKey
 
 def _put(services: Services, tenant_id: int, project: str, items: Mapping[str, GoldItem]) -> GoldReply:
     """Put gold; items by their JSON pointers."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         found = find_project(connection, tenant_id, project)
         codes = _codes(connection, found, items)
     answers = {item.challenge: item for item in items.values()}
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         ids = identities.challenges(connection, found.id, list(answers))
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         done = gold.put(
             connection,
             found.id,

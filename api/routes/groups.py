@@ -41,16 +41,16 @@ def put_group(services: Here, caller: Gilder, project: str, group: str, members:
     require_usable(group, "group")
     with services.engine.begin() as connection:
         found = find_project(connection, caller.tenant_id, project)
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         ids = identities.respondents(connection, found.id, members.respondents)
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         return _shown(groups.put(connection, found.id, group, list(ids.values())))
 
 
 @router.delete("/{group:path}", responses=problems(404))
 def drop_group(services: Here, caller: Gilder, project: str, group: PathKey) -> Group:
     """Forget a group; the reply shows it as it was."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         found = find_project(connection, caller.tenant_id, project)
         return _shown(groups.drop(connection, found.id, group))
 

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/projects/{project}/model-runs", tags=["model runs
 @router.post("", status_code=202, responses=problems(404))
 def request_model_run(services: Here, caller: Admin, project: str, response: Response) -> ModelRun:
     """Ask for a refit; when one waits already, that is the answer."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         found = find_project(connection, caller.tenant_id, project)
         uid = runs.request(connection, found.id, "requested")
         row = runs.get(connection, found.id, uid)

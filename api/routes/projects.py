@@ -38,7 +38,7 @@ def list_projects(services: Here, caller: Reader, limit: Limit = 100, after: Aft
 @router.post("", status_code=201, responses=problems(409, 413))
 def create_project(services: Here, caller: Admin, creation: ProjectCreation, response: Response) -> Project:
     """Make a project."""
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         projects.create(connection, caller.tenant_id, creation.new())
         row = projects.get(connection, caller.tenant_id, creation.name)
     response.headers["Location"] = f"/v1/projects/{row.name}"
@@ -56,7 +56,7 @@ def show_project(services: Here, caller: Reader, project: str) -> Project:
 def change_project(services: Here, caller: Admin, project: str, change: ProjectChange) -> Project:
     """Change how a project grades from now on; grades that were given stay, their outcomes follow the thresholds."""
     changes = change.model_dump(exclude_none=True)
-    with services.engine.begin() as connection:
+    with services.changing() as connection:
         present = find_project(connection, caller.tenant_id, project)
         try:
             _check(present, changes)

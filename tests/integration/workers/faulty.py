@@ -10,6 +10,9 @@ from tests.integration.workers.crowd import execute
 TERMINATE = "PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(1)"
 """The connection is lost in the middle of the statement."""
 
+UNBOUNDED = "IF current_setting('idle_in_transaction_session_timeout') = '0' THEN RAISE EXCEPTION 'unbounded'; END IF"
+"""Whoever holds rows without a bound to how long they may stop in the middle is found out."""
+
 
 def fail(code: str) -> str:
     """The statement fails with this SQLSTATE."""

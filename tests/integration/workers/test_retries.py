@@ -8,7 +8,7 @@ from cli.stack.ports import free_port
 from db import runs, transactions
 from db.engine import make_engine
 from tests.integration.workers.crowd import accept, books, crowd, drain, make_project, scalar, split, states
-from tests.integration.workers.faulty import fail, fault
+from tests.integration.workers.faulty import UNBOUNDED, fail, fault
 from tests.waiting import until
 from workers import refit, retries
 from workers.runtime import Runtime
@@ -81,10 +81,6 @@ def test_an_idle_transaction_is_ended_and_counts_as_a_lost_connection(engine: En
 def alive(engine: Engine, pid: int) -> bool:
     with engine.connect() as connection:
         return bool(scalar(connection, "SELECT count(*) FROM pg_stat_activity WHERE pid = :pid", pid=pid))
-
-
-UNBOUNDED = "IF current_setting('idle_in_transaction_session_timeout') = '0' THEN RAISE EXCEPTION 'unbounded'; END IF"
-"""Whoever holds rows without a bound to how long they may stop in the middle is found out."""
 
 
 def test_whoever_holds_challenges_is_bounded(engine: Engine, runtime: Runtime) -> None:
