@@ -12,7 +12,7 @@ SERVED = {f"postgres {whom}" for whom in ("itself", "for worker", "for maintenan
 
 
 def test_every_figure_is_there() -> None:
-    words = ["--json", "--parts=throughput,latency,fairness,ingest", "--seconds=1", "--rate=2000", "--pool=500"]
+    words = ["--json", "--parts=throughput,latency,fairness,ingest", "--seconds=2", "--rate=2000", "--pool=500"]
 
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.fleet", *words],
