@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from api.doors import Door
-from api.problems import Fault, ProblemError, brief
+from api.doors import Door, no_class
+from api.problems import Fault, ProblemError
 from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode, pack
 
 _KEYS = ("challenge", "respondent", "answer", "session")
@@ -178,7 +178,7 @@ def _answer(value: Any, door: Door) -> Iterator[tuple[str, str]]:
             continue
         found = "is missing" if value.get(name) is None else _key(value[name])
         if found is None and name == "answer" and door.classes is not None and value[name] not in door.classes:
-            found = f"{json.dumps(brief(value[name]), ensure_ascii=False)} is not one of {door.listed}"
+            found = no_class(value[name], door.listed)
         if found:
             yield f"/{name}", found
     if not isinstance(value.get("skip", False), bool):

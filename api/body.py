@@ -93,23 +93,27 @@ async def read(scope: Scope, receive: Receive, limit: int, take: Callable[[int],
     """
     if _declared(scope) > limit:
         raise too_large(limit)
+    try:
+        async with asyncio.timeout(ARRIVAL):
+            return await _received(receive, limit, take)
+    except TimeoutError:
+        raise ProblemError(408, f"The body did not come within {ARRIVAL:.0f} seconds.") from None
+
+
+async def _received(receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:
     parts: list[bytes] = []
     received = 0
     more = True
-    try:
-        async with asyncio.timeout(ARRIVAL):
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                parts.append(message.get("body", b""))
-                take(len(parts[-1]))
-                received += len(parts[-1])
-                if received > limit:
-                    raise too_large(limit)
-                more = message.get("more_body", False)
-    except TimeoutError:
-        raise ProblemError(408, f"The body did not come within {ARRIVAL:.0f} seconds.") from None
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        take(len(parts[-1]))
+        received += len(parts[-1])
+        if received > limit:
+            raise too_large(limit)
+        more = message.get("more_body", False)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

@@ -1,5 +1,6 @@
 """Projects as requests name them: found within the caller's tenant or not at all."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ def scores_told_from(caller: Principal, project: ProjectRow) -> int:
 def listed(classes: Sequence[str]) -> str:
     """Classes for people to read, as far as there is room in a fault."""
     return brief(", ".join(classes))
+
+
+def no_class(answer: str, listed: str) -> str:
+    """What is wrong with an answer that is none of the listed classes."""
+    return f"{json.dumps(brief(answer), ensure_ascii=False)} is not one of {listed}"
 
 
 def door_cache(engine: Engine, *, patience: float) -> TimedCache[tuple[int, str], Door]:

@@ -27,24 +27,21 @@ CANCELED = "57014"
 
 def keep(runtime: Runtime) -> None:
     """Make the partitions of the coming days, drop those that nothing needs any more, and old history."""
-    if _keep_payloads(runtime) and runtime.settings.history_days is not None:
+    _keep_payloads(runtime)
+    if runtime.settings.history_days is not None:
         _keep_history(runtime, runtime.settings.history_days)
 
 
-def _keep_payloads(runtime: Runtime) -> bool:
-    """Partitions come and go under a lock that the edge and all claims wait for: nothing is looked through under it.
-
-    Returns:
-        Whether nobody else is at it.
-    """
+def _keep_payloads(runtime: Runtime) -> None:
+    """Partitions come and go under a lock that the edge and all claims wait for: nothing is looked through under it."""
     settings = runtime.settings
     with _briefly(runtime) as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
-            return False
+            return
         payloads.make_partitions(connection)
     with transactions.begun(runtime.engine, transactions.bounds(idle=settings.lease)) as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
-            return False
+            return
         payloads.clear_default(connection, settings.payload_days)
         old = payloads.old(connection, settings.payload_days)
     for day in old:
@@ -56,10 +53,9 @@ def _keep_payloads(runtime: Runtime) -> bool:
             continue
         with _briefly(runtime) as connection:
             if not transactions.alone(connection, ADVISORY_LOCK):
-                return False
+                return
             payloads.drop(connection, day, needed)
         log.info("payloads dropped", day=day.isoformat(), kept=len(needed))
-    return True
 
 
 def _needed(runtime: Runtime, day: date) -> list[int] | None:
@@ -86,10 +82,9 @@ def _keep_history(runtime: Runtime, days: int) -> None:
     with runtime.engine.begin() as connection:
         projects = history.old(connection, days)
     for project_id in projects:
-        with runtime.engine.begin() as connection:
+        with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
             if not transactions.alone(connection, ADVISORY_LOCK):
                 return
-            transactions.adopt(connection, transactions.bounds(idle=runtime.settings.lease))
             dropped = history.drop(connection, project_id, days)
             crashpoints.reach("history-before-commit")
         if dropped:

@@ -40,8 +40,7 @@ def learn(runtime: Runtime, project_id: int) -> bool:
     snapshot held: while one is, no version of a row can be cleared away that somebody has updated since, and under a
     flood each row's page is full of them within seconds.
     """
-    with runtime.engine.begin() as connection:
-        transactions.adopt(connection, transactions.bounds(idle=runtime.settings.refit_limit))
+    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.refit_limit)) as connection:
         return transactions.alone(connection, ADVISORY_LOCK + project_id) and _learn(runtime, connection, project_id)
 
 

@@ -17,10 +17,9 @@ REFIT_REST = 9.0
 def run(runtime: Runtime) -> WorkLeft:
     """End what has expired, ask for refits that are due, list the doors where work waits."""
     settings = runtime.settings
-    with runtime.engine.begin() as connection:
+    with transactions.begun(runtime.engine, transactions.bounds(idle=settings.lease)) as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return NOTHING_LEFT
-        transactions.adopt(connection, transactions.bounds(idle=settings.lease))
         revived, dead = claims.expire(connection, settings.max_attempts)
         runs.expire(connection, settings.max_attempts)
         for project_id, cause in runs.outgrown(

@@ -1,6 +1,5 @@
 """Gold. Nothing outside these routes tells it from other challenges."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -10,9 +9,9 @@ from sqlalchemy import Connection
 from api import gold_body
 from api.access import Gilder
 from api.cursors import After, Limit, cut, decode
-from api.doors import find_project, listed
+from api.doors import find_project, listed, no_class
 from api.path_keys import PathKey, require_usable
-from api.problems import Fault, brief
+from api.problems import Fault
 from api.schemas.gold import Gold, GoldAnswer, GoldChange, GoldItem, GoldReply, State
 from api.schemas.page import Page
 from api.schemas.problem import problems
@@ -130,9 +129,7 @@ def _codes(connection: Connection, project: ProjectRow, items: Mapping[str, Gold
         classes = projects.append_classes(connection, project.id, sorted(new))
     codes = {key: code for code, key in enumerate(classes)}
     faults = [
-        Fault(
-            f"{pointer}/answer", f"{json.dumps(brief(item.answer), ensure_ascii=False)} is not one of {listed(classes)}"
-        )
+        Fault(f"{pointer}/answer", no_class(item.answer, listed(classes)))
         for pointer, item in items.items()
         if item.answer not in codes
     ]

@@ -1,13 +1,13 @@
 """A crowd that answers all the time, through whatever happens, and remembers what it was told is accepted."""
 
 import asyncio
-import contextlib
 import json
 import random
 import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Self
 
@@ -98,23 +98,13 @@ class Load:
         with self._stack.engine.connect() as connection:
             return projects.get(connection, tenants.get(connection, "default").id, self._project).id
 
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> AbstractContextManager[None]:
         """No answers are posted inside the block, but those that were begun."""
-        self._paused.set()
-        try:
-            yield
-        finally:
-            self._paused.clear()
+        return _during(self._paused)
 
-    @contextlib.contextmanager
-    def unstirred(self) -> Iterator[None]:
+    def unstirred(self) -> AbstractContextManager[None]:
         """No refits are asked for and no gold is changed inside the block."""
-        self._unstirred.set()
-        try:
-            yield
-        finally:
-            self._unstirred.clear()
+        return _during(self._unstirred)
 
     async def _run(self) -> None:
         headers = {"Authorization": f"Bearer {self._stack.key}", "Content-Type": "application/json"}
@@ -199,3 +189,13 @@ class Load:
             except (httpx.TransportError, IndexError):
                 pass
             await asyncio.sleep(0.05 + random.random() / 5)
+
+
+@contextmanager
+def _during(event: threading.Event) -> Iterator[None]:
+    """It is set inside the block."""
+    event.set()
+    try:
+        yield
+    finally:
+        event.clear()

@@ -261,6 +261,8 @@ def _dies(died: Callable[[], bool], stack: Stack, messages: Collection[Message],
 
 def _send(stack: Stack, messages: Collection[Message], *, expires: float) -> None:
     """Send messages, or lose them while Valkey is away."""
+    if not messages:
+        return
     app = make_app(stack.settings)
     with contextlib.suppress(OperationalError), app.connection_for_write() as connection:
         for task, arguments, queue in messages:

@@ -75,15 +75,6 @@ def held(engine: Engine, table: str) -> Iterator[None]:
         transaction.rollback()
 
 
-def waiting_for_locks(engine: Engine) -> int:
-    """How many workers wait for a row that somebody else holds."""
-    query = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'touchstone-%'"
-    )
-    with engine.connect() as connection:
-        return int(connection.execute(query).scalar_one())
-
-
 def claimed(engine: Engine) -> int:
     """Batches under a claim that holds."""
     query = text("SELECT count(*) FROM batches WHERE state = 'claimed' AND lease_until > now()")

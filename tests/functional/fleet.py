@@ -66,12 +66,15 @@ class Process:
 
     def end(self) -> None:
         """End it in order; with force if it does not listen."""
-        if self.running:
-            self.ask()
-            try:
-                self._popen.wait(20)
-            except subprocess.TimeoutExpired:
-                self.kill()
+        self.ask()
+        self.see_off()
+
+    def see_off(self) -> None:
+        """Wait until it has ended, as it was asked to; with force if it does not listen."""
+        try:
+            self._popen.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
 
 
 class Fleet:
@@ -137,7 +140,7 @@ class Fleet:
         for process in self._processes:
             process.ask()
         for process in self._processes:
-            process.end()
+            process.see_off()
 
 
 @contextmanager

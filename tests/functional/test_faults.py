@@ -13,6 +13,7 @@ from tests.functional import books
 from tests.functional.conftest import Answer
 from tests.functional.fleet import Fleet
 from tests.functional.test_grading import post
+from tests.locks import waiting_for_locks
 from tests.waiting import until
 
 
@@ -34,7 +35,7 @@ def test_a_worker_killed_inside_a_claim(
 
     with books.held(engine, "consensus"):
         post(api, crowd[1]).raise_for_status()
-        until(lambda: books.claimed(engine) and books.waiting_for_locks(engine), "a worker inside its claim")
+        until(lambda: books.claimed(engine) and waiting_for_locks(engine, "touchstone-%"), "a worker inside its claim")
         worker.kill()
         assert books.claimed(engine) == 1
         assert books.balance(engine, "quiz").waiting  # what nobody held is graded
@@ -53,7 +54,7 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_when_it_goes_on(
 
     with books.held(engine, "consensus"):
         post(api, crowd[1]).raise_for_status()
-        until(lambda: books.claimed(engine) and books.waiting_for_locks(engine), "a worker inside its claim")
+        until(lambda: books.claimed(engine) and waiting_for_locks(engine, "touchstone-%"), "a worker inside its claim")
         stopped.signal(signal.SIGSTOP)
         until(lambda: books.claimed(engine) == 0, "the lease to run out")
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from tests.functional import books
 from tests.functional.conftest import Answer
 from tests.functional.fleet import Fleet
+from tests.locks import waiting_for_locks
 from tests.waiting import until
 
 
@@ -111,7 +112,7 @@ def test_two_workers_in_the_middle_of_claims_that_overlap(
         with books.held(engine, table):
             post(api, live, lane="live").raise_for_status()
             post(api, bulk, lane="bulk").raise_for_status()
-            until(lambda: books.waiting_for_locks(engine) == 2, "two workers that meet")
+            until(lambda: waiting_for_locks(engine, "touchstone-%") == 2, "two workers that meet")
         until(lambda: books.everything_graded(engine, "quiz"), "both batches to be graded")
 
     row = books.balance(engine, "quiz")

@@ -12,6 +12,7 @@ from cli.stack.server import Server
 from config.settings import Settings
 from tests.integration.api.callers import batch
 from tests.integration.workers.faulty import fail, fault
+from tests.locks import waiting_for_locks
 from tests.processes import hanging, stopped
 from tests.waiting import until
 
@@ -67,19 +68,15 @@ def test_slow_reads_keep_no_batch_out(client: httpx.Client, project: str, engine
         holder.execute(text("LOCK TABLE consensus"))
         reads = [pool.submit(client.get, f"{project}/challenges/c") for _ in range(20)]
         try:
-            until(lambda: waiting(engine), "reads that have all connections of their own")
+            until(
+                lambda: waiting_for_locks(engine, "touchstone-api") >= 5, "reads that have all connections of their own"
+            )
             began = time.monotonic()
             until(let_in_anew, "batches to be let in")
         finally:
             holder.rollback()
     assert {read.result().status_code for read in reads} <= {404, 503}
     assert count(engine) == posts
-
-
-def waiting(engine: Engine) -> bool:
-    held = "wait_event_type = 'Lock' AND application_name = 'touchstone-api'"
-    with engine.connect() as connection:
-        return int(connection.execute(text(f"SELECT count(*) FROM pg_stat_activity WHERE {held}")).scalar_one()) >= 5
 
 
 def test_on_a_full_disk_nothing_is_promised(client: httpx.Client, project: str, engine: Engine) -> None:

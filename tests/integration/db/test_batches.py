@@ -5,13 +5,14 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from db import batches, failures
 from db.batches import Accepted, NewBatch
 from db.errors import ConflictError, NotFoundError
 from db.writes import Writes
 from tests.integration.workers.crowd import accept, answer, books, execute, make_project, new_batch, scalar, store
+from tests.locks import waiting_for_locks
 from tests.waiting import until
 
 
@@ -63,7 +64,7 @@ def test_the_same_key_in_two_transactions_at_once(engine: Engine, project: int) 
         with engine.begin() as connection:
             store(connection, [mine])
             waiting = pool.submit(second)
-            until(lambda: blocked(engine), "the second to wait for the first")
+            until(lambda: waiting_for_locks(engine), "the second to wait for the first")
         replies = waiting.result()
     assert replies == [Accepted(mine.digest, mine.reply, new=False), Accepted(beside.digest, beside.reply, new=True)]
     assert books(engine, project).accepted == 2
@@ -80,7 +81,7 @@ def test_the_key_of_a_transaction_that_failed_is_free(engine: Engine, project: i
         with engine.connect() as connection:
             store(connection, [mine])
             waiting = pool.submit(second)
-            until(lambda: blocked(engine), "the second to wait for the first")
+            until(lambda: waiting_for_locks(engine), "the second to wait for the first")
             connection.rollback()
         assert waiting.result() == [Accepted(theirs.digest, theirs.reply, new=True)]
     assert books(engine, project).accepted == 1
@@ -102,12 +103,6 @@ def test_many_flushes_of_the_same_keys_neither_deadlock_nor_double(engine: Engin
         assert scalar(connection, "SELECT count(*) FROM batches") == stored
         assert scalar(connection, "SELECT count(*) FROM payloads") == stored
         assert scalar(connection, "SELECT count(DISTINCT idempotency_key) FROM batches") == stored
-
-
-def blocked(engine: Engine) -> bool:
-    query = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'test'")
-    with engine.connect() as connection:
-        return bool(connection.execute(query).scalar_one())
 
 
 def test_only_a_waiting_batch_is_cancelled(engine: Engine, project: int) -> None:

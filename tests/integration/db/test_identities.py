@@ -10,6 +10,7 @@ from db import identities
 from db.identities import Keys
 from db.server import Server
 from tests.integration.workers.crowd import make_project, scalar
+from tests.locks import waiting_for_locks
 from tests.waiting import until
 
 
@@ -25,7 +26,7 @@ def test_two_transactions_that_make_the_same_names(engine: Engine, resolve: type
         with engine.begin() as connection:
             mine = resolve(connection, project, ["ä", "b", "b"])
             waiting = pool.submit(second)
-            until(lambda: blocked(engine), "the second to wait for the first")
+            until(lambda: waiting_for_locks(engine), "the second to wait for the first")
         theirs = waiting.result()
     assert {key: theirs[key] for key in mine} == mine
     assert len(set(theirs.values())) == 3
@@ -78,12 +79,6 @@ def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     server.seen([datetime.now(UTC)])  # behind a pooler that has taken over to another one
     assert resolve(one, ["a"], []) == [challenges[:1], []]
     assert asked
-
-
-def blocked(engine: Engine) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'test'"
-    with engine.connect() as connection:
-        return bool(scalar(connection, query))
 
 
 @pytest.mark.parametrize("key", ['"', "\\", "a\nb", "ä\u2028", "\U0001f600", "null", "'"])

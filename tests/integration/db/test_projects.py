@@ -7,7 +7,8 @@ from sqlalchemy import Engine, text
 
 from db import projects, tenants
 from db.errors import ConflictError, NotFoundError
-from tests.integration.workers.crowd import accept, answer, make_project, scalar
+from tests.integration.workers.crowd import accept, answer, make_project
+from tests.locks import waiting_for_locks
 from tests.waiting import until
 
 
@@ -22,7 +23,7 @@ def test_two_workers_that_meet_new_classes_at_once(engine: Engine) -> None:
         with engine.begin() as connection:
             assert projects.append_classes(connection, project, ["d", "b"]) == ("b", "d")
             waiting = pool.submit(second)
-            until(lambda: blocked(engine), "the second to wait for the first")
+            until(lambda: waiting_for_locks(engine), "the second to wait for the first")
         assert waiting.result() == ("b", "d", "c")
     with engine.connect() as connection:
         assert projects.grading(connection, project).classes == ("b", "d", "c")
@@ -87,9 +88,3 @@ def test_another_models_run_says_nothing_to_this_one(engine: Engine) -> None:
         assert projects.grading(connection, project).prior is None
         connection.execute(text("UPDATE projects SET model = 'one-coin'"))
         assert projects.grading(connection, project).run_id == run_id
-
-
-def blocked(engine: Engine) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'test'"
-    with engine.connect() as connection:
-        return bool(scalar(connection, query))

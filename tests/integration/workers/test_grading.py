@@ -30,6 +30,7 @@ from tests.integration.workers.crowd import (
     verdicts,
 )
 from tests.integration.workers.faulty import fail, fault
+from tests.locks import waiting_for_locks
 from tests.waiting import until
 from workers import grading, refit, turns
 from workers.ahead import ALONE
@@ -349,7 +350,7 @@ def test_classes_met_by_another_worker_in_the_middle_of_a_slice(
         with turns.taken(runtime, project) as turn:
             accept(engine, project, [answer("c", "t", "a"), answer("c", "r", "b")])
             slow = pool.submit(grading.run, other, project, "live")
-            until(lambda: waits_for_lock(engine), "a worker in the middle of its slice")
+            until(lambda: waiting_for_locks(engine, "touchstone-worker"), "a worker in the middle of its slice")
             projects.append_classes(turn.connection, project, ["new class"])
             turn.connection.execute(text("UPDATE consensus SET raw = raw || 0.0, posterior = posterior || 0.0"))
         assert slow.result().doors == ()
@@ -357,12 +358,6 @@ def test_classes_met_by_another_worker_in_the_middle_of_a_slice(
     assert books(engine, project).graded == 4
     with engine.connect() as connection:
         assert scalar(connection, "SELECT max(attempts) FROM batches") == 1
-
-
-def waits_for_lock(engine: Engine) -> bool:
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE :name"
-    with engine.connect() as connection:
-        return bool(scalar(connection, query, name="touchstone-worker"))
 
 
 def test_two_workers_at_one_project_take_turns(engine: Engine, runtime: Runtime, settings: Settings) -> None:

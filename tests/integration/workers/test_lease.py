@@ -45,6 +45,5 @@ def test_a_renewal_does_not_wait_for_ever(engine: Engine) -> None:
 
 
 def lockable(engine: Engine) -> bool:
-    with engine.begin() as connection:
-        transactions.adopt(connection, transactions.bounds(idle=30))
+    with transactions.begun(engine, transactions.bounds(idle=30)) as connection:
         return len(connection.execute(text("SELECT FROM batches FOR UPDATE SKIP LOCKED")).all()) == 1
