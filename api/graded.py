@@ -34,7 +34,7 @@ async def now(services: Services, caller: Principal, project: str, batch: uuid.U
     """What became of a batch; None: it is not graded, or Postgres does not say so in time."""
 
     def look() -> bytes | None:
-        with services.engine.begin() as connection:
+        with services.reading() as connection:
             found = find_project(connection, caller.tenant_id, project)
             row = batches.get(connection, found.id, batch)
             if row.state != "graded":

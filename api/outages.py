@@ -5,6 +5,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "57P", "53", "25006")
 """SQLSTATEs, by their beginnings: connection lost, stopping or starting, out of resources, demoted to read-only."""
+_TOO_LONG = "57014"
+"""SQLSTATE of a statement that was cancelled, as `statement_timeout` does."""
 
 
 def is_outage(error: Exception) -> bool:
@@ -19,6 +21,11 @@ def is_outage(error: Exception) -> bool:
     if state is None:  # the client library's own words: only a failed connection is one of these
         return type(error).__name__ in {"OperationalError", "InterfaceError"}
     return str(state).startswith(_AWAY)
+
+
+def took_too_long(error: Exception) -> bool:
+    """Whether Postgres gave a statement up for the time it took."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) == _TOO_LONG
 
 
 def reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
-from api.outages import is_outage
+from api.outages import is_outage, took_too_long
 from db.errors import ConflictError, NotFoundError
 
 MEDIA_TYPE = "application/problem+json"
@@ -88,6 +88,8 @@ def translate(error: Exception) -> Response:
             return Response(status_code=CLOSED)
         case _ if is_outage(error):
             return respond(unavailable("The database cannot be reached."))
+        case _ if took_too_long(error):
+            return respond(unavailable("The database took too long."))
     raise error
 
 

@@ -19,6 +19,9 @@ from config.settings import Settings
 from db import transactions
 from db.keys import Principal
 
+READ: transactions.Settings = {"statement_timeout": "20s"}
+"""Longer than any page takes, however much is stored: a read beyond gives back its connection."""
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -36,6 +39,10 @@ class Services:
     feeds: Feeds
     waiters: Waiters
     questions: Questions
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction that only looks something up, and not for long."""
+        return transactions.begun(self.engine, transactions.bounds(idle=self.settings.lease), READ)
 
     def changing(self) -> AbstractContextManager[Connection]:
         """A transaction that changes something: a lease after this process has stopped in it, others can go on."""

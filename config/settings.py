@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     )
     claim_answers: Count = Field(20_000, description="Answers in one claim, likewise (one batch is always taken).")
     debts_from: Count = Field(
-        500, description="Respondents moved by one claim from which their statistics are written a few seconds later."
+        128, description="Respondents moved by one claim from which their statistics are written a few seconds later."
     )
     max_attempts: Count = Field(5, description="Claims of a batch before it is dead.")
     retry_base: Seconds = Field(

@@ -7,9 +7,9 @@ from consensus.answers import Answers
 from consensus.gold import Gold
 from db import answers as answer_rows
 from db import gold as gold_rows
-from db import gold_holders, groups, projects
+from db import gold_holders, groups, projects, server
 from telemetry import crashpoints, logging
-from workers import scheme, standing
+from workers import retries, scheme, standing
 from workers.runtime import Runtime
 from workers.scheme import tensor
 
@@ -22,8 +22,13 @@ _LEAST = 0.1
 
 
 def flag(runtime: Runtime, project_id: int) -> None:
-    """Note the odds of all gold that statistics count and that has answers, and who seems to know it from elsewhere."""
+    """Note the odds of all gold that statistics count and that has answers, and who seems to know it from elsewhere.
+
+    Raises:
+        ForgottenError: the server may have given the ids that were read to others; nothing is noted.
+    """
     with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        incarnation = server.incarnation(connection)
         challenge_ids, codes = gold_rows.active(connection, project_id)
         grading = projects.grading(connection, project_id)
         stored = answer_rows.of_challenges(connection, challenge_ids)
@@ -59,6 +64,8 @@ def flag(runtime: Runtime, project_id: int) -> None:
     )
     holders = (holding >= _LEAST).numpy()
     with runtime.engine.begin() as connection:
+        if server.incarnation(connection) != incarnation:
+            raise retries.ForgottenError
         gold_rows.flag(connection, answered.tolist(), bad.tolist(), leaked.tolist())
         gold_holders.replace(connection, project_id, respondents[holders].tolist(), holding.numpy()[holders].tolist())
         groups.suspect(connection, group_ids, shared.tolist())

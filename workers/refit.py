@@ -93,7 +93,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
                 runs.fail(connection, claim, retries.line(error))
                 crashpoints.reach("failure-before-commit")
             raise
-        gold_flags.flag(runtime, project_id)
+        retries.through_conflicts(partial(gold_flags.flag, runtime, project_id), limit=settings.refit_limit)
     with runtime.engine.connect() as connection:
         again = project_id in runs.waiting(connection)
     return WorkLeft(refits=(project_id,)) if again else NOTHING_LEFT

@@ -33,7 +33,7 @@ def list_batches(
     after: After = None,
 ) -> Page[Batch]:
     """A project's batches in the order they were accepted."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = batches.page(connection, found.id, state=state, lane=lane, after=decode(after, 0), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.id)
@@ -43,7 +43,7 @@ def list_batches(
 @router.get("/{batch}", responses=problems(404))
 def show_batch(services: Here, caller: ReaderOrSubmitter, project: str, batch: uuid.UUID) -> Batch:
     """One batch."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         return _batch(connection, find_project(connection, caller.tenant_id, project), batch)
 
 
@@ -87,7 +87,7 @@ def list_grades(
     after: After = None,
 ) -> Page[Grade]:
     """What became of the answers of a batch, by position; an answer that waits is not there yet."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         row = batches.get(connection, found.id, batch)
         rows = grades.of_batch(connection, row.id, after=decode(after, -1), limit=limit + 1)
@@ -105,7 +105,7 @@ def list_scores(
     after: After = None,
 ) -> Page[Score]:
     """One score for each respondent of a batch, or of a session of it, by respondent; none before it is graded."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         row = batches.get(connection, found.id, batch)
         rows = scores.page(connection, row.id, after=decode(after, scores.START), limit=limit + 1)

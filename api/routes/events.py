@@ -43,7 +43,7 @@ def list_events(
     position = decode(cursor, 0)
 
     def read(behind: int, most: int) -> tuple[int, Sequence[Event]]:
-        with services.engine.begin() as connection:
+        with services.reading() as connection:
             found = find_project(connection, caller.tenant_id, project)
             rows = events.page(connection, found.id, after=behind, limit=most)
             if (cursor or behind) and rows and rows[0].position > behind + 1:

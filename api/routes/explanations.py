@@ -42,6 +42,6 @@ async def explain_challenge(services: Here, caller: Reader, project: str, challe
 
 
 def _find(services: Services, tenant_id: int, project: str, challenge: str) -> tuple[int, int]:
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, tenant_id, project)
         return found.id, explanations.find(connection, found.id, challenge)

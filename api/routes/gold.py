@@ -37,7 +37,7 @@ def list_gold(
     after: After = None,
 ) -> Page[Gold]:
     """A project's gold in the order in which its challenges were first met."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = gold.page(
             connection,
@@ -67,7 +67,7 @@ def put_gold(
 @router.get("/{challenge:path}", responses=problems(404))
 def show_gold(services: Here, caller: Gilder, project: str, challenge: PathKey) -> Gold:
     """One gold challenge."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         return _shown(connection, find_project(connection, caller.tenant_id, project), challenge)
 
 

@@ -33,7 +33,7 @@ def list_gold_holders(
     Nobody with odds below 0.1 is listed.
     """
     place = None if after is None else decode(after, (0.0, 0))
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         least = found.rules.leaked_gold_odds if odds is None else odds
         rows = gold_holders.page(connection, found.id, odds=least, after=place, limit=limit + 1)

@@ -50,7 +50,7 @@ def list_project_grades(
 
     if form := asked_for(accept):
         return export(services.exports, contents, form, f"{project}-grades")
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = grades.page(connection, found.id, after=decode(after, grades.START), limit=limit + 1, only=only)
     shown, cursor = cut(rows, limit, lambda row: (row.batch_id, row.position))

@@ -28,7 +28,7 @@ def list_groups(
     after: After = None,
 ) -> Page[Group]:
     """Groups of respondents by name, with the odds that each shares gold's answers, as of the last refit."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = groups.page(connection, found.id, odds=odds, after=decode(after, ""), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.name)
@@ -39,7 +39,7 @@ def list_groups(
 def put_group(services: Here, caller: Gilder, project: str, group: str, members: GroupMembers) -> Group:
     """Let a group, known or not yet, be these respondents and no others, met or not; each leaves its group before."""
     require_usable(group, "group")
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
     with services.changing() as connection:
         ids = identities.respondents(connection, found.id, members.respondents)

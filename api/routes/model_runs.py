@@ -33,7 +33,7 @@ def list_model_runs(
     services: Here, caller: Reader, project: str, limit: Limit = 100, after: After = None
 ) -> Page[ModelRun]:
     """A project's model runs in the order they were asked for."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = runs.page(connection, found.id, after=decode(after, 0), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.id)
@@ -43,6 +43,6 @@ def list_model_runs(
 @router.get("/{run}", responses=problems(404))
 def show_model_run(services: Here, caller: Reader, project: str, run: uuid.UUID) -> ModelRun:
     """One model run."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         return ModelRun.of(runs.get(connection, found.id, run), found.name)

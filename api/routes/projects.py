@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"])
 @router.get("", responses=problems())
 def list_projects(services: Here, caller: Reader, limit: Limit = 100, after: After = None) -> Page[Project]:
     """The tenant's projects by name."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         rows = projects.page(connection, caller.tenant_id, after=decode(after, ""), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.name)
     return Page(items=[Project.of(row) for row in shown], next=cursor)
@@ -48,7 +48,7 @@ def create_project(services: Here, caller: Admin, creation: ProjectCreation, res
 @router.get("/{project}", responses=problems(404))
 def show_project(services: Here, caller: Reader, project: str) -> Project:
     """One project."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         return Project.of(find_project(connection, caller.tenant_id, project))
 
 

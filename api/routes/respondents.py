@@ -50,7 +50,7 @@ def list_respondents(
 
     if form := asked_for(accept):
         return export(services.exports, contents, form, f"{project}-respondents")
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         told_from = scores_told_from(caller, found)
         rows, cursor = _page(connection, found.id, asked, asked.told(told_from), after, limit)
@@ -60,7 +60,7 @@ def list_respondents(
 @router.get("/{respondent:path}", responses=problems(404))
 def show_respondent(services: Here, caller: Reader, project: str, respondent: PathKey) -> Respondent:
     """What is believed of one respondent."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         row, counts = reliabilities.get(connection, found.id, respondent)
     told_from = scores_told_from(caller, found)

@@ -34,7 +34,7 @@ def list_challenges(
     Those without a graded answer are listed for keys with the scope `gold` alone: gold is what they mostly are. With a
     filter, a page may hold fewer than `limit`, even none, though more follow: `next` tells.
     """
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows, end = current_verdicts.page(
             connection,
@@ -51,7 +51,7 @@ def list_challenges(
 @router.get("/challenges/{challenge:path}", responses=problems(404))
 def show_challenge(services: Here, caller: Reader, project: str, challenge: PathKey) -> Verdict:
     """The consensus on one challenge."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         return Verdict.of(current_verdicts.get(connection, found.id, challenge), found.classes)
 
@@ -79,7 +79,7 @@ def list_verdicts(
 
     if form := asked_for(accept):
         return export(services.exports, contents, form, project)
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         only = asked.among(found.classes)
         rows, end = current_verdicts.page(connection, found.id, after=decode(after, ""), limit=limit + 1, only=only)

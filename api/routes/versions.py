@@ -22,7 +22,7 @@ def list_versions(
     services: Here, caller: Reader, project: str, challenge: PathKey, limit: Limit = 100, after: After = None
 ) -> Page[Version]:
     """The versions of the verdict on one challenge, newest last."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = versions.page(connection, found.id, challenge, after=decode(after, 0), limit=limit + 1)
     shown, cursor = cut(rows, limit, lambda row: row.version)
@@ -34,6 +34,6 @@ def show_version(
     services: Here, caller: Reader, project: str, version: Annotated[int, Path(ge=1, le=2**31 - 1)], challenge: PathKey
 ) -> Version:
     """The verdict on one challenge as it was published then."""
-    with services.engine.begin() as connection:
+    with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         return Version.of(versions.get(connection, found.id, challenge, version), found.classes)

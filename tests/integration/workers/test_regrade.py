@@ -5,8 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from sqlalchemy import Engine, text
 
+from consensus import gold as flags
 from db import gold, gold_holders, groups, identities, projects, runs
 from tests.integration.workers.crowd import Answer, accept, answer, books, crowd, drain, make_project, scalar, verdicts
 from workers import refit, regrade, sweep
@@ -155,6 +157,31 @@ def test_a_refit_flags_gold_that_the_crowd_contradicts(engine: Engine, runtime: 
     assert [row.challenge for row in rows if row.bad_odds is None] == ["unanswered"]
     assert [row.challenge for row in rows if (row.bad_odds or 0) > 1] == ["c0"]
     assert not [row.challenge for row in rows if (row.leaked_odds or 0) > 1]
+
+
+def test_flags_of_a_server_that_may_have_forgotten_are_found_anew(
+    engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = graded(engine, runtime)
+    put(engine, project, KNOWN)
+    regrade.run(runtime, project)
+    find, found = flags.flag, []
+
+    def restored(known: flags.Gold) -> flags.Flags:
+        found.append(find(known))
+        if len(found) == 1:  # as after a crash of one of its processes
+            with engine.begin() as connection:
+                connection.execute(text("SELECT pg_stat_reset_shared('bgwriter')"))
+        return found[-1]
+
+    monkeypatch.setattr(flags, "flag", restored)
+    refit.run(runtime, project)
+    assert len(found) == 2
+    with engine.connect() as connection:
+        rows = gold.page(connection, project, state=None, flagged=None, bad=20.0, leaked=100.0, after=0, limit=1000)
+        (run,) = runs.page(connection, project, after=0, limit=9)
+    assert run.state == "done"
+    assert all(row.bad_odds is not None for row in rows)
 
 
 def test_a_refit_finds_who_knows_gold_from_elsewhere(engine: Engine, runtime: Runtime) -> None:
