@@ -18,7 +18,7 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="An API ke
 
 
 def key_cache(engine: Engine, *, seconds: float, patience: float) -> TimedCache[bytes, Principal | None]:
-    """Principals by the SHA-256 of their keys; unknown keys are remembered too."""
+    """Principals by the SHA-256 of their keys; unknown keys are remembered too, in places of their own."""
 
     def load(digest: bytes) -> Principal | None:
         with engine.begin() as connection:

@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Annotated, Any
 
 import msgspec
 
 from api.doors import Door, no_class
-from api.problems import Fault, ProblemError
+from api.json_walk import JsonWalk
+from api.problems import Fault, ProblemError, brief
 from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode, pack
 
 _KEYS = ("challenge", "respondent", "answer", "session")
@@ -100,8 +102,7 @@ def _skips(answers: Sequence[AnswerBody]) -> bool:
 
 def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exception) -> Checked:
     """As :func:`check`, for a body that cannot be decoded as a whole."""
-    values = _document(body, error) if media_type == JSON else list(_lines(body, limit))
-    _limit(len(values), limit)
+    values = _document(body, limit, error) if media_type == JSON else list(_lines(body, limit))
     faults = _faults(values, door, _prefix(media_type))
     if not faults:  # something is wrong with it that is not about any one answer
         raise _malformed(str(error))
@@ -117,20 +118,27 @@ def _encode_lines(answers: Sequence[AnswerBody]) -> bytes:
     return msgspec.json.Encoder().encode_lines(answers)
 
 
-def _document(body: bytes, error: Exception) -> list[Any]:
+def _document(body: bytes, limit: int, error: Exception) -> list[Any]:
+    walk = JsonWalk(_text(body), _DECODER)
+    if walk.next() != "{":
+        raise _malformed("must be an object with the field answers")
+    answers: list[Any] | None = None
     try:
-        document = _loads(body)
+        for _ in walk.members("{", "}"):
+            if (name := walk.name()) != "answers":
+                hint = ": it is a parameter of the URL" if name in {"lane", "partial"} else ""
+                raise _malformed(f"is not a field of the body{hint}", pointer=f"/{_writable(name)}")
+            if walk.next() != "[":
+                raise _malformed("must be an array", pointer="/answers")
+            answers = []
+            for _ in walk.members("[", "]"):
+                _limit(len(answers) + 1, limit)
+                answers.append(walk.value())
+        walk.end()
     except (ValueError, RecursionError):
         raise _malformed(str(error)) from None
-    if not isinstance(document, dict):
-        raise _malformed("must be an object with the field answers", pointer="")
-    if strange := sorted(document.keys() - {"answers"}):
-        hint = ": it is a parameter of the URL" if strange[0] in {"lane", "partial"} else ""
-        raise _malformed(f"is not a field of the body{hint}", pointer=f"/{strange[0]}")
-    answers = document.get("answers")
-    if not isinstance(answers, list) or not answers:
-        found = "is empty" if answers == [] else "is missing" if "answers" not in document else "must be an array"
-        raise _malformed(found, pointer="/answers")
+    if not answers:
+        raise _malformed("is missing" if answers is None else "is empty", pointer="/answers")
     return answers
 
 
@@ -139,22 +147,30 @@ class _Unreadable:
 
 
 def _lines(body: bytes, limit: int) -> Iterator[Any]:
-    filled = (line for line in body.split(b"\n") if line.strip())
+    filled = (line for line in BytesIO(body) if line.strip())
     for count, line in enumerate(filled, start=1):
         _limit(count, limit)
         try:
-            yield _loads(line)
+            yield _DECODER.decode(_text(line))
         except (ValueError, RecursionError):
             yield _Unreadable()
 
 
-def _loads(text: bytes) -> Any:
-    """JSON that may hold what may not be in it: such strings are then found out one by one."""
-    return json.loads(text.decode("utf-8", "surrogateescape"), strict=False, parse_constant=_no_constant)
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "surrogateescape")
+
+
+def _writable(name: str) -> str:
+    """What a fault repeats of a name that may be no Unicode."""
+    return brief(name).encode("utf-8", "replace").decode()
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_constant=_no_constant)
+"""Of JSON that may hold what may not be in it: such strings are then found out one by one."""
 
 
 def _faults(values: Sequence[Any], door: Door, prefix: str) -> list[tuple[int, Fault]]:

@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from api import docs, openapi
 from api.access import key_cache
 from api.backlog import Backlog
-from api.body import BodyLimit
+from api.body import Inbox
+from api.body_gate import BodyGate
 from api.commits import Writer
 from api.doors import door_cache
 from api.edge import Edge
 from api.exchange import Exchange
+from api.exports import Exports
 from api.farewell import before_stopping
 from api.feeds import Feeds
 from api.gauges import Gauges
@@ -64,9 +66,9 @@ def create_app(settings: Settings) -> Edge:
     pooled, prepared = settings.pool_size - exporting - ADMITTING - 1, settings.prepared_statements
     engine = make_engine(url, pool_size=pooled, name="touchstone-api", prepared=prepared)
     admission = make_engine(url, pool_size=ADMITTING, name="touchstone-admission", prepared=prepared)
-    exports = make_engine(url, pool_size=exporting, name="touchstone-export", prepared=prepared)
+    exporters = make_engine(url, pool_size=exporting, name="touchstone-export", prepared=prepared)
     line = Line(url, name="touchstone-ingest", prepared=prepared)
-    probe = Probe(engine, Publisher(settings))
+    probe = Probe(admission, Publisher(settings))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -76,10 +78,11 @@ def create_app(settings: Settings) -> Edge:
         questions = Questions(ringer, settings.require_redis_url())
         writer = Writer(line, ringer.ring, patience=PATIENCE)
         backlog = Backlog(admission, age=settings.backlog_age, room=settings.backlog_bytes)
+        app.state.inbox = Inbox()
         app.state.services = Services(
             settings=settings,
             engine=engine,
-            exports=exports,
+            exports=Exports(exporters, exporting),
             writer=writer,
             backlog=backlog,
             ringer=ringer,
@@ -107,7 +110,7 @@ def create_app(settings: Settings) -> Edge:
         await to_thread.run_sync(ringer.stop, PATIENCE)
         probe.close()
         await line.close()
-        for each in (engine, admission, exports):
+        for each in (engine, admission, exporters):
             each.dispose()
 
     app = FastAPI(
@@ -137,6 +140,6 @@ def create_app(settings: Settings) -> Edge:
     app.include_router(health_router(probe, Gauges(engine)))
     docs.mount(app)
     openapi.describe(app, settings)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(BodyGate, limit=settings.max_body_bytes)
     app.add_middleware(Exchange)
     return Edge(app, Ingest(app.state))

@@ -1,4 +1,4 @@
-"""The bytes of a POST: what they claim to be, and what is in them, never more than the limit."""
+"""The bytes of a request: what they claim to be, and what is in them, never more than the limit."""
 
 import asyncio
 import math
@@ -6,10 +6,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from anyio import CapacityLimiter
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope
 
-from api.problems import ProblemError, respond, unavailable
+from api.problems import ProblemError, unavailable
 from db.bodies import JSON, NDJSON
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -26,38 +27,13 @@ def too_large(limit: int) -> ProblemError:
     return ProblemError(413, f"The body is larger than {limit:,} bytes.")
 
 
-class BodyLimit:
-    """Refuses bodies of more than `limit` bytes: at once when the request says so, else as soon as it is reached."""
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app = app
-        self._limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        if _declared(scope) > self._limit:
-            await respond(too_large(self._limit))(scope, receive, send)
-            return
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                raise too_large(self._limit)
-            return message
-
-        await self._app(scope, counted, send)
-
-
 class Inbox:
     """What all bodies together may take while they come in and are looked over, in one event loop."""
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
+        self.lookers = CapacityLimiter(2)
+        """Threads that look bodies over: more would only take the processor and memory from one another."""
 
     @contextmanager
     def receiving(self) -> Iterator[Callable[[int], None]]:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from io import BytesIO
 from typing import Any
 
 from anyio import to_thread
 from fastapi import Request
 from pydantic import ValidationError
 
-from api.body import compressed, inflate, media_type
+from api.body import Inbox, compressed, inflate, media_type
+from api.json_walk import JsonWalk
 from api.problems import Fault, ProblemError, fault
 from api.schemas.gold import GoldItem
 from config.settings import Settings
@@ -45,14 +47,13 @@ async def read(request: Request, settings: Settings) -> list[GoldItem]:
 
     def parse() -> list[GoldItem]:
         plain = inflate(body, settings.max_body_bytes) if gzipped else body
-        rows = _array(plain) if kind == JSON else [_loaded(line) for line in plain.split(b"\n") if line.strip()]
+        rows = (_array if kind == JSON else _lines)(plain, settings.max_answers)
         if not rows:
             raise refused([Fault("", "has no rows")])
-        if len(rows) > settings.max_answers:
-            raise ProblemError(413, f"The body has more than {settings.max_answers:,} rows.")
         return _checked(rows)
 
-    return await to_thread.run_sync(parse)
+    inbox: Inbox = request.app.state.inbox
+    return await to_thread.run_sync(parse, limiter=inbox.lookers)
 
 
 def refused(faults: Sequence[Fault]) -> ProblemError:
@@ -63,22 +64,49 @@ def refused(faults: Sequence[Fault]) -> ProblemError:
     return ProblemError(422, text, faults[:NAMED])
 
 
-def _array(body: bytes) -> list[Any]:
-    rows = _loaded(body)
-    if not isinstance(rows, list):
-        raise refused([Fault("", "is not JSON" if rows is _UNREADABLE else "must be an array")])
+_UNREADABLE = object()
+_DECODER = json.JSONDecoder()
+
+
+def _array(body: bytes, limit: int) -> list[Any]:
+    walk = JsonWalk(_text(body), _DECODER)
+    if walk.next() != "[":
+        raise refused([Fault("", "must be an array")])
+    rows: list[Any] = []
+    try:
+        for _ in walk.members("[", "]"):
+            _limit(len(rows) + 1, limit)
+            rows.append(walk.value())
+        walk.end()
+    except (ValueError, RecursionError):
+        raise refused([Fault("", "is not JSON")]) from None
     return rows
 
 
-_UNREADABLE = object()
+def _lines(body: bytes, limit: int) -> list[Any]:
+    rows: list[Any] = []
+    for line in BytesIO(body):
+        if line.strip():
+            _limit(len(rows) + 1, limit)
+            rows.append(_line(line))
+    return rows
 
 
-def _loaded(text: bytes) -> Any:
-    """JSON; strings that are not Unicode stay in it, to be found out row by row."""
+def _line(line: bytes) -> Any:
     try:
-        return json.loads(text.decode("utf-8", "surrogateescape"))
+        return _DECODER.decode(_text(line))
     except (ValueError, RecursionError):
         return _UNREADABLE
+
+
+def _text(body: bytes) -> str:
+    """Strings that are not Unicode stay in it, to be found out row by row."""
+    return body.decode("utf-8", "surrogateescape")
+
+
+def _limit(count: int, limit: int) -> None:
+    if count > limit:
+        raise ProblemError(413, f"The body has more than {limit:,} rows.")
 
 
 def _checked(rows: Iterable[Any]) -> list[GoldItem]:
@@ -105,6 +133,6 @@ def _item(index: int, row: Any, report: Callable[[Fault], None]) -> GoldItem | N
     try:
         return GoldItem.model_validate(row)
     except ValidationError as error:
-        for found in error.errors():
+        for found in error.errors(include_url=False, include_context=False, include_input=False):
             report(fault({**found, "loc": ("body", index, *found["loc"])}))
         return None

@@ -75,12 +75,10 @@ class _Headers:
 
 
 class Ingest:
-    """Takes batches in, with the services that the application's state has."""
+    """Takes batches in, with the services and the inbox that the application's state has."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._inbox = Inbox()
-        self._crowded = CapacityLimiter(2)  # more threads would only take the processor and memory from one another
 
     @staticmethod
     def serves(scope: Scope) -> bool:
@@ -137,14 +135,15 @@ class Ingest:
         key = _key(sent.first(_IDEMPOTENCY_KEY))
         kind = _media_type(sent.first(b"content-type"))
         gzipped = compressed(sent.first(b"content-encoding"))
-        with self._inbox.receiving() as take:
+        inbox: Inbox = self._state.inbox
+        with inbox.receiving() as take:
             body = await read(scope, receive, settings.max_body_bytes, take)
-            plain, checked = await _look(body, gzipped, kind, door, settings, self._crowded)
+            plain, checked = await _look(body, gzipped, kind, door, settings, inbox.lookers)
             return _batch(checked, plain, kind, door, project, options, key)
 
 
 async def _look(
-    body: bytes, gzipped: bool, kind: str, door: Door, settings: Settings, crowded: CapacityLimiter
+    body: bytes, gzipped: bool, kind: str, door: Door, settings: Settings, lookers: CapacityLimiter
 ) -> tuple[bytes, Checked]:
     """The body as it is without compression, looked over."""
     if len(body) <= _SMALL and not gzipped:
@@ -156,7 +155,7 @@ async def _look(
         plain = inflate(body, settings.max_body_bytes) if gzipped else body
         return plain, answers.check(plain, kind, door, limit=settings.max_answers)
 
-    return await to_thread.run_sync(thoroughly, limiter=crowded)
+    return await to_thread.run_sync(thoroughly, limiter=lookers)
 
 
 def _patience(preferred: list[str], caller: Principal, settings: Settings) -> int:

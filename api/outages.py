@@ -5,8 +5,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 _AWAY = ("08", "57P", "53", "25006")
 """SQLSTATEs, by their beginnings: connection lost, stopping or starting, out of resources, demoted to read-only."""
-_TOO_LONG = "57014"
-"""SQLSTATE of a statement that was cancelled, as `statement_timeout` does."""
+_TOO_LONG = {"57014", "55P03"}
+"""SQLSTATEs of what `statement_timeout` cancels, and of what has waited for a lock for `lock_timeout`."""
 
 
 def is_outage(error: Exception) -> bool:
@@ -25,7 +25,7 @@ def is_outage(error: Exception) -> bool:
 
 def took_too_long(error: Exception) -> bool:
     """Whether Postgres gave a statement up for the time it took."""
-    return getattr(getattr(error, "orig", None), "sqlstate", None) == _TOO_LONG
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in _TOO_LONG
 
 
 def reason(error: Exception) -> str:

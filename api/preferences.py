@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 
-_PREFERENCE = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*")+')
+_PREFERENCE = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*+(?:"|\\?\Z))++', re.DOTALL)
+"""A quotation that does not end takes all the rest: whatever comes, no character is looked at twice."""
 _WAIT = re.compile(r'\s*wait\s*=\s*(?:([0-9]{1,9})|"([0-9]{1,9})")\s*(?:;.*)?', re.IGNORECASE | re.DOTALL)
 _NAMED = re.compile(r"\s*wait\s*(?:[=;].*)?", re.IGNORECASE | re.DOTALL)
 

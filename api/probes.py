@@ -1,6 +1,5 @@
 """Is this process fit to be sent requests?"""
 
-import threading
 from pathlib import Path
 
 from alembic.runtime.migration import MigrationContext
@@ -10,25 +9,26 @@ from sqlalchemy.exc import SQLAlchemyError
 
 import migrations
 from api.schemas.health import Readiness
+from db import transactions
 from tasks.publisher import Publisher
+
+LOOK = {"statement_timeout": "2s"}
 
 
 class Probe:
-    """Looks at what this process needs. Blocks; one look at a time, the next caller waits for it."""
+    """Looks at what this process needs. Blocks; one look at a time."""
 
     def __init__(self, engine: Engine, publisher: Publisher) -> None:
         self._engine = engine
         self._publisher = publisher
-        self._lock = threading.Lock()
         script = ScriptDirectory(str(Path(migrations.__file__).parent))
         self._head = script.get_current_head()
         self._behind = {revision.revision for revision in script.walk_revisions()} - {self._head}
 
     def look(self) -> Readiness:
         """What is there."""
-        with self._lock:
-            postgres, migrated = self._database()
-            return Readiness(postgres=postgres, redis=self._publisher.ping(), migrations=migrated)
+        postgres, migrated = self._database()
+        return Readiness(postgres=postgres, redis=self._publisher.ping(), migrations=migrated)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -40,7 +40,7 @@ class Probe:
         A revision that this release does not know is a later one, which must not stop this release from serving.
         """
         try:
-            with self._engine.connect() as connection:
+            with transactions.begun(self._engine, LOOK) as connection:
                 revision = MigrationContext.configure(connection).get_current_revision()
         except SQLAlchemyError:
             return False, False

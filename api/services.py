@@ -1,6 +1,7 @@
 """What a request can use: made once by the lifespan, handed to routes."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from api.backlog import Backlog
 from api.commits import Writer
 from api.doors import Door
+from api.exports import Exports
 from api.feeds import Feeds
 from api.questions import Questions
 from api.ringer import Ringer
@@ -18,9 +20,12 @@ from api.waiters import Waiters
 from config.settings import Settings
 from db import transactions
 from db.keys import Principal
+from telemetry import crashpoints
 
 READ: transactions.Settings = {"statement_timeout": "20s"}
 """Longer than any page takes, however much is stored: a read beyond gives back its connection."""
+LOCK = 10.0
+"""Seconds that a change waits for a lock, at most: it holds a connection meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +34,7 @@ class Services:
 
     settings: Settings
     engine: Engine
-    exports: Engine
-    """A pool of its own: a slow reader of a long export cannot take the connections that others need."""
+    exports: Exports
     writer: Writer
     backlog: Backlog
     ringer: Ringer
@@ -44,9 +48,14 @@ class Services:
         """A transaction that only looks something up, and not for long."""
         return transactions.begun(self.engine, transactions.bounds(idle=self.settings.lease), READ)
 
-    def changing(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def changing(self) -> Iterator[Connection]:
         """A transaction that changes something: a lease after this process has stopped in it, others can go on."""
-        return transactions.begun(self.engine, transactions.bounds(idle=self.settings.lease))
+        bounds = transactions.bounds(idle=self.settings.lease, lock=LOCK)
+        with transactions.begun(self.engine, bounds) as connection:
+            yield connection
+            crashpoints.reach("change-before-commit")
+        crashpoints.reach("change-committed")
 
 
 def _services(request: Request) -> Services:

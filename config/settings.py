@@ -123,6 +123,10 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: JSON unless a terminal is looking."
     )
+    metrics_host: str = Field("127.0.0.1", description="Address on which workers serve their metrics.")
+    metrics_port: Port | None = Field(
+        None, description="First port on which workers do so, each process on the next that is free; unset: none does."
+    )
 
     # Tests of recovery
     crash_point: str = Field(

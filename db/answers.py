@@ -176,22 +176,39 @@ def append(
 _RECOUNT = text("""
 UPDATE sheets s SET counted = t.counted
 FROM (
-    SELECT o.batch_id, o.first,
-           array_agg(coalesce(n.counted, u.counted, true) ORDER BY u.place) AS counted
-    FROM sheets o
+    SELECT o.batch_id, o.first, array_agg(coalesce(
+        f.counted[array_position(f.positions, coalesce(u.position, o.first + u.place::int - 1))], u.counted, true
+    ) ORDER BY u.place) AS counted
+    FROM (
+        SELECT batch_id, (CAST(:positions AS int[]))[start : stop] AS positions,
+               (CAST(:counted AS boolean[]))[start : stop] AS counted
+        FROM unnest(CAST(:batches AS bigint[]), CAST(:starts AS int[]), CAST(:stops AS int[]))
+            AS b(batch_id, start, stop)
+        OFFSET 0
+    ) f
+    JOIN sheets o ON o.batch_id = f.batch_id
     CROSS JOIN LATERAL unnest(o.challenge_ids, o.positions, o.counted) WITH ORDINALITY
         AS u(challenge_id, position, counted, place)
-    LEFT JOIN unnest(CAST(:batches AS bigint[]), CAST(:positions AS int[]), CAST(:counted AS boolean[]))
-        AS n(batch_id, position, counted)
-        ON n.batch_id = o.batch_id AND n.position = coalesce(u.position, o.first + u.place::int - 1)
-    WHERE o.batch_id = ANY(CAST(:batches AS bigint[])) GROUP BY o.batch_id, o.first
+    GROUP BY o.batch_id, o.first
 ) t WHERE s.batch_id = t.batch_id AND s.first = t.first
 """)
+"""Each answer is looked up among those of its own batch alone."""
 
 
 def recount(writes: Writes, batch_ids: Ints, positions: Ints, counted: Bools) -> None:
-    """Change in the sheets which of the stored answers count; this must be their project's turn."""
-    writes.send(_RECOUNT, {"batches": batch_ids, "positions": positions.astype(np.int32), "counted": counted})
+    """Change in the sheets which of the stored answers count, (N,) each; this must be their project's turn."""
+    order = np.argsort(batch_ids, kind="stable")
+    batches, starts = np.unique(batch_ids[order], return_index=True)
+    writes.send(
+        _RECOUNT,
+        {
+            "batches": batches,
+            "starts": (starts + 1).astype(np.int32),
+            "stops": np.append(starts[1:], len(order)).astype(np.int32),
+            "positions": positions[order].astype(np.int32),
+            "counted": counted[order],
+        },
+    )
 
 
 def settled_positions(connection: Connection, batch_ids: Sequence[int]) -> set[tuple[int, int]]:

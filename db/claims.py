@@ -105,14 +105,22 @@ def claim(
         None when nothing is due, or all of it is left to another worker.
     """
     transactions.adopt(connection, *terms(lease))
-    return ask(connection, claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine))
+    claim_id = uuid.uuid4()
+    question = claiming(claim_id, project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine)
+    return ask(connection, question)
 
 
 def claiming(
-    project_id: int, lane: str, *, batches: int, answers: int, lease: float, mine: Sequence[uuid.UUID] = ()
+    claim_id: uuid.UUID,
+    project_id: int,
+    lane: str,
+    *,
+    batches: int,
+    answers: int,
+    lease: float,
+    mine: Sequence[uuid.UUID] = (),
 ) -> Question[Claim | None]:
-    """The same, as a question to be asked under `terms`."""
-    claim_id = uuid.uuid4()
+    """The same under a new id, as a question to be asked under `terms`."""
     parameters = {
         "project": project_id,
         "lane": lane,
@@ -227,6 +235,15 @@ def release_untried(
         "most": most,
     }
     return list(connection.execute(_RELEASE_UNTRIED, parameters).scalars())
+
+
+def unmake(connection: Connection, claim_id: uuid.UUID) -> int:
+    """Undo a claim of which nobody has heard whether it was made; how many batches it held."""
+    statement = text(
+        "UPDATE batches SET state = 'waiting', claim_id = NULL, lease_until = NULL, attempts = attempts - 1"
+        " WHERE state = 'claimed' AND claim_id = :claim"
+    )
+    return connection.execute(statement, {"claim": claim_id}).rowcount
 
 
 def bury(connection: Connection, claim_id: uuid.UUID, batch_id: int, *, error: str) -> None:

@@ -76,8 +76,13 @@ def get(connection: Connection, project_id: int, challenge: str, version: int) -
     return VersionRow(*row)
 
 
-def page(connection: Connection, project_id: int, challenge: str, *, after: int, limit: int) -> list[VersionRow]:
+def page(
+    connection: Connection, project_id: int, challenge: str, *, after: int, limit: int, unanswered: bool = False
+) -> list[VersionRow]:
     """The versions of the verdict on a challenge, oldest first, those after the version `after`.
+
+    `unanswered`: also of a challenge without a graded answer, which has none. Almost all of these are gold that nobody
+    has met yet.
 
     Raises:
         NotFoundError: the project has no such challenge.
@@ -86,7 +91,10 @@ def page(connection: Connection, project_id: int, challenge: str, *, after: int,
     parameters = {"project": project_id, "key": challenge, "after": after, "limit": limit, **_NAMES}
     rows = [VersionRow(*row) for row in connection.execute(query, parameters)]
     if not rows:
-        known = text("SELECT 1 FROM challenges WHERE project_id = :project AND key = :key")
-        if connection.execute(known, parameters).one_or_none() is None:
+        known = text(
+            "SELECT 1 FROM challenges ch LEFT JOIN consensus c ON c.challenge_id = ch.id"
+            " WHERE ch.project_id = :project AND ch.key = :key AND (:unanswered OR c.answers + c.skips > 0)"
+        )
+        if connection.execute(known, parameters | {"unanswered": unanswered}).one_or_none() is None:
             raise NotFoundError(f"the project has no challenge {challenge!r}")
     return rows

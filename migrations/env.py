@@ -1,5 +1,7 @@
 """Alembic's environment: one migration at a time, each in its own transaction, never waiting long for a lock."""
 
+import time
+
 from alembic import context
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.schema import SchemaItem
@@ -9,6 +11,8 @@ from db.models import Base
 
 ADVISORY_LOCK = 0x746F756368  # "touch": the same in every release, so that two releases cannot migrate at once
 LOCK_TIMEOUT = "5s"
+POLL = 0.2
+"""Seconds between two looks whether another migration has ended."""
 
 
 def _include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:  # noqa: ARG001
@@ -40,10 +44,14 @@ def _url() -> str:
 
 
 def _online() -> None:
-    engine = create_engine(_url(), poolclass=pool.NullPool)
+    engine = create_engine(_url(), poolclass=pool.NullPool, connect_args={"application_name": "touchstone-migrate"})
     with engine.connect() as guard, engine.connect() as connection:
-        # Held on a session of its own: each migration commits on the other, and the lock outlives them all.
-        guard.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        # Held on a session of its own: each migration commits on the other, and the lock outlives them all. Who has it
+        # or waits for it is in no transaction meanwhile: an index that is made concurrently would wait for that.
+        while not guard.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_LOCK}).scalar_one():
+            guard.commit()
+            time.sleep(POLL)
+        guard.commit()
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
         connection.commit()
         _run(connection)

@@ -8,7 +8,7 @@ from celery import current_app, signals
 
 from config.settings import load
 from tasks import queues
-from telemetry import crashpoints, logging
+from telemetry import crashpoints, exporter, logging
 
 log = logging.get(__name__)
 
@@ -38,6 +38,8 @@ def _open(**_: Any) -> None:
     crashpoints.arm(settings.crash_point)
     conf = current_app.conf
     process.open_process(settings, conf.touchstone_role, conf.touchstone_node)
+    if settings.metrics_port:
+        exporter.serve(settings.metrics_host, settings.metrics_port)
 
 
 @signals.worker_shutting_down.connect

@@ -1,9 +1,9 @@
 """Named places, most of them at a commit, where a process can be made to kill itself.
 
-One is at each side of the commits of a posted batch, of one that is cancelled, grades, what becomes of a batch that
-fails, leases, revisits, payments, regrades, chunks and ends of refits, and the sweep; after that of a claim; before
-those of a lesson, flags of gold, a run that fails, partitions of payloads and the end of old history. There is none at
-the API's other writes.
+One is at each side of the commits of a posted batch, of whatever else is changed through the API, grades, what becomes
+of a batch that fails, leases, revisits, payments, regrades, claims, chunks and ends of refits, and the sweep; after
+that of a claim of batches; before those of a lesson, flags of gold, a run that fails, partitions of payloads and the
+end of old history.
 
 To prove that dying there loses nothing and doubles nothing. Production arms none: then a place costs one comparison.
 """
@@ -22,7 +22,10 @@ API: Final = (
     "batch-committed",  # neither rung nor answered
     "batch-rung",  # not answered
 )
-CANCEL: Final = ("cancel-before-commit", "cancel-committed")
+CHANGE: Final = (
+    "change-before-commit",  # a project, gold, a group, a model run, a batch that is cancelled or retried
+    "change-committed",  # nobody is rung or answered
+)
 GRADE: Final = (
     "grade-heard",  # the doorbell is down, nothing is claimed
     "grade-claimed",
@@ -37,6 +40,7 @@ DEBT: Final = ("payment-before-commit", "payment-committed")
 LEARN: Final = ("lesson-before-commit",)
 GOLD: Final = ("regrade-before-commit", "regrade-committed", "flags-before-commit")
 REFIT: Final = (
+    "refit-before-claim-commit",
     "refit-claimed",
     "refit-before-chunk-commit",
     "refit-chunk-committed",
@@ -53,7 +57,7 @@ FAILURE: Final = ("failure-before-commit",)
 HISTORY: Final = ("history-before-commit",)
 RARE: Final = (*FAULT, *LEASE, *FAILURE, *HISTORY)
 """Where nobody comes as long as all goes well and fast."""
-POINTS: Final = (*API, *CANCEL, *GRADE, *IDLE, *DEBT, *LEARN, *GOLD, *REFIT, *SWEEP, *RARE)
+POINTS: Final = (*API, *CHANGE, *GRADE, *IDLE, *DEBT, *LEARN, *GOLD, *REFIT, *SWEEP, *RARE)
 
 _armed: str | None = None
 _visits = count(1)

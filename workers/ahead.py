@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from db import claims, projects, transactions
 from db.claims import Claim
@@ -98,7 +99,9 @@ class Ahead:
     def _make(self, moment: Moment) -> Ready | None:
         settings, engine = self._runtime.settings, self._runtime.engine
         times = ALONE if self.alone else 1
+        claim_id = uuid.uuid4()
         claiming = claims.claiming(
+            claim_id,
             self._project_id,
             self._lane,
             batches=times * settings.claim_batches,
@@ -107,7 +110,11 @@ class Ahead:
             mine=list(self._claims),
         )
         questions: list[Question[Any]] = [claiming, projects.how_to_grade(self._project_id)]
-        claim, grading = transactions.ask_alone(engine, questions, *claims.terms(settings.lease))
+        try:
+            claim, grading = transactions.ask_alone(engine, questions, *claims.terms(settings.lease))
+        except DBAPIError:
+            self._unmake(claim_id)
+            raise
         if claim is None:
             return None
         self._claims[claim.id] = claim
@@ -117,6 +124,15 @@ class Ahead:
         except Exception as error:  # noqa: BLE001 - whatever it is, grading comes upon it where it can be dealt with
             log.info("claim not made ready", claim=claim.id, error=str(error))
             return Ready(claim, None, moment)
+
+    def _unmake(self, claim_id: uuid.UUID) -> None:
+        """The claim may have been committed all the same, and would keep others out until its lease runs out."""
+        try:
+            bounds = transactions.bounds(idle=self._runtime.settings.lease)
+            with transactions.begun(self._runtime.engine, bounds) as connection:
+                claims.unmake(connection, claim_id)
+        except Exception as error:  # noqa: BLE001 - then it does
+            log.warning("claim not unmade", error=str(error))
 
     def _keep(self, connection: Connection) -> None:
         for claim in list(self._claims.values()):

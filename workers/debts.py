@@ -107,8 +107,8 @@ class Debts:
         return found
 
     def owe(self, turn: Number, ids: Ints) -> "Debts":
-        """With what a turn owes to respondents, ascending, who were not owed."""
-        if not len(ids):
+        """With what a turn owes to respondents, ascending, who were not owed; of what is not known nothing is kept."""
+        if not len(ids) or not self.known:
             return self
         *before, last = self.queue or (None,)
         if last is None or last.closed:

@@ -87,6 +87,8 @@ class _Slice:
         self._knowing = self._much
         self._graded: list[uuid.UUID] = []
         self._redoing: Claim | None = None
+        self._wary = False
+        """Whether the claim in hand was claimed in vain before: it may be what kills its worker, and none beside it."""
         self._ahead = Ahead(runtime, project_id, lane)
         self._behind = Behind(runtime.behind, self._store, self._redo, self._ahead.give_back)
         self._length = runtime.settings.slice_ms / 1000
@@ -125,6 +127,9 @@ class _Slice:
                         break
                     worked = True
                     self._knowing = self._much
+                    self._wary = any(batch.attempts > 1 for batch in ready.claim.batches)
+                    if self._wary:
+                        failed += behind.settle()
                     large = ready.intake is not None and len(ready.intake.columns.position) >= LARGE
                     meanwhile = self._meanwhile if large else None
                     work = partial(foresee, self._runtime, self._project_id, ready, meanwhile)
@@ -134,6 +139,9 @@ class _Slice:
                         if self._redoing is not ready.claim:  # then it was tried
                             ahead.give_back(ready)
                         raise
+                    if self._wary:
+                        failed += behind.settle()
+                        self._wary = False
                     self._meanwhile()
             failed += behind.settle()
         return worked, failed
@@ -163,7 +171,8 @@ class _Slice:
             return not claims.elsewhere(connection, self._project_id, self._lane)
 
     def _meanwhile(self) -> None:
-        self._ahead.start(self._goes_on)
+        if not self._wary:
+            self._ahead.start(self._goes_on)
 
     def _store(self, ready: Ready, foreseen: Foreseen, before: Foreseen | None) -> None:
         foreseen.store(partial(crashpoints.reach, "grade-before-commit"), before)

@@ -77,6 +77,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
         if not allowance.affords(connection, project_id, age=settings.refit_after):
             return WorkLeft(lessons=(project_id,))
         claim = runs.claim(connection, project_id, settings.stall)
+        crashpoints.reach("refit-before-claim-commit")
     if claim is None:
         return NOTHING_LEFT
     crashpoints.reach("refit-claimed")

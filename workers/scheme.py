@@ -146,17 +146,18 @@ class Scheme:
 
 
 def make(grading: Grading, device: torch.device) -> Scheme:
-    """The scheme of a project as it stands; K must be at least 1.
+    """The scheme of a project as it stands; of one that has met no class yet, that of a single one without a name.
 
     Raises:
         UnknownModelError: the project's model is not known to this release.
     """
     model = registry.get(grading.model)
     form = Form(grading.form)
-    keys = [key.encode() for key in grading.classes]
+    classes = grading.classes or ("",)
+    keys = [key.encode() for key in classes]
     order = np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.int64)
     prior = _prior(model, form, len(keys), grading.prior)
-    named = tuple(grading.classes[code] for code in order)
+    named = tuple(classes[code] for code in order)
     caution = (grading.prior or {}).get("caution")
     return Scheme(
         model,

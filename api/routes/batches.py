@@ -17,7 +17,6 @@ from api.schemas.score import Score
 from api.services import Here
 from db import batches, grades, scores
 from db.projects import ProjectRow
-from telemetry import crashpoints
 
 router = APIRouter(prefix="/v1/projects/{project}/batches", tags=["batches"])
 
@@ -53,10 +52,7 @@ def cancel_batch(services: Here, caller: Submitter, project: str, batch: uuid.UU
     with services.changing() as connection:
         found = find_project(connection, caller.tenant_id, project)
         batches.cancel(connection, found.id, batch)
-        cancelled = _batch(connection, found, batch)
-        crashpoints.reach("cancel-before-commit")
-    crashpoints.reach("cancel-committed")
-    return cancelled
+        return _batch(connection, found, batch)
 
 
 @router.post("/{batch}/retry", status_code=202, responses=problems(404, 409))

@@ -49,7 +49,7 @@ def list_project_grades(
         return Contents(table, rows, grades.stream(connection, found.id, only=only, chunk=table.chunk))
 
     if form := asked_for(accept):
-        return export(services.exports, contents, form, f"{project}-grades")
+        return export(services.exports, caller.tenant_id, contents, form, f"{project}-grades")
     with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         rows = grades.page(connection, found.id, after=decode(after, grades.START), limit=limit + 1, only=only)

@@ -9,7 +9,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.gauges import Gauges
 from api.outages import reason
 from api.probes import Probe
+from api.problems import ProblemError
 from api.schemas.health import Readiness
+from api.timed_cache import TimedCache
 from telemetry import logging
 
 log = logging.get(__name__)
@@ -20,7 +22,8 @@ PATIENCE = 3.0
 def health_router(probe: Probe, gauges: Gauges) -> APIRouter:
     """The unversioned routes; they have threads of their own, so that a flood of requests does not fail them."""
     router = APIRouter(tags=["health"])
-    probing, counting = CapacityLimiter(2), CapacityLimiter(2)
+    looks: TimedCache[None, Readiness] = TimedCache(lambda _: probe.look(), seconds=0, size=1, patience=PATIENCE)
+    counting, writing = CapacityLimiter(2), CapacityLimiter(1)
 
     @router.get("/livez")
     async def livez() -> dict[str, str]:
@@ -30,9 +33,10 @@ def health_router(probe: Probe, gauges: Gauges) -> APIRouter:
     @router.get("/readyz", responses={503: {"model": Readiness, "description": "Something is away."}})
     async def readyz(response: Response) -> Readiness:
         """Whether this process can serve: Postgres, Redis, and a schema that is new enough."""
-        found = Readiness(postgres=False, redis=False, migrations=False)
-        with anyio.move_on_after(PATIENCE):
-            found = await to_thread.run_sync(probe.look, abandon_on_cancel=True, limiter=probing)
+        try:
+            found = await looks.get(None)
+        except ProblemError:  # the look, which all who ask meanwhile wait for, takes too long
+            found = Readiness(postgres=False, redis=False, migrations=False)
         response.status_code = 200 if found.postgres and found.redis and found.migrations else 503
         return found
 
@@ -44,6 +48,6 @@ def health_router(probe: Probe, gauges: Gauges) -> APIRouter:
                 await to_thread.run_sync(gauges.refresh, abandon_on_cancel=True, limiter=counting)
             except SQLAlchemyError as error:
                 log.warning("cannot read the ledger", error=reason(error))
-        return Response(await to_thread.run_sync(generate_latest), media_type=CONTENT_TYPE_LATEST)
+        return Response(await to_thread.run_sync(generate_latest, limiter=writing), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -49,7 +49,7 @@ def list_respondents(
         return Contents(table, rows, stream)
 
     if form := asked_for(accept):
-        return export(services.exports, contents, form, f"{project}-respondents")
+        return export(services.exports, caller.tenant_id, contents, form, f"{project}-respondents")
     with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         told_from = scores_told_from(caller, found)

@@ -78,7 +78,7 @@ def list_verdicts(
         return Contents(table, rows, current_verdicts.stream(connection, found.id, only=only, chunk=table.chunk))
 
     if form := asked_for(accept):
-        return export(services.exports, contents, form, project)
+        return export(services.exports, caller.tenant_id, contents, form, project)
     with services.reading() as connection:
         found = find_project(connection, caller.tenant_id, project)
         only = asked.among(found.classes)

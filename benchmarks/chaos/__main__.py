@@ -5,8 +5,9 @@
 Everything runs as `touchstone up` runs it, with the settings a user gets. A round waits a moment of chance, strikes,
 and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
 that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round
-the load ends: then nothing may be left over, and a new project begins. `kills` are processes killed; stopped servers,
-emptied queues, doubled messages, jumping clocks and a full disk come on top.
+the load ends: then nothing may be left over, and a new project begins. At the end the books of all projects are audited
+once more. `kills` are processes killed; stopped servers, emptied queues, doubled messages, jumping clocks and a full
+disk come on top. An outage lasts from the strike to that same moment.
 
 Exits with 1 if any book does not balance, a batch is dead, a crash point was never reached, recovery took too long, or
 the run broke: then with what was done until then.
@@ -34,7 +35,7 @@ from sqlalchemy.exc import DBAPIError
 from benchmarks.chaos import books, disk
 from benchmarks.chaos.books import Faults
 from benchmarks.chaos.disk import UnmountableError
-from benchmarks.chaos.load import Load
+from benchmarks.chaos.load import MANY, Crowd, Load
 from benchmarks.chaos.stack import BrokenError, Stack, until
 from benchmarks.chaos.strikes import FULL_DISK, POINTS, STRIKES, deck
 
@@ -42,8 +43,8 @@ T = TypeVar("T")
 
 ROUNDS = 10
 """Of one project."""
-DEBTS_FROM = 25
-"""So that claims of a few batches owe statistics, and smaller ones write them."""
+DISK = 1500
+"""MB that Postgres gets where it can have a disk of its own."""
 CALM = 2.0
 """Seconds before a strike, at most."""
 SLOWEST = 10.0
@@ -63,6 +64,9 @@ class Report:
     contradictions: int = 0
     faults: Faults = field(default_factory=Faults)
     recovery: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    outages: list[float] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Kinds that cannot be done here, and why."""
     killed: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     refusals: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Seconds that each request took to be refused while the stack was struck, by kind."""
@@ -95,12 +99,15 @@ class Report:
             "recovery_p99_s": _quantile(everything, 0.99),
             "recovery_p50_s": _quantile(everything, 0.5),
             "recovery_max_s": _quantile(everything, 1.0),
+            "outage_p99_s": _quantile(sorted(self.outages), 0.99),
             "seed": self.seed,
             "rounds": self.rounds,
             "batches": self.batches,
             "answers": self.answers,
             "dead": self.dead,
             "unreached": self.unreached,
+            "untried": [kind for kind in STRIKES if kind not in self.recovery],
+            "left_out": self.left_out,
             "broken": self.broken,
             "kinds": {
                 kind: {
@@ -120,9 +127,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Proof under fire.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--rate", type=float, default=10.0, help="batches posted each second")
+    parser.add_argument("--rate", type=float, default=5.0, help="batches posted each second, besides bursts")
     parser.add_argument("--rounds", type=float, default=math.inf, help="stop after so many, whatever was killed")
-    parser.add_argument("--disk", type=int, metavar="MB", help="give Postgres a disk of its own, and fill it up")
+    parser.add_argument(
+        "--disk", type=int, metavar="MB", default=DISK, help="of a disk of its own for Postgres, which is filled up"
+    )
     parser.add_argument("--only", nargs="+", choices=STRIKES, default=list(STRIKES))
     parser.add_argument("--home", type=Path, help="keep the stack's data and logs here")
     parser.add_argument("--json", action="store_true")
@@ -132,36 +141,43 @@ def main() -> None:
     console.print(f"seed {seed}")
     with contextlib.ExitStack() as left:
         home = options.home or Path(left.enter_context(TemporaryDirectory(prefix="touchstone-chaos-")))
-        stack = Stack(home, debts_from=DEBTS_FROM)
-        kinds = _possible(options.only, stack, options.disk, left, console)
+        stack = Stack(home)
+        kinds, left_out = _possible(options.only, stack, options.disk, left)
+        for kind, why in left_out.items():
+            console.print(f"{kind} is left out: {why}")
         if not kinds:
             parser.error("nothing is left to be done")
         report = bombard(stack, options.kills, seed, options.rate, kinds, console, options.rounds)
+        report.left_out = left_out
     print(json.dumps(report.figures()) if options.json else json.dumps(report.figures(), indent=1))
     if not report.clean:
         sys.exit(1)
 
 
 def _possible(
-    kinds: list[str], stack: Stack, size: int | None, left: contextlib.ExitStack, console: Console
-) -> list[str]:
-    """The kinds that can be done here; a disk for Postgres stays mounted until `left` ends."""
+    kinds: list[str], stack: Stack, size: int, left: contextlib.ExitStack
+) -> tuple[list[str], dict[str, str]]:
+    """The kinds that can be done here, and why not the others; a disk for Postgres stays mounted until `left` ends."""
     if FULL_DISK not in kinds:
-        return kinds
+        return kinds, {}
     try:
-        if size is None:
-            raise UnmountableError("no --disk is given")
         if size < disk.LEAST:
             raise UnmountableError(f"a disk has at least {disk.LEAST} MB")
         left.enter_context(disk.mounted(stack.database, size))
     except UnmountableError as error:
-        console.print(f"{FULL_DISK} is left out: {error}")
-        return [kind for kind in kinds if kind != FULL_DISK]
-    return kinds
+        return [kind for kind in kinds if kind != FULL_DISK], {FULL_DISK: str(error)}
+    return kinds, {}
 
 
 def bombard(
-    stack: Stack, kills: int, seed: int, rate: float, kinds: list[str], console: Console, rounds: float = math.inf
+    stack: Stack,
+    kills: int,
+    seed: int,
+    rate: float,
+    kinds: list[str],
+    console: Console,
+    rounds: float = math.inf,
+    crowd: Crowd = MANY,
 ) -> Report:
     """Strike until so many processes were killed, or so many rounds are over, or the run breaks."""
     report = Report(seed)
@@ -172,12 +188,15 @@ def bombard(
     def over() -> bool:
         return report.kills >= kills or report.rounds >= rounds
 
+    loads: list[Load] = []
     try:
         with stack:
             while not over():
-                load = Load(stack, next(names), chance.getrandbits(32), rate)
-                _under(load, stack, islice(cards, ROUNDS), chance, report, console, over)
-                _rest(stack, load, report, console)
+                loads.append(Load(stack, next(names), chance.getrandbits(32), rate, crowd))
+                _under(loads[-1], stack, islice(cards, ROUNDS), chance, report, console, over)
+                _rest(stack, loads[-1], report, console)
+            for load in loads[:-1]:  # later strikes may have undone what balanced
+                report.faults += _audit(stack, load, console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told with what was done so far
         console.print(traceback.format_exc(), markup=False)
         report.broken = _how(error)
@@ -217,13 +236,15 @@ def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: R
     over = time.time()
     refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
     until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
-    recovery = max(0.0, _asked(lambda: books.finished(stack.engine, project, over), "the time of recovery") - over)
+    graded = _asked(lambda: books.finished(stack.engine, project, over), "the time of recovery")
+    recovery = max(0.0, graded - over)
     known, cancelled = dict(load.accepted), set(load.cancelled)
     faults = _asked(lambda: books.audit(stack.engine, project, known, cancelled), "an audit")
     report.rounds += 1
     report.kills += killed
     report.killed[kind] += killed
     report.recovery[kind].append(round(recovery, 2))
+    report.outages.append(round(max(over, graded) - began, 2))
     report.refusals[kind] += refusals
     report.faults += faults
     refused = f"  {len(refusals)} refused within {max(refusals):.2f} s" if refusals else ""
@@ -240,14 +261,19 @@ def _rest(stack: Stack, load: Load, report: Report, console: Console) -> None:
 
     with contextlib.suppress(BrokenError):
         until(lambda: _without_outage(settled), "nothing left to do", 60)
-    known, cancelled = load.accepted, load.cancelled
-    faults = _asked(lambda: books.audit(stack.engine, project, known, cancelled, at_rest=True), "an audit at rest")
-    report.faults += faults
+    report.faults += _audit(stack, load, console)
     report.dead += _asked(lambda: books.dead(stack.engine, project), "what is dead")
-    console.print(f"     at rest: {len(load.accepted)} batches  {_told(faults)}")
+
+
+def _audit(stack: Stack, load: Load, console: Console) -> Faults:
+    """What is wrong with a project for which nothing is to be done any more."""
+    project, known, cancelled = load.project_id, load.accepted, load.cancelled
+    faults = _asked(lambda: books.audit(stack.engine, project, known, cancelled, at_rest=True), "an audit at rest")
+    console.print(f"     at rest: {len(known)} batches  {_told(faults)}")
     if faults.unsettled:
         for line in _asked(lambda: books.unsettled(stack.engine, project), "what is left"):
             console.print(f"       {line}", markup=False)
+    return faults
 
 
 def _told(faults: Faults) -> str:

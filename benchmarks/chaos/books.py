@@ -18,6 +18,8 @@ from workers.scheme import Scheme
 from workers.standing import Held
 
 TOLERANCE = 1e-6
+LONGEST = "15 s"
+"""That a claim is left lying behind the end of its lease: a few sweeps."""
 
 Answer = tuple[str, str, str]
 """The keys of challenge, respondent and class."""
@@ -32,15 +34,18 @@ class Faults:
     twice: int = 0
     """Answers stored or counted more than once, and batches that a repeated POST made."""
     wrong_content: int = 0
-    """Answers stored with other names than they were posted with, and batches that were cancelled and are not."""
+    """Answers stored with other names than they were posted with, or rejected though nothing was wrong with them, and
+    batches that were cancelled and are not."""
     wrong_statistics: int = 0
     """Respondents whose statistics are not the sum over their counted answers."""
     wrong_consensus: int = 0
-    """Challenges whose row does not count its answers, and answers that it has otherwise than their batch's sheet."""
+    """Challenges whose row does not count its answers, or at rest not what gold says, and answers that it has otherwise
+    than their batch's sheet."""
     wrong_feed: int = 0
     """Versions that are missing, or have no place or a wrong one in the feed, and gaps in it."""
     unsettled: int = 0
-    """Batches, claims, debts and gold that are left over when nothing is to be done any more."""
+    """Claims that nobody has taken up long after their lease; when nothing is to be done any more, batches, model runs,
+    debts and gold that are left over."""
 
     def __add__(self, other: Self) -> "Faults":
         return Faults(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(Faults)))
@@ -73,11 +78,16 @@ def audit(
             twice=sum(_number(connection, query, project) for query in _TWICE)
             + (abs(_number(connection, _BATCHES, project) - len(accepted)) if at_rest else 0),
             wrong_content=_renamed(connection, project_id, accepted)
+            + _refused(connection, project_id, accepted)
             + _number(connection, _REVIVED, project | {"cancelled": list(cancelled)}),
             wrong_statistics=_number(connection, _STATISTICS, project | _held(connection, project_id)),
-            wrong_consensus=_number(connection, _CONSENSUS, project) + _packed_otherwise(connection, project_id),
+            wrong_consensus=_number(connection, _CONSENSUS, project)
+            + _packed_otherwise(connection, project_id)
+            + (_number(connection, _GOLD, project) if at_rest else 0),
             wrong_feed=sum(_number(connection, query, project) for query in _FEED),
-            unsettled=len(_unsettled(connection, project_id)) if at_rest else 0,
+            unsettled=len(_unsettled(connection, project_id))
+            if at_rest
+            else _number(connection, _LEFT, project | {"longest": LONGEST}),
         )
 
 
@@ -108,10 +118,10 @@ def finished(engine: Engine, project_id: int, until: float) -> float:
 
 
 def dead(engine: Engine, project_id: int) -> int:
-    """Batches that were given up: accounted for, but not what a fault of the machinery should lead to."""
-    query = "SELECT count(*) FROM batches WHERE project_id = :p AND state = 'dead'"
+    """Batches, and answers of others, that were given up: accounted for, but not what a fault of the machinery should
+    lead to."""
     with engine.connect() as connection:
-        return _number(connection, query, {"p": project_id})
+        return _number(connection, _DEAD, {"p": project_id})
 
 
 def _unsettled(connection: Connection, project_id: int) -> list[str]:
@@ -137,6 +147,14 @@ def _renamed(connection: Connection, project_id: int, accepted: Mapping[str, Seq
     """Stored answers that are not to the challenge, of the respondent and with the class that were posted."""
     stored = connection.execute(text(_STORED), {"p": project_id})
     return sum(tuple(names) != accepted[uid][position] for uid, position, *names in stored if uid in accepted)
+
+
+def _refused(connection: Connection, project_id: int, accepted: Mapping[str, Sequence[Answer]]) -> int:
+    """Answers that were rejected and name a class of the project."""
+    names = text("SELECT key FROM project_classes WHERE project_id = :p")
+    classes = set(connection.scalars(names, {"p": project_id}))
+    rejected = connection.execute(text(_REJECTED), {"p": project_id})
+    return sum(accepted[uid][position][2] in classes for uid, position in rejected if uid in accepted)
 
 
 def statistics(connection: Connection, project_id: int) -> tuple[Scheme, Held]:
@@ -193,6 +211,18 @@ LEFT JOIN challenges c ON c.id = a.challenge_id
 LEFT JOIN respondents r ON r.id = a.respondent_id
 LEFT JOIN project_classes k ON k.project_id = b.project_id AND k.code = a.choice
 WHERE b.project_id = :p
+"""
+
+_REJECTED = """
+SELECT b.uid::text, f.position FROM batches b JOIN failures f ON f.batch_id = b.id
+WHERE b.project_id = :p AND f.state = 'rejected'
+"""
+
+_DEAD = """
+SELECT (SELECT count(*) FROM batches WHERE project_id = :p AND state = 'dead') + (
+    SELECT count(*) FROM batches b JOIN failures f ON f.batch_id = b.id
+    WHERE b.project_id = :p AND b.state <> 'dead' AND f.state = 'dead'
+)
 """
 
 _REVIVED = """
@@ -261,6 +291,22 @@ SELECT count(*) FROM consensus c LEFT JOIN (
     FROM answers WHERE counted GROUP BY 1
 ) a USING (challenge_id)
 WHERE c.project_id = :p AND (c.answers, c.skips) <> (coalesce(a.answers, 0), coalesce(a.skips, 0))
+"""
+
+_GOLD = """
+SELECT count(*) FROM (SELECT challenge_id, gold FROM consensus WHERE project_id = :p) c
+LEFT JOIN gold g USING (challenge_id)
+WHERE c.gold IS DISTINCT FROM CASE WHEN g.state = 'active' THEN g.answer END
+"""
+
+_LEFT = """
+SELECT (
+    SELECT count(*) FROM batches
+    WHERE project_id = :p AND state = 'claimed' AND lease_until < now() - CAST(:longest AS interval)
+) + (
+    SELECT count(*) FROM model_runs
+    WHERE project_id = :p AND state = 'running' AND lease_until < now() - CAST(:longest AS interval)
+)
 """
 
 _FEED = (

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
 
@@ -18,18 +19,45 @@ from benchmarks.chaos.stack import LIMIT, BrokenError, Stack
 from db import projects, tenants
 
 CLASSES = ("cat", "dog", "bird", "fish")
-CHALLENGES = 1500
-RESPONDENTS = 300
 GOLD = 0.1
-ANSWERS = 30
-"""Of one batch."""
+"""Share of the challenges."""
+SITTING = 10
+"""Answers of one respondent to a batch."""
+HOT = 0.05
+"""Share of challenges and of respondents to which `CROWDED` of the batches are: many answers are repeated there."""
+CROWDED = 0.2
 CLIENTS = 6
 """That repeat one POST at the same time."""
 
 _REPEATED, _REJECTED, _CANCELLED = 0.1, 0.05, 0.05
 """Shares of batches that come from many clients at once, hold an answer of no class, are cancelled when accepted."""
+_LOOK = 0.1
+"""Seconds between two looks whether a burst is due, or the load over."""
 _STIR = 1.0
 """Seconds between two requests for a refit or changes of gold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Who answers what.
+
+    By default so many that a refit is published in chunks, that workers remember enough of a project to keep it, and
+    that a burst makes claims behind which the next one is made ahead.
+    """
+
+    challenges: int = 20_000
+    respondents: int = 5_000
+    answers: int = 100
+    """Of one batch."""
+    burst: int = 100
+    """Batches that come at once, now and then."""
+    calm: float = 10.0
+    """Mean seconds between two bursts."""
+
+
+MANY = Crowd()
+FEW = Crowd(1500, 300, 30, 10, 5.0)
+"""For a short run."""
 
 
 class AbandonedError(Exception):
@@ -42,14 +70,15 @@ class Load:
     Each batch has an idempotency key and is posted again under it until it is accepted, as a careful client does.
     """
 
-    def __init__(self, stack: Stack, project: str, seed: int, rate: float) -> None:
+    def __init__(self, stack: Stack, project: str, seed: int, rate: float, crowd: Crowd) -> None:
         self._stack = stack
         self._project = project
         self._random = random.Random(seed)
         self._rate = rate
-        self._truth = [self._random.choice(CLASSES) for _ in range(CHALLENGES)]
-        self._skill = [self._random.uniform(0.4, 0.98) for _ in range(RESPONDENTS)]
-        self._gold = self._random.sample(range(CHALLENGES), round(GOLD * CHALLENGES))
+        self._crowd = crowd
+        self._truth = [self._random.choice(CLASSES) for _ in range(crowd.challenges)]
+        self._skill = [self._random.uniform(0.4, 0.98) for _ in range(crowd.respondents)]
+        self._gold = self._random.sample(range(crowd.challenges), round(GOLD * crowd.challenges))
         self._over = threading.Event()
         self._abandoned = threading.Event()
         self._paused = threading.Event()
@@ -114,12 +143,24 @@ class Load:
                 await self._create()
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._stir())
+                    group.create_task(self._crowds(group))
                     while not self._over.is_set():
                         if not self._paused.is_set():
                             group.create_task(self._batch())
                         await asyncio.sleep(self._random.expovariate(self._rate))
         except BaseException as error:  # noqa: BLE001 - told to whoever ends the block
             self.error = error
+
+    async def _crowds(self, group: asyncio.TaskGroup) -> None:
+        """Bursts of batches at moments of chance."""
+        due = 0.0
+        while not self._over.is_set():
+            if due <= 0:
+                due = self._random.expovariate(1 / self._crowd.calm)
+                for _ in range(0 if self._paused.is_set() else self._crowd.burst):
+                    group.create_task(self._batch())
+            await asyncio.sleep(_LOOK)
+            due -= _LOOK
 
     async def _create(self) -> None:
         await self._send("POST", "", {"name": self._project, "classes": CLASSES})
@@ -128,7 +169,7 @@ class Load:
 
     async def _batch(self) -> None:
         key = str(uuid.UUID(int=self._random.getrandbits(128)))
-        answers = [self._answer() for _ in range(ANSWERS)]
+        answers = self._answers()
         if self._random.random() < _REJECTED:
             answers[0]["answer"] = "unicorn"
         lane = self._random.choice(("live", "live", "bulk"))
@@ -147,8 +188,19 @@ class Load:
         if self._keys.setdefault(key, told["id"]) != told["id"]:
             self.contradictions += 1
 
-    def _answer(self) -> dict[str, str]:
-        challenge, respondent = self._random.randrange(CHALLENGES), self._random.randrange(RESPONDENTS)
+    def _answers(self) -> list[dict[str, str]]:
+        """A batch of sittings."""
+        share = HOT if self._random.random() < CROWDED else 1.0
+        challenges, respondents = (
+            max(SITTING, int(share * n)) for n in (self._crowd.challenges, self._crowd.respondents)
+        )
+        sitting = [self._random.randrange(respondents) for _ in range(-(-self._crowd.answers // SITTING))]
+        return [
+            self._answer(self._random.randrange(challenges), sitting[place // SITTING])
+            for place in range(self._crowd.answers)
+        ]
+
+    def _answer(self, challenge: int, respondent: int) -> dict[str, str]:
         right = self._random.random() < self._skill[respondent]
         answer = self._truth[challenge] if right else self._random.choice(CLASSES)
         return {"challenge": f"c{challenge:05}", "respondent": f"r{respondent:05}", "answer": answer}
@@ -174,7 +226,7 @@ class Load:
             self.posts += 1
             began = time.time()
             try:
-                url = random.choice(self._stack.urls)
+                url = self._random.choice(self._stack.urls)
                 reply = await self._http.request(
                     method, f"{url}/v1/projects{path}", content=content, headers=headers or {}
                 )
@@ -188,7 +240,7 @@ class Load:
                 self.refusals.append((began, time.time() - began))
             except (httpx.TransportError, IndexError):
                 pass
-            await asyncio.sleep(0.05 + random.random() / 5)
+            await asyncio.sleep(0.05 + self._random.random() / 5)
 
 
 @contextmanager

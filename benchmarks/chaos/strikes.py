@@ -206,7 +206,7 @@ def crash(point: str, stack: Stack, chance: random.Random, _: Load) -> int:
     armed = f"{point}:{chance.choice((1, 1, 2, 5))}" if point in (*crashpoints.API, *crashpoints.GRADE) else point
     # Beat alone may in step with Redis choose the other worker every time.
     messages: list[Message] = [(queues.SWEEP_TASK, {}, queues.MAINTENANCE)] if point in crashpoints.SWEEP else []
-    if point in (*crashpoints.API, *crashpoints.CANCEL):
+    if point in (*crashpoints.API, *crashpoints.CHANGE):
         doomed = stack.doomed_api(armed)
     elif point in crashpoints.SWEEP:
         doomed = stack.doomed_worker(armed, queues.MAINTENANCE)

@@ -17,12 +17,26 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.fleet import fairness, ingest, naive, soak, storage, sustained
+from benchmarks.fleet import fairness, flower, ingest, naive, soak, storage, sustained
 from benchmarks.fleet.crowd import Crowd
 from benchmarks.fleet.run import Run
 from benchmarks.fleet.stack import Stack, running
 
 PARTS = ("throughput", "latency", "fairness", "ingest", "soak", "preload")
+FIGURES = (
+    "answers_per_second",
+    "naive_plumbing_ratio",
+    "naive_ratio",
+    "p50_ms",
+    "p99_ms",
+    "ingest_per_second",
+    "preloaded_ratio",
+    "bytes_per_answer",
+    "rss_growth",
+)
+"""What must be shown; null where its part was not chosen, or could not be measured."""
+FOREIGN = 0.2
+"""Cores that others may take while a figure is measured."""
 SEED = 20241105
 LEAST = 25_000.0
 """Answers a second at which latency is measured, or half of what is sustained, whichever is more."""
@@ -65,7 +79,7 @@ class Report:
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.found: dict[str, Any] = {}
+        self.found: dict[str, Any] = dict.fromkeys(FIGURES)
         self.runs: list[dict[str, Any]] = []
 
     def run(self, what: str, run: Run) -> None:
@@ -83,10 +97,27 @@ class Report:
         self.found |= figures
         self.console.print(figures)
 
+    @contextmanager
+    def kept(self, *, as_json: bool) -> Iterator[None]:
+        """Whatever ends the block, what was found by then is printed."""
+        try:
+            yield
+        except BaseException as error:
+            self.add(broken=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            if as_json:
+                print(json.dumps({**self.found, "runs": self.runs}))
+
 
 def main() -> None:
     chosen = options()
     report = Report()
+    with report.kept(as_json=chosen.json):
+        _measure(chosen, report)
+
+
+def _measure(chosen: argparse.Namespace, report: Report) -> None:
     report.add(cores=os.cpu_count(), settings=chosen.settings)
     rate = chosen.rate
     if {"throughput", "latency", "fairness", "soak", "preload"} & set(chosen.parts):
@@ -98,8 +129,6 @@ def main() -> None:
         report.add(ingest_per_second=taken.accepted, ingest=asdict(taken))
     if chosen.peer:
         _beside_naive(chosen, report, rate)
-    if chosen.json:
-        print(json.dumps({**report.found, "runs": report.runs}))
 
 
 @contextmanager
@@ -137,13 +166,14 @@ def _graded(chosen: argparse.Namespace, report: Report, stack: Stack) -> float:
             rss_growth=max(found.growth for role, found in grown.items() if soak.bounded(role)),
             resident_mb={role: asdict(found) for role, found in grown.items()},
         )
-    if "preload" in chosen.parts:
+    if "preload" in chosen.parts and chosen.preload:
         while storage.stored(stack) < chosen.preload:
             sustained.hold(stack, names, 0.95 * rate.graded, FILL, report.run)
         later = _sustained(chosen, report, stack, names, rate.graded / 2)
         report.add(preloaded_ratio=round(later.graded / rate.graded, 3), preloaded=later.graded)
     kept = storage.measure(stack)
     report.add(bytes_per_answer=kept.bytes_per_answer, storage=asdict(kept), accuracy=storage.accuracy(stack))
+    report.add(flower=asdict(flower.look(stack)))
     return rate.graded
 
 
@@ -164,7 +194,7 @@ def _beside_naive(chosen: argparse.Namespace, report: Report, rate: float | None
             if rate is None:
                 rate = sustained.find(stack, names, chosen.seconds, chosen.first, report.run).graded
             sustained.hold(stack, names, rate, WARM_UP, report.run)
-            ours.append(sustained.hold(stack, names, rate, chosen.seconds, report.run))
+            ours.append(sustained.lowered(stack, names, rate, chosen.seconds, report.run))
         for model, runs in theirs.items():
             runs.append(naive.measure(chosen.peer, interpreter, model=model))
             report.console.print(runs[-1])
@@ -172,15 +202,20 @@ def _beside_naive(chosen: argparse.Namespace, report: Report, rate: float | None
         naive_plumbing_ratio=_ratio(ours, theirs[False]),
         naive_ratio=_ratio(ours, theirs[True]),
         beside_naive={
-            "ours": [{"graded": run.graded, "steady": run.steady} for run in ours],
+            "ours": [{"graded": run.graded, "steady": run.steady, "foreign_cores": run.foreign_cores} for run in ours],
             "naive": [asdict(run) for runs in theirs.values() for run in runs],
         },
     )
 
 
-def _ratio(ours: list[Run], theirs: list[naive.Naive]) -> float:
-    """Median over rounds."""
-    return round(median(own.graded / run.answers_per_second for own, run in zip(ours, theirs, strict=True)), 2)
+def _ratio(ours: list[Run], theirs: list[naive.Naive]) -> float | None:
+    """Median over the rounds in which ours was steady, and nobody else at work."""
+    ratios = [
+        own.graded / run.answers_per_second
+        for own, run in zip(ours, theirs, strict=True)
+        if own.steady and max(own.foreign_cores, run.foreign_cores) <= FOREIGN
+    ]
+    return round(median(ratios), 2) if ratios else None
 
 
 if __name__ == "__main__":

@@ -82,17 +82,26 @@ class _Trickle:
         self._stack, self._name = stack, name
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trickle")
+        self._error: Exception | None = None
         self.sent = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        if self._error is not None and kind is None:
+            raise self._error
 
     def _run(self) -> None:
+        try:
+            self._post()
+        except Exception as error:  # noqa: BLE001 - told to whoever ends the block
+            self._error = error
+
+    def _post(self) -> None:
         start = time.monotonic()
         with self._stack.client() as client:
             while not self._over.wait(max(0.0, start + self.sent * PERIOD / PROJECTS - time.monotonic())):

@@ -22,7 +22,11 @@ def find(stack: Stack, names: Iterator[str], seconds: float, first: float, say: 
     Returns:
         The run that held it; if none did the last one, which is not steady.
     """
-    rate = _search(stack, names, min(TRIAL, seconds), first, say)
+    return lowered(stack, names, _search(stack, names, min(TRIAL, seconds), first, say), seconds, say)
+
+
+def lowered(stack: Stack, names: Iterator[str], rate: float, seconds: float, say: Callable[[str, Run], None]) -> Run:
+    """Hold a rate, or a lower one if it does not hold; what is returned is that of `find`."""
     for _ in range(ATTEMPTS):
         run = hold(stack, names, rate, seconds, say)
         if run.steady:

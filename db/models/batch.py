@@ -45,6 +45,7 @@ class Batch(Base):
         Index("ix_batches_claimed", "lease_until", postgresql_where=text("state = 'claimed'")),
         Index("ix_batches_graded", "project_id", "finished_at", postgresql_where=text("state = 'graded'")),
         Index("ix_batches_project_id_id", "project_id", "id"),
+        Index("ix_batches_ended", "project_id", "id", postgresql_where=text("state IN ('dead', 'cancelled')")),
         {"postgresql_with": {"autovacuum_analyze_scale_factor": 0.5}},  # each row is updated twice
     )
 

@@ -30,6 +30,7 @@ from tests.waiting import until
 PAIRS = 4
 OPTIONS = ("no", "yes")
 UNMET = "gold-that-nobody-answered"
+UNKNOWN = "what-nobody-has-heard-of"
 KNOWN = {f"g{pair}": OPTIONS[pair % 2] for pair in range(PAIRS)}
 PLAIN = {"/livez", "/readyz", "/metrics"}
 INCIDENTAL = {"position", "cursor", "at", "id", "next", "idempotency_key", "input_digest"}
@@ -179,6 +180,9 @@ def pages(attacker: httpx.Client, url: str) -> Iterator[Any]:
     cursor: str | None = None
     while True:
         reply = attacker.get(url, params={"after": cursor} if cursor else {})
+        if UNMET in url:
+            unknown = attacker.get(url.replace(UNMET, UNKNOWN))
+            assert (reply.status_code, reply.text.replace(UNMET, UNKNOWN)) == (unknown.status_code, unknown.text)
         assert reply.status_code in {200, 403, 404}, (url, reply.text)
         if not reply.is_success:
             assert reply.status_code == 404 or "/gold" in url or "/groups" in url, url
@@ -200,7 +204,7 @@ def known_names(attacker: httpx.Client) -> Mapping[str, list[str]]:
 
     return {
         "project": ["quiz"],
-        "challenge": [f"{kind}{pair}" for kind, pair in product("gm", range(PAIRS))],
+        "challenge": [UNMET, *(f"{kind}{pair}" for kind, pair in product("gm", range(PAIRS)))],
         "respondent": listed("respondents", "respondent"),
         "batch": listed("batches", "id"),
         "run": listed("model-runs", "id"),

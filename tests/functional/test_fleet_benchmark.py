@@ -31,4 +31,8 @@ def test_every_figure_is_there() -> None:
     assert found["fairness"]["batches"] == found["fairness"]["sent"] > 0
     assert all(run["refused"] == 0 for run in found["runs"])
     assert found["runs"][0]["claims"] > 0
+    assert {"naive_ratio", "naive_plumbing_ratio", "preloaded_ratio", "rss_growth"} <= found.keys()
+    assert found["flower"]["online"] == found["flower"]["workers"] > 0
+    assert found["flower"]["events"] > 0
+    assert found["storage"]["hot_updates"]["consensus"] > 0.5
     assert found["runs"][0]["microseconds"].keys() >= SERVED

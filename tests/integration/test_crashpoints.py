@@ -2,6 +2,7 @@
 
 import asyncio
 import multiprocessing
+import os
 import signal
 import time
 import uuid
@@ -17,7 +18,7 @@ from sqlalchemy import Engine
 
 from api.app import create_app
 from config.settings import Settings
-from db import runs
+from db import claims, runs
 from tasks import process
 from tasks.app import make_app
 from telemetry import crashpoints, logging
@@ -36,7 +37,8 @@ from tests.integration.workers.crowd import (
 )
 from tests.integration.workers.faulty import fail as broken
 from tests.integration.workers.faulty import fault
-from workers import grading, house, lease, payment, population, refit, regrade, revisit, sweep
+from workers import grading, house, lease, payment, population, refit, regrade, revision, revisit, sweep
+from workers.locked import Locked
 from workers.refit import RefitError
 from workers.runtime import Runtime
 
@@ -44,17 +46,35 @@ _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["tests.integration.test_crashpoints"])
 
 ANSWERS = sorted(crowd(11), key=itemgetter("respondent"))  # later ones to challenges that are there
+MORE = ANSWERS[80:100]
 GOLD = {f"c{number}": "abc"[number % 3] for number in range(0, 30, 3)}
+HALFWAY = [f"{point}:2" for point in (*crashpoints.REFIT, *crashpoints.GOLD) if "chunk" in point or "regrade" in point]
+"""Points between the chunks of something larger, the second time that somebody comes there."""
+WARM = [f"{point}:2" for point in crashpoints.GRADE]
+"""Likewise in a worker that remembers the project: its turns are foreseen, and stored by another thread."""
 
 
-def work(point: str, settings: Settings, project: int, key: str, batch: uuid.UUID) -> None:
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_small(monkeypatch)
+
+
+def cut_small(patch: pytest.MonkeyPatch) -> None:
+    """Let what is done in chunks take several here."""
+    patch.setattr(refit, "CHUNK", 8)
+    patch.setattr(regrade, "CHUNK", 3)
+
+
+def work(armed: str, settings: Settings, project: int, key: str, batch: uuid.UUID) -> None:
     """Do what comes by the point, in a process of its own."""
     logging.configure("error", "json")
-    crashpoints.arm(point)
+    crashpoints.arm(armed)
+    cut_small(pytest.MonkeyPatch())
+    point = armed.partition(":")[0]
     if point in crashpoints.API:
-        asyncio.run(post(settings, key, ANSWERS[80:100]))
+        asyncio.run(post(settings, key, MORE))
         return
-    if point in crashpoints.CANCEL:
+    if point in crashpoints.CHANGE:
         asyncio.run(cancel(settings, key, batch))
         return
     here = process.open_process(settings, "touchstone-worker")
@@ -77,6 +97,8 @@ def work(point: str, settings: Settings, project: int, key: str, batch: uuid.UUI
         from tasks.grade import grade
 
         grade(project, "live")
+        accept(here.runtime.engine, project, *split(MORE, 10))
+        grade(project, "live")
     elif point in crashpoints.IDLE:
         revisit.run(here.runtime, project, revisit.Round())
     elif point in crashpoints.DEBT:
@@ -88,6 +110,22 @@ def work(point: str, settings: Settings, project: int, key: str, batch: uuid.UUI
         regrade.run(here.runtime, project)
     else:
         refit.run(here.runtime, project)
+
+
+def succumb(settings: Settings, project: int) -> None:
+    """Grade until a batch of more than ten answers is worked out: that kills the process."""
+    logging.configure("error", "json")
+    here = process.open_process(settings, "touchstone-worker")
+    revise = revision.revise
+
+    def deadly(turn: Any, scheme: Any, locked: Locked, *rest: Any, **named: Any) -> revision.Revised:
+        if locked.answers.position.max() >= 10:
+            time.sleep(0.5)  # whatever goes on beside it gets far
+            os.kill(os.getpid(), signal.SIGKILL)
+        return revise(turn, scheme, locked, *rest, **named)
+
+    pytest.MonkeyPatch().setattr(revision, "revise", deadly)
+    grading.run(here.runtime, project, "live")
 
 
 def fail(*_: object) -> NoReturn:
@@ -127,8 +165,9 @@ async def patiently(request: httpx.Request, client: httpx.AsyncClient) -> httpx.
     return await patiently(request, client) if reply.status_code == 503 else reply
 
 
-@pytest.mark.parametrize("point", crashpoints.POINTS)
-def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, settings: Settings) -> None:
+@pytest.mark.parametrize("armed", [*crashpoints.POINTS, *HALFWAY, *WARM])
+def test_a_process_killed_here_loses_nothing(armed: str, engine: Engine, settings: Settings) -> None:
+    point = armed.partition(":")[0]
     project = make_project(engine)
     if point in crashpoints.DEBT:
         settings = settings.model_copy(update={"debts_from": 1})
@@ -148,7 +187,7 @@ def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, setting
     if point in crashpoints.HISTORY:
         execute(engine, "UPDATE bulletins SET created_at = created_at - interval '9 days'")
     with fault(engine, "INSERT ON sheets", broken("XX000"), times=9) if point in crashpoints.FAULT else nullcontext():
-        child = _forks.Process(target=work, args=(point, settings, project, key, batch))
+        child = _forks.Process(target=work, args=(armed, settings, project, key, batch))
         child.start()
         child.join(60)
     assert child.exitcode == -signal.SIGKILL
@@ -156,19 +195,43 @@ def test_a_process_killed_here_loses_nothing(point: str, engine: Engine, setting
     for table, state in (("batches", "claimed"), ("model_runs", "running")):
         execute(engine, f"UPDATE {table} SET lease_until = now() WHERE state = '{state}'")
     if point in crashpoints.API:
-        told = asyncio.run(post(settings, key, ANSWERS[80:100]))
+        told = asyncio.run(post(settings, key, MORE))
         with engine.connect() as connection:
             assert scalar(connection, "SELECT uid::text FROM batches WHERE idempotency_key = 'once'") == told["id"]
-    if point in crashpoints.CANCEL:
+    if point in crashpoints.CHANGE:
         asyncio.run(cancel(settings, key, batch))
     sweep.run(runtime)
     drain(runtime, project)
     regrade.run(runtime, project)
     refit.run(runtime, project)
     row = books(engine, project)
-    graded = 100 if point in crashpoints.API else 70 if point in crashpoints.CANCEL else 80
+    graded = 100 if point in crashpoints.API or armed in WARM else 70 if point in crashpoints.CHANGE else 80
     assert (row.graded, row.waiting) == (graded, 0)
     with engine.connect() as connection:
         assert scalar(connection, "SELECT count(*) FROM gold WHERE NOT applied") == 0
         assert scalar(connection, "SELECT count(*) FROM model_runs WHERE state <> 'done'") == 0
     runtime.close()
+
+
+def test_a_batch_that_kills_its_workers_takes_no_other_with_it(engine: Engine, settings: Settings) -> None:
+    project = make_project(engine)
+    settings = settings.model_copy(update={"claim_batches": 4})
+    (deadly,) = accept(engine, project, ANSWERS[:20])
+    accept(engine, project, *split(ANSWERS[20:200], 10))
+
+    for _ in range(settings.max_attempts):
+        child = _forks.Process(target=succumb, args=(settings, project))
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+        execute(engine, "UPDATE batches SET lease_until = now() WHERE state = 'claimed'")
+        with engine.begin() as connection:
+            claims.expire(connection, settings.max_attempts)
+
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT array_agg(uid) FROM batches WHERE state = 'dead'") == [deadly]
+    runtime = Runtime.open(settings)
+    drain(runtime, project)
+    runtime.close()
+    row = books(engine, project)
+    assert (row.dead, row.graded) == (20, row.accepted - 20)

@@ -72,4 +72,5 @@ ROWS: dict[str, str] = {
     "0008": "SELECT 1",  # changes how Postgres keeps what is there, and stores nothing
     "0009": "UPDATE turns SET number = number + 1, paid = number + 1",
     "0010": "SELECT 1",  # likewise
+    "0011": "SELECT 1",  # likewise
 }

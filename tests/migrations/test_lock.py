@@ -12,10 +12,11 @@ from tests.waiting import until
 
 ADVISORY_LOCK = 0x746F756368
 
-_WAITING = text("""
-SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
-WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()
+_THERE = text("""
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'touchstone-migrate' AND state = 'idle'
 """)
+"""Connections of upgrades that do nothing; each has two."""
 
 
 def test_concurrent_upgrades_take_turns(database: str, alembic: Config, engine: Engine) -> None:
@@ -23,7 +24,7 @@ def test_concurrent_upgrades_take_turns(database: str, alembic: Config, engine: 
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         upgrades = [_upgrade(database), _upgrade(database)]
         try:
-            until(lambda: connection.execute(_WAITING).scalar_one() >= 2, "two upgrades that wait for the lock")
+            until(lambda: connection.execute(_THERE).scalar_one() >= 4, "two upgrades that wait for the lock")
             tables = connection.execute(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")).scalar_one()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
             ends = [upgrade.communicate(timeout=60) for upgrade in upgrades]

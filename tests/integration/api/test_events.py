@@ -223,7 +223,7 @@ def test_a_stream_ends_when_its_key_is_revoked(settings: Settings, engine: Engin
         until(ended, "a stream that ends with its key")
 
 
-def test_versions_stay_readable(client: httpx.Client, project: str, session: Rows) -> None:
+def test_versions_stay_readable(client: httpx.Client, call: Call, project: str, session: Rows) -> None:
     row = session.query(Project).one()
     run = ModelRunFactory.create(project=row, state="done")
     challenge = ChallengeFactory.create(project=row, key="img/17 ü?/explain")
@@ -239,6 +239,7 @@ def test_versions_stay_readable(client: httpx.Client, project: str, session: Row
         model_run_id=run.id,
         skipped=4,
     )
+    ConsensusFactory.create(challenge=ChallengeFactory.create(project=row, key="unmet"), answers=0)
     ChallengeFactory.create(project=row, key="new")
     session.commit()
     name = "img/17%20%C3%BC%3F%2Fexplain"
@@ -264,7 +265,13 @@ def test_versions_stay_readable(client: httpx.Client, project: str, session: Row
     assert (two["supersedes"], two["answer"], two["model_run"], two["skips"]) == (1, None, str(run.uid), 4)
     assert client.get(f"{project}/verdicts/2/{name}").json() == two
 
-    assert client.get(f"{project}/versions/new").json() == {"items": [], "next": None}
+    plain = call("acme", "read")
+    assert plain.get(f"{project}/versions/{name}", params={"after": encode(2)}).json() == {"items": [], "next": None}
+    for unanswered in ("new", "unmet"):
+        assert client.get(f"{project}/versions/{unanswered}").json() == {"items": [], "next": None}
+        hidden, unknown = (plain.get(f"{project}/versions/{key}") for key in (unanswered, "none"))
+        assert hidden.status_code == unknown.status_code == 404
+        assert hidden.json()["detail"] == unknown.json()["detail"].replace("none", unanswered)
     for path in ("versions/none", "versions/%00", f"verdicts/3/{name}", "verdicts/1/new", "verdicts/1/%00"):
         assert client.get(f"{project}/{path}").status_code == 404, path
     for path in (f"verdicts/0/{name}", f"verdicts/{2**31}/{name}", f"verdicts/x/{name}"):

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import time
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -9,6 +12,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session
 
+from api.body import inflate
+from config.settings import Settings
 from db import gold
 from db.models import Challenge, Consensus, Project
 from tests.factories.gold import GoldHolderFactory
@@ -225,3 +230,61 @@ def test_holders_come_surest_first_from_the_odds_of_the_project_on(
     assert len(gilder.get(path, params={"odds": 0.1}).json()["items"]) == 5
     assert gilder.get(path, params={"odds": "nan"}).status_code == 422
     assert gilder.get(f"{project}-other/gold-holders").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "detail"),
+    [
+        ("json", b"[5,]", "is not JSON"),
+        ("json", b"[5] 5", "is not JSON"),
+        ("json", b"{}", "must be an array"),
+        ("x-ndjson", b" \n", "has no rows"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_said(
+    gilder: httpx.Client, project: str, kind: str, body: bytes, detail: str
+) -> None:
+    refused = gilder.post(f"{project}/gold", content=body, headers={"Content-Type": f"application/{kind}"})
+    assert refused.json()["errors"] == [{"pointer": "", "detail": detail}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "row", "tail"), [("json", b"[[]", b",[]", b"]"), ("x-ndjson", b"[]", b"\n[]", b"")]
+)
+def test_rows_beyond_the_limit_are_not_built(
+    gilder: httpx.Client, project: str, settings: Settings, kind: str, head: bytes, row: bytes, tail: bytes
+) -> None:
+    content = head + row * 1_000_000 + tail
+    tracemalloc.start()
+    try:
+        refused = gilder.post(f"{project}/gold", content=content, headers={"Content-Type": f"application/{kind}"})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (refused.status_code, refused.json()["detail"]) == (
+        413,
+        f"The body has more than {settings.max_answers:,} rows.",
+    )
+    assert peak < 10 * len(content)
+
+
+def test_no_more_than_two_lists_are_looked_over_at_once(
+    gilder: httpx.Client, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, most = 0, 0
+
+    def slowly(body: bytes, limit: int) -> bytes:
+        nonlocal looking, most
+        looking += 1
+        most = max(most, looking)
+        time.sleep(0.1)
+        looking -= 1
+        return inflate(body, limit)
+
+    monkeypatch.setattr("api.gold_body.inflate", slowly)
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    content = gzip.compress(b'[{"challenge":"c","answer":"a"}]')
+    with ThreadPoolExecutor(8) as pool:
+        replies = [pool.submit(gilder.post, f"{project}/gold", content=content, headers=headers) for _ in range(8)]
+    assert {reply.result().status_code for reply in replies} == {200}
+    assert most == 2

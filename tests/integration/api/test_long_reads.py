@@ -1,4 +1,4 @@
-"""A read that takes too long gives back its connection, and says so."""
+"""What takes too long gives back its connection, and says so."""
 
 import httpx
 import pytest
@@ -24,3 +24,14 @@ def test_a_read_is_given_up(
     assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
     assert reply.json()["detail"] == "The database took too long."
     assert client.get(path).is_success
+
+
+def test_a_change_waits_for_nobody_for_long(
+    client: httpx.Client, project: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "LOCK", 0.2)
+    with engine.begin() as other:
+        other.execute(text("SELECT FROM projects FOR UPDATE"))
+        reply = client.patch(project, json={"pass_threshold": 0.9})
+    assert (reply.status_code, reply.headers["Retry-After"]) == (503, "1")
+    assert client.patch(project, json={"pass_threshold": 0.9}).is_success

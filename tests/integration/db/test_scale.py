@@ -151,6 +151,7 @@ def recount(connection: Connection, project: int) -> None:
 def look_at_batches(connection: Connection, project: int) -> None:
     middle = int(ids(connection, "batches", project)[0]) + 5000
     (first, *_) = batches.page(connection, project, state=None, lane=None, after=middle, limit=100)
+    batches.page(connection, project, state="dead", lane=None, after=0, limit=100)
     batches.get(connection, project, first.uid)
     grades.of_batch(connection, first.id, after=-1, limit=100)
     grades.page(connection, project, after=(first.id, 3), limit=100)

@@ -1,7 +1,7 @@
 """Posts, replays, deaths, clock jumps, sweeps, cancels, gold and refits in any order: the books always balance."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import cast
@@ -19,6 +19,7 @@ from db import batches, claims, runs
 from db.batches import NewBatch
 from db.claims import Claim
 from db.errors import ConflictError, StaleClaimError
+from telemetry import crashpoints
 from tests.integration.workers.crowd import (
     Answer,
     answer,
@@ -41,6 +42,21 @@ _numbers = itertools.count()
 
 answers = st.builds(answer, st.sampled_from(CHALLENGES), st.sampled_from(RESPONDENTS), st.sampled_from([*CLASSES, "?"]))
 index = st.integers(0, 1000)
+
+
+class DeadError(BaseException):
+    """A process dies: nobody is there to deal with it."""
+
+
+def dying(point: str | None, visit: int) -> Callable[[str], None]:
+    """What takes the place of `crashpoints.reach`, and kills whoever comes to this point so often."""
+    visits = itertools.count(1)
+
+    def reach(reached: str) -> None:
+        if reached == point and next(visits) == visit:
+            raise DeadError
+
+    return reach
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -151,13 +167,13 @@ class AnyOrder(RuleBasedStateMachine):
     def revisit(self) -> None:
         revisit.run(self.runtime, self.project, revisit.Round(1))
 
-    @rule(die=st.booleans())
-    def refit(self, die: bool) -> None:
+    @rule(point=st.sampled_from([None, *crashpoints.REFIT]), visit=st.integers(1, 3))
+    def refit(self, point: str | None, visit: int) -> None:
+        """All of it, or until a process dies there, also between its chunks."""
         with self.engine.begin() as connection:
             runs.request(connection, self.project, "requested")
-            if die:
-                runs.claim(connection, self.project, 60)
-        if not die:
+        with pytest.MonkeyPatch.context() as patch, suppress(DeadError):
+            patch.setattr(crashpoints, "reach", dying(point, visit))
             self._refit()
 
     @invariant()
@@ -184,11 +200,13 @@ class AnyOrder(RuleBasedStateMachine):
 def test_whatever_happens_in_whatever_order(engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payment, "QUIET", 0.0)
     monkeypatch.setattr(debts, "LEAST", 1)
+    monkeypatch.setattr(refit, "CHUNK", 2)
+    monkeypatch.setattr(regrade, "CHUNK", 1)
     indebted = replace(runtime, settings=runtime.settings.model_copy(update={"debts_from": 3}))
     run_state_machine_as_test(
         cast("type[RuleBasedStateMachine]", lambda: AnyOrder(engine, indebted)),
         settings=examples(
-            max_examples=15,
+            max_examples=25,
             stateful_step_count=20,
             deadline=None,
             database=None,

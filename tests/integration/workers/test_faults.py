@@ -2,14 +2,17 @@
 
 import uuid
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 from config.settings import Settings
-from db import batches, claims
+from db import batches, claims, transactions
 from db.bodies import pack, unpack
 from tests.integration.workers.crowd import (
+    Answer,
     accept,
     answer,
     books,
@@ -327,3 +330,37 @@ def faults_per_claim() -> int:
     from workers import retries
 
     return retries.TRIES
+
+
+def test_an_open_project_may_begin_with_skips(engine: Engine, runtime: Runtime) -> None:
+    project = make_project(engine, "", classes_open=True)
+    skips: list[Answer] = [{"challenge": "c", "respondent": respondent, "skip": True} for respondent in "rs"]
+    (uid,) = accept(engine, project, skips)
+    drain(runtime, project)
+    assert states(engine) == {uid: "graded"}
+    with engine.connect() as connection:
+        assert scalar(connection, "SELECT count(*) FROM consensus WHERE skips = 2 AND answer IS NULL") == 1
+    accept(engine, project, [answer("c", "t", "b"), answer("c", "u", "a"), answer("d", "r", "b")])
+    drain(runtime, project)
+    assert books(engine, project).graded == 5
+
+
+def test_a_claim_that_nobody_has_heard_of_keeps_nobody_out(
+    engine: Engine, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_project(engine)
+    accept(engine, project, [answer("c", "r", "a")])
+    ask, lost = transactions.ask_alone, [True]
+
+    def deaf(*given: Any, **named: Any) -> list[Any]:
+        found = ask(*given, **named)
+        if lost.pop() if lost else False:
+            raise OperationalError("COMMIT", {}, Exception("the connection is lost"), connection_invalidated=True)
+        return found
+
+    monkeypatch.setattr(transactions, "ask_alone", deaf)
+    with pytest.raises(OperationalError):
+        grading.run(runtime, project, "live")
+    assert attempts(engine) == [0]
+    grading.run(runtime, project, "live")
+    assert books(engine, project).graded == 1

@@ -1,6 +1,8 @@
 """Looking bodies over: the fast look and the thorough one must agree."""
 
 import json
+import tracemalloc
+from contextlib import nullcontext
 from typing import Any
 
 import msgspec
@@ -173,6 +175,44 @@ def test_too_many_answers_are_too_much_right_or_wrong() -> None:
         assert refused(body(*[answer] * 11)).status_code == 413
         lines = b"\n".join([json.dumps(answer).encode()] * 11)
         assert refused(lines, NDJSON).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("media_type", "head", "element"),
+    [(JSON, b'{"answers":[[]', b",[]"), (NDJSON, b"[]", b"\n[]"), (NDJSON, b"[]", b"\n")],
+    ids=["JSON", "lines", "blank lines"],
+)
+def test_what_is_too_much_is_not_built(media_type: str, head: bytes, element: bytes) -> None:
+    raw = head + element * 1_000_000 + (b"]}" if media_type == JSON else b"")
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProblemError) if element.strip() else nullcontext():
+            check(raw, media_type, CLOSED, limit=10)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2 * len(raw)
+
+
+@pytest.mark.parametrize(
+    ("raw", "pointer", "detail"),
+    [
+        (b'{"answers": [5], "lane": 1', "/lane", "is not a field of the body: it is a parameter of the URL"),
+        (b'{"\\ud800": 1}', "/?", "is not a field of the body"),
+        (b'{"answers": [5], "answers": 5}', "/answers", "must be an array"),
+        (b'{"answers": [5], "answers": []}', "/answers", "is empty"),
+        (b"{}", "/answers", "is missing"),
+        (b"5", "", "must be an object with the field answers"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_is_named(raw: bytes, pointer: str, detail: str) -> None:
+    assert [(fault.pointer, fault.detail) for fault in refused(raw).errors] == [(pointer, detail)]
+
+
+@pytest.mark.parametrize("raw", [b'{"answers": [5,]}', b'{"answers": [5] 5}', b'{"answers": [5}', b"{5: []}", b"{: 5}"])
+def test_what_is_no_json_is_refused_as_a_whole(raw: bytes) -> None:
+    problem = refused(raw)
+    assert (problem.status_code, [fault.pointer for fault in problem.errors]) == (422, [""])
 
 
 def test_an_open_project_takes_any_answer() -> None:

@@ -42,6 +42,8 @@ def answer(error: Exception) -> Response:
         (ConflictError("not now"), 409),
         (PoolTimeoutError(), 503),
         (OperationalError("SELECT", {}, psycopg.OperationalError("connection refused")), 503),
+        (OperationalError("SELECT", {}, psycopg.errors.QueryCanceled()), 503),
+        (OperationalError("UPDATE", {}, psycopg.errors.LockNotAvailable()), 503),
     ],
 )
 def test_every_error_is_a_problem_document(error: Exception, status: int) -> None:
