@@ -37,6 +37,11 @@ class Pile:
         self._wanted = 0
         """Records in all lists."""
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, whether it is used or not."""
+        return self._begins.nbytes + self._sizes.nbytes + self._records.nbytes
+
     def __getitem__(self, places: Ints) -> Pieces:
         begins, sizes, room = self._begins[places], self._sizes[places], len(self._records)
         cells: Ints = np.arange(int(sizes.sum())) + np.repeat(begins % room - (sizes.cumsum() - sizes), sizes)

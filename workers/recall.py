@@ -30,15 +30,18 @@ RESPONDENTS = 1 << 18
 """Respondents likewise: twice their statistics, and 150 bytes."""
 OWN = 8
 """More than there are between making a claim and working it out."""
-ROWS = 1 << 20
-"""Of all projects; the one that was longest not asked for is forgotten first."""
+ROOM = 1 << 28
+"""Bytes of such rows of one project, at most; and LEAST of them, however many bytes: a claim may need so many."""
+LEAST = 1 << 12
+TOTAL = 3 << 28
+"""Bytes that are remembered of all projects; the one that was longest not asked for is forgotten first."""
 
 
 def _challenges(classes: int) -> Shelf:
     """Its own row is that of a challenge that was just made; so it is with respondents."""
     nothing, none = np.zeros(classes), np.array(-1, dtype=np.int16)
     return Shelf(
-        CHALLENGES,
+        _most(CHALLENGES, classes),
         {"packed": RECORD},
         revision=np.array(0),
         raw=nothing,
@@ -54,7 +57,13 @@ def _challenges(classes: int) -> Shelf:
 
 def _respondents(width: int) -> Shelf:
     nothing, none = np.zeros(width), np.array(0, dtype=np.int32)
-    return Shelf(RESPONDENTS, clamped=nothing, open=nothing, answers=none, skips=none, owed=np.array(0))
+    most = _most(RESPONDENTS, width)
+    return Shelf(most, clamped=nothing, open=nothing, answers=none, skips=none, owed=np.array(0))
+
+
+def _most(rows: int, width: int) -> int:
+    """How many there is room for, of two numbers in each of `width` columns and little else."""
+    return min(rows, max(LEAST, ROOM // (16 * max(width, 1))))
 
 
 @dataclass(slots=True)
@@ -131,6 +140,11 @@ class Recall:
     def __len__(self) -> int:
         return len(self.challenges) + len(self.respondents)
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.challenges.nbytes + self.respondents.nbytes
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -159,10 +173,12 @@ class Memory:
         if self._epoch != self._server.epoch:
             self._epoch = self._server.epoch
             self._projects.clear()
+        if next(reversed(self._projects), None) == project_id:  # the last of them was asked for last
+            return self._projects[project_id]
         found = self._projects.pop(project_id, None) or Recall()
-        while self._projects and len(found) + sum(map(len, self._projects.values())) > ROWS:
+        while self._projects and found.nbytes + sum(each.nbytes for each in self._projects.values()) > TOTAL:
             del self._projects[next(iter(self._projects))]
-        self._projects[project_id] = found  # the last of them was asked for last
+        self._projects[project_id] = found
         return found
 
     def moment(self, project_id: int) -> Moment:

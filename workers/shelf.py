@@ -39,6 +39,7 @@ class Shelf:
         self._most = most
         number = np.zeros((), dtype=np.int64)
         self._rows = {_ID: number, _USED: number, **columns}
+        self._row = sum(column.nbytes for column in self._rows.values())
         room = min(_FIRST, most)
         self._columns = self._blank(room)
         self._lists = {name: Pile(room, kind) for name, kind in lists.items()}
@@ -50,6 +51,11 @@ class Shelf:
 
     def __len__(self) -> int:
         return len(self._place)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes, whether it is used or not."""
+        return self._room * self._row + sum(pile.nbytes for pile in self._lists.values())
 
     def _blank(self, room: int) -> dict[str, Column]:
         """Columns of this length. What is in one row stands together: whoever reads of it has waited for all."""

@@ -1,6 +1,6 @@
 """Proof under fire: kill what runs under load, again and again, and audit the books after each time.
 
-    python -m benchmarks.chaos [--kills 200] [--seed S] [--rate 10] [--disk MB] [--only KIND ...] [--json]
+    python -m benchmarks.chaos [--kills 200] [--seed S] [--rate 5] [--disk MB] [--only KIND ...] [--json]
 
 Everything runs as `touchstone up` runs it, with the settings a user gets. A round waits a moment of chance, strikes,
 and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
@@ -18,6 +18,7 @@ import contextlib
 import json
 import math
 import random
+import signal
 import sys
 import time
 import traceback
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="keep the stack's data and logs here")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told what was done; nothing stays
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print(f"seed {seed}")

@@ -6,6 +6,7 @@ python -m benchmarks.fleet [--json] [--parts PART,...] [--seconds N] [--preload 
 import argparse
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -113,6 +114,7 @@ class Report:
 def main() -> None:
     chosen = options()
     report = Report()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # told what was found; nothing stays
     with report.kept(as_json=chosen.json):
         _measure(chosen, report)
 

@@ -20,13 +20,13 @@ KINDS = ["worker", "api", "valkey", "postgres", "flush", "clock"]
 @pytest.mark.timeout(600)  # a dozen processes start, some of them again: a busy machine takes its time
 def test_a_bombarded_stack_loses_nothing_and_counts_nothing_twice(tmp_path: Path) -> None:
     stack = Stack(tmp_path, debts_from=25)  # claims of a few batches owe statistics, smaller ones write them
-    report = bombard(stack, 6, seed=20261124, rate=5.0, kinds=KINDS, console=Console(stderr=True), crowd=FEW)
+    report = bombard(stack, 4, seed=20261124, rate=5.0, kinds=KINDS, console=Console(stderr=True), crowd=FEW)
     assert report.broken is None
     assert report.faults == Faults()
     assert report.contradictions == 0
     assert report.dead == 0
     assert report.unreached == []
-    assert report.kills >= 6
+    assert report.kills >= 4
     assert report.answers > 0
 
 
@@ -38,15 +38,15 @@ def test_a_full_disk_loses_nothing_and_leaves_nothing_dead(tmp_path: Path) -> No
             left.enter_context(disk.mounted(stack.database, SIZE))
         except disk.UnmountableError as error:
             pytest.skip(f"no file system can be mounted here: {error}")
-        kinds = ["full-disk"]
-        console = Console(stderr=True)
-        report = bombard(stack, 1, seed=20261128, rate=5.0, kinds=kinds, console=console, rounds=2, crowd=FEW)
+        kinds, console = ["full-disk"], Console(stderr=True)
+        # With this seed the log of Postgres is used up, too.
+        report = bombard(stack, 1, seed=20261129, rate=5.0, kinds=kinds, console=console, rounds=1, crowd=FEW)
 
     assert report.broken is None
     assert report.faults == Faults()
     assert report.contradictions == 0
     assert report.dead == 0
-    assert report.rounds == 2
+    assert report.rounds == 1
     assert report.refusals["full-disk"]
     assert (
         max(report.refusals["full-disk"]) < 8

@@ -206,7 +206,7 @@ def test_whatever_happens_in_whatever_order(engine: Engine, runtime: Runtime, mo
     run_state_machine_as_test(
         cast("type[RuleBasedStateMachine]", lambda: AnyOrder(engine, indebted)),
         settings=examples(
-            max_examples=25,
+            max_examples=15,
             stateful_step_count=20,
             deadline=None,
             database=None,

@@ -10,7 +10,7 @@ from consensus.errors import UnknownModelError
 from db.columns import Lists
 from db.projects import Grading
 from workers import scheme
-from workers.recall import Recall
+from workers.recall import LEAST, ROOM, Recall
 from workers.scheme import OutgrownError, Scheme
 
 CPU = torch.device("cpu")
@@ -48,6 +48,19 @@ def test_it_is_made_anew_when_the_grading_has_changed() -> None:
     assert recall.scheme(replace(first), CPU) is made
     assert recall.scheme(more, CPU).keys == ("a", "b", "c")
     assert recall.scheme(first, CPU).keys == ("a", "b")
+
+
+@pytest.mark.parametrize(("classes", "form"), [(2, "full"), (40, "full"), (1000, "coin")])
+def test_what_is_remembered_of_a_project_is_bounded_by_its_bytes(classes: int, form: str) -> None:
+    recall = Recall()
+    made = make(*(f"class {number}" for number in range(classes)), form=form)
+    recall.suit(made)
+    for start in range(0, 1 << 16, 1 << 12):
+        ids = np.arange(start, start + (1 << 12))
+        recall.respondents.find(ids)
+        recall.respondents.put(ids)
+    assert recall.respondents.nbytes < 1.2 * ROOM
+    assert len(recall.respondents) >= LEAST
 
 
 def test_posteriors_there_and_back() -> None:
