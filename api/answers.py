@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from api.doors import Door, no_class
-from api.json_walk import JsonWalk
+from api.json_walk import JsonWalk, decoded
 from api.problems import Fault, ProblemError, brief
 from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode, pack
 
@@ -119,7 +119,7 @@ def _encode_lines(answers: Sequence[AnswerBody]) -> bytes:
 
 
 def _document(body: bytes, limit: int, error: Exception) -> list[Any]:
-    walk = JsonWalk(_text(body), _DECODER)
+    walk = JsonWalk(decoded(body), _DECODER)
     if walk.next() != "{":
         raise _malformed("must be an object with the field answers")
     answers: list[Any] | None = None
@@ -151,13 +151,9 @@ def _lines(body: bytes, limit: int) -> Iterator[Any]:
     for count, line in enumerate(filled, start=1):
         _limit(count, limit)
         try:
-            yield _DECODER.decode(_text(line))
+            yield _DECODER.decode(decoded(line))
         except (ValueError, RecursionError):
             yield _Unreadable()
-
-
-def _text(body: bytes) -> str:
-    return body.decode("utf-8", "surrogateescape")
 
 
 def _writable(name: str) -> str:

@@ -10,7 +10,7 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from api.body import Inbox, compressed, inflate, media_type
-from api.json_walk import JsonWalk
+from api.json_walk import JsonWalk, decoded
 from api.problems import Fault, ProblemError, fault
 from api.schemas.gold import GoldItem
 from config.settings import Settings
@@ -69,7 +69,7 @@ _DECODER = json.JSONDecoder()
 
 
 def _array(body: bytes, limit: int) -> list[Any]:
-    walk = JsonWalk(_text(body), _DECODER)
+    walk = JsonWalk(decoded(body), _DECODER)
     if walk.next() != "[":
         raise refused([Fault("", "must be an array")])
     rows: list[Any] = []
@@ -94,14 +94,9 @@ def _lines(body: bytes, limit: int) -> list[Any]:
 
 def _line(line: bytes) -> Any:
     try:
-        return _DECODER.decode(_text(line))
+        return _DECODER.decode(decoded(line))
     except (ValueError, RecursionError):
         return _UNREADABLE
-
-
-def _text(body: bytes) -> str:
-    """Strings that are not Unicode stay in it, to be found out row by row."""
-    return body.decode("utf-8", "surrogateescape")
 
 
 def _limit(count: int, limit: int) -> None:

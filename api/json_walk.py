@@ -8,6 +8,11 @@ from typing import Any
 _SPACE = re.compile(r"[ \t\n\r]+")
 
 
+def decoded(body: bytes) -> str:
+    """JSON as text; what is no Unicode stays in its strings, to be found out one by one."""
+    return body.decode("utf-8", "surrogateescape")
+
+
 class JsonWalk:
     """A way through a text; whatever is not JSON is a ValueError, or a RecursionError, where it is met."""
 

@@ -105,22 +105,14 @@ def claim(
         None when nothing is due, or all of it is left to another worker.
     """
     transactions.adopt(connection, *terms(lease))
-    claim_id = uuid.uuid4()
-    question = claiming(claim_id, project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine)
-    return ask(connection, question)
+    return ask(connection, claiming(project_id, lane, batches=batches, answers=answers, lease=lease, mine=mine))
 
 
 def claiming(
-    claim_id: uuid.UUID,
-    project_id: int,
-    lane: str,
-    *,
-    batches: int,
-    answers: int,
-    lease: float,
-    mine: Sequence[uuid.UUID] = (),
+    project_id: int, lane: str, *, batches: int, answers: int, lease: float, mine: Sequence[uuid.UUID] = ()
 ) -> Question[Claim | None]:
-    """The same under a new id, as a question to be asked under `terms`."""
+    """The same, as a question to be asked under `terms`; its parameter `claim` is the id that the claim will have."""
+    claim_id = uuid.uuid4()
     parameters = {
         "project": project_id,
         "lane": lane,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from sqlalchemy import Connection
@@ -85,12 +86,7 @@ class Ahead:
 
         If it is stored all the same, there is nothing left to let go of.
         """
-        try:
-            bounds = transactions.bounds(idle=self._runtime.settings.lease)
-            with transactions.begun(self._runtime.engine, bounds) as connection:
-                claims.release_untried(connection, ready.claim, error=None, share=0, least=0, most=0)
-        except Exception as error:  # noqa: BLE001 - then its lease runs out
-            log.warning("claim not given back", error=str(error))
+        self._let_go(partial(claims.release_untried, claim=ready.claim, error=None, share=0, least=0, most=0))
 
     @property
     def _moment(self) -> Moment:
@@ -99,9 +95,7 @@ class Ahead:
     def _make(self, moment: Moment) -> Ready | None:
         settings, engine = self._runtime.settings, self._runtime.engine
         times = ALONE if self.alone else 1
-        claim_id = uuid.uuid4()
         claiming = claims.claiming(
-            claim_id,
             self._project_id,
             self._lane,
             batches=times * settings.claim_batches,
@@ -113,7 +107,8 @@ class Ahead:
         try:
             claim, grading = transactions.ask_alone(engine, questions, *claims.terms(settings.lease))
         except DBAPIError:
-            self._unmake(claim_id)
+            # It may have been committed all the same, and would keep others out until its lease runs out.
+            self._let_go(partial(claims.unmake, claim_id=claiming.parameters["claim"]))
             raise
         if claim is None:
             return None
@@ -125,14 +120,14 @@ class Ahead:
             log.info("claim not made ready", claim=claim.id, error=str(error))
             return Ready(claim, None, moment)
 
-    def _unmake(self, claim_id: uuid.UUID) -> None:
-        """The claim may have been committed all the same, and would keep others out until its lease runs out."""
+    def _let_go(self, undo: Callable[[Connection], object]) -> None:
+        """Undo a claim, if that can be done; else its lease runs out."""
         try:
             bounds = transactions.bounds(idle=self._runtime.settings.lease)
             with transactions.begun(self._runtime.engine, bounds) as connection:
-                claims.unmake(connection, claim_id)
-        except Exception as error:  # noqa: BLE001 - then it does
-            log.warning("claim not unmade", error=str(error))
+                undo(connection)
+        except Exception as error:  # noqa: BLE001 - its lease runs out
+            log.warning("claim not given back", error=str(error))
 
     def _keep(self, connection: Connection) -> None:
         for claim in list(self._claims.values()):
