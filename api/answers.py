@@ -8,14 +8,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from typing import Annotated, Any
 
 import msgspec
 
 from api.doors import Door, no_class
-from api.json_walk import JsonWalk, decoded
-from api.problems import Fault, ProblemError, brief
+from api.json_walk import MisshapenError, Unreadable, elements, line
+from api.problems import Fault, ProblemError
 from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode, pack
 
 _KEYS = ("challenge", "respondent", "answer", "session")
@@ -102,7 +103,7 @@ def _skips(answers: Sequence[AnswerBody]) -> bool:
 
 def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exception) -> Checked:
     """As :func:`check`, for a body that cannot be decoded as a whole."""
-    values = _document(body, limit, error) if media_type == JSON else list(_lines(body, limit))
+    values = _document(body, limit) if media_type == JSON else list(_lines(body, limit))
     faults = _faults(values, door, _prefix(media_type))
     if not faults:  # something is wrong with it that is not about any one answer
         raise _malformed(str(error))
@@ -118,47 +119,19 @@ def _encode_lines(answers: Sequence[AnswerBody]) -> bytes:
     return msgspec.json.Encoder().encode_lines(answers)
 
 
-def _document(body: bytes, limit: int, error: Exception) -> list[Any]:
-    walk = JsonWalk(decoded(body), _DECODER)
-    if walk.next() != "{":
-        raise _malformed("must be an object with the field answers")
-    answers: list[Any] | None = None
+def _document(body: bytes, limit: int) -> list[Any]:
     try:
-        for _ in walk.members("{", "}"):
-            if (name := walk.name()) != "answers":
-                hint = ": it is a parameter of the URL" if name in {"lane", "partial"} else ""
-                raise _malformed(f"is not a field of the body{hint}", pointer=f"/{_writable(name)}")
-            if walk.next() != "[":
-                raise _malformed("must be an array", pointer="/answers")
-            answers = []
-            for _ in walk.members("[", "]"):
-                _limit(len(answers) + 1, limit)
-                answers.append(walk.value())
-        walk.end()
-    except (ValueError, RecursionError):
-        raise _malformed(str(error)) from None
-    if not answers:
-        raise _malformed("is missing" if answers is None else "is empty", pointer="/answers")
-    return answers
-
-
-class _Unreadable:
-    """A line that is not JSON."""
+        return elements(body, "answers", _DECODER, partial(_limit, limit=limit))
+    except MisshapenError as error:
+        hint = ": it is a parameter of the URL" if error.pointer in {"/lane", "/partial"} else ""
+        raise _malformed(f"{error.detail}{hint}", pointer=error.pointer) from None
 
 
 def _lines(body: bytes, limit: int) -> Iterator[Any]:
-    filled = (line for line in BytesIO(body) if line.strip())
-    for count, line in enumerate(filled, start=1):
+    filled = (each for each in BytesIO(body) if each.strip())
+    for count, each in enumerate(filled, start=1):
         _limit(count, limit)
-        try:
-            yield _DECODER.decode(decoded(line))
-        except (ValueError, RecursionError):
-            yield _Unreadable()
-
-
-def _writable(name: str) -> str:
-    """What a fault repeats of a name that may be no Unicode."""
-    return brief(name).encode("utf-8", "replace").decode()
+        yield line(each, _DECODER)
 
 
 def _no_constant(name: str) -> None:
@@ -179,8 +152,8 @@ def _faults(values: Sequence[Any], door: Door, prefix: str) -> list[tuple[int, F
 
 def _answer(value: Any, door: Door) -> Iterator[tuple[str, str]]:
     """Pointer within the answer, and detail, of each thing wrong with one answer."""
-    if isinstance(value, _Unreadable):
-        yield "", "is not JSON"
+    if isinstance(value, Unreadable):
+        yield "", value.detail
         return
     if not isinstance(value, Mapping):
         yield "", "must be an object"

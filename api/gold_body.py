@@ -10,14 +10,11 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from api.body import Inbox, compressed, inflate, media_type
-from api.json_walk import JsonWalk, decoded
-from api.problems import Fault, ProblemError, fault
+from api.json_walk import JsonWalk, Unreadable, decoded, line
+from api.problems import Fault, ProblemError, fault, refusal
 from api.schemas.gold import GoldItem
 from config.settings import Settings
 from db.bodies import JSON, NDJSON
-
-NAMED = 1000
-"""Faults that a problem document names, at most."""
 
 _SCHEMA = {"$ref": "#/components/schemas/GoldItem"}
 _EXAMPLE = [{"challenge": "img-17", "answer": "cat"}]
@@ -58,13 +55,9 @@ async def read(request: Request, settings: Settings) -> list[GoldItem]:
 
 def refused(faults: Sequence[Fault]) -> ProblemError:
     """The refusal of gold because of these faults."""
-    text = "The gold is not valid; nothing was stored."
-    if len(faults) > NAMED:
-        text += f" The first {NAMED:,} of {len(faults):,} faults are named."
-    return ProblemError(422, text, faults[:NAMED])
+    return refusal("The gold is not valid; nothing was stored.", faults)
 
 
-_UNREADABLE = object()
 _DECODER = json.JSONDecoder()
 
 
@@ -78,25 +71,18 @@ def _array(body: bytes, limit: int) -> list[Any]:
             _limit(len(rows) + 1, limit)
             rows.append(walk.value())
         walk.end()
-    except (ValueError, RecursionError):
-        raise refused([Fault("", "is not JSON")]) from None
+    except (ValueError, RecursionError) as error:
+        raise refused([Fault("", f"is not JSON: {error}")]) from None
     return rows
 
 
 def _lines(body: bytes, limit: int) -> list[Any]:
     rows: list[Any] = []
-    for line in BytesIO(body):
-        if line.strip():
+    for each in BytesIO(body):
+        if each.strip():
             _limit(len(rows) + 1, limit)
-            rows.append(_line(line))
+            rows.append(line(each, _DECODER))
     return rows
-
-
-def _line(line: bytes) -> Any:
-    try:
-        return _DECODER.decode(decoded(line))
-    except (ValueError, RecursionError):
-        return _UNREADABLE
 
 
 def _limit(count: int, limit: int) -> None:
@@ -122,8 +108,8 @@ def _checked(rows: Iterable[Any]) -> list[GoldItem]:
 
 
 def _item(index: int, row: Any, report: Callable[[Fault], None]) -> GoldItem | None:
-    if row is _UNREADABLE:
-        report(Fault(f"/{index}", "is not JSON"))
+    if isinstance(row, Unreadable):
+        report(Fault(f"/{index}", row.detail))
         return None
     try:
         return GoldItem.model_validate(row)

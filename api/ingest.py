@@ -22,7 +22,7 @@ from api.access import admit, bearer
 from api.answers import Checked
 from api.body import Inbox, compressed, inflate, media_type, read
 from api.doors import Door
-from api.problems import Fault, ProblemError, translate
+from api.problems import Fault, ProblemError, refusal, translate
 from api.services import Services
 from api.uids import new_uid
 from config.settings import Settings
@@ -33,8 +33,6 @@ from telemetry import metrics
 
 PATH = "/v1/projects/{project}/batches"
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
-NAMED = 1000
-"""Faults that a problem document names, at most."""
 
 _IDEMPOTENCY_KEY = b"idempotency-key"
 _PLACE = re.compile(PATH.format(project="([^/]+)"))
@@ -221,7 +219,7 @@ def _batch(
     rejected = checked.rejected
     if faults and (not options.partial or len(rejected) == checked.answers):
         metrics.ANSWERS_REJECTED.inc(len(rejected))
-        raise ProblemError(422, _summary(len(rejected), checked.answers, len(faults)), faults[:NAMED])
+        raise refusal(f"{len(rejected):,} of {checked.answers:,} answers are wrong; nothing was stored.", faults)
     uid = new_uid()
     return NewBatch(
         uid=uid,
@@ -236,11 +234,6 @@ def _batch(
         answers=checked.answers,
         rejected=rejected,
     )
-
-
-def _summary(wrong: int, answers: int, faults: int) -> str:
-    text = f"{wrong:,} of {answers:,} answers are wrong; nothing was stored."
-    return text if faults <= NAMED else f"{text} The first {NAMED:,} of {faults:,} faults are named."
 
 
 def _digest(body: bytes, kind: str, options: _Options) -> bytes:

@@ -2,15 +2,42 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from api.problems import brief
+
+LARGEST = 64 * 1024
+"""Characters of a value that is built at once, at most: while one is, nobody else is served."""
+
+_USUAL = 1024
+"""Of nearly all values."""
 _SPACE = re.compile(r"[ \t\n\r]+")
 
 
 def decoded(body: bytes) -> str:
     """JSON as text; what is no Unicode stays in its strings, to be found out one by one."""
     return body.decode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Stands for a value that was not built, and says why."""
+
+    detail: str
+
+
+def line(text: bytes, decoder: json.JSONDecoder) -> Any:
+    """The one value of a line, or that it is unreadable."""
+    walk = JsonWalk(decoded(text), decoder)
+    try:
+        value = walk.value()
+        walk.end()
+    except (ValueError, RecursionError):
+        largest = "" if len(text) <= LARGEST else f" of at most {LARGEST:,} characters"
+        return Unreadable(f"is not JSON{largest}")
+    return value
 
 
 class JsonWalk:
@@ -34,10 +61,20 @@ class JsonWalk:
         self._place += len(character)
 
     def value(self) -> Any:
-        """Build what comes next."""
+        """Build what comes next, if it is not larger than `LARGEST`."""
         self.next()
-        value, self._place = self._decoder.raw_decode(self._text, self._place)
-        return value
+        if len(self._text) - self._place <= LARGEST:
+            value, self._place = self._decoder.raw_decode(self._text, self._place)
+            return value
+        for size in (_USUAL, LARGEST):
+            try:
+                value, length = self._decoder.raw_decode(self._text[self._place : self._place + size])
+            except (ValueError, RecursionError):
+                continue  # cut off, perhaps
+            if length < size:  # else a number, perhaps, that goes on
+                self._place += length
+                return value
+        raise ValueError(f"no value of at most {LARGEST:,} characters at character {self._place:,}")
 
     def name(self) -> str:
         """The name of a member of an object, and go past its colon."""
@@ -61,3 +98,50 @@ class JsonWalk:
         """Nothing may come any more."""
         if self.next():
             raise ValueError("more than one value")
+
+
+class MisshapenError(ValueError):
+    """A body is not of its form."""
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+
+
+def elements(body: bytes, field: str, decoder: json.JSONDecoder, count: Callable[[int], None]) -> list[Any]:
+    """The elements of the array that is the one field of an object.
+
+    Args:
+        count: told of each how many there are with it, before it is built; raises if these are too many.
+
+    Raises:
+        MisshapenError: it is another body.
+    """
+    walk = JsonWalk(decoded(body), decoder)
+    if walk.next() != "{":
+        raise MisshapenError(f"must be an object with the field {field}")
+    found: list[Any] | None = None
+    try:
+        for _ in walk.members("{", "}"):
+            if (name := walk.name()) != field:
+                raise MisshapenError("is not a field of the body", f"/{_writable(name)}")
+            if walk.next() != "[":
+                raise MisshapenError("must be an array", f"/{field}")
+            found = []
+            for _ in walk.members("[", "]"):
+                count(len(found) + 1)
+                found.append(walk.value())
+        walk.end()
+    except MisshapenError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise MisshapenError(str(error)) from None
+    if not found:
+        raise MisshapenError("is missing" if found is None else "is empty", f"/{field}")
+    return found
+
+
+def _writable(name: str) -> str:
+    """What a fault repeats of a name that may be no Unicode."""
+    return brief(name).encode("utf-8", "replace").decode()

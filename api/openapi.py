@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from api import ingest, ingest_operation
 from api.schemas.gold import GoldItem
+from api.schemas.group import GroupMembers
 from api.schemas.problem import Problem
 from config.settings import Settings
 
@@ -25,6 +26,7 @@ def describe(app: FastAPI, settings: Settings) -> None:
             schemas.update(problem.pop("$defs"))
             schemas["Problem"] = problem
             schemas["GoldItem"] = GoldItem.model_json_schema()
+            schemas["GroupMembers"] = GroupMembers.model_json_schema()
         return app.openapi_schema or document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents

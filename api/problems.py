@@ -20,6 +20,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "1"
 BRIEF = 120
 """Characters of what a client named that a fault repeats, at most: a body may have ten thousand faults."""
+NAMED = 1000
+"""Faults that a problem document names, at most."""
 CLOSED = 499
 """The status that is counted when the client left before it was answered."""
 
@@ -53,6 +55,13 @@ def brief(text: str) -> str:
     return text if len(text) <= BRIEF else f"{text[: BRIEF - 3]}..."
 
 
+def refusal(detail: str, faults: Sequence[Fault]) -> ProblemError:
+    """What is wrong with a request, as far as it is named."""
+    if len(faults) > NAMED:
+        detail = f"{detail} The first {NAMED:,} of {len(faults):,} faults are named."
+    return ProblemError(422, detail, faults[:NAMED])
+
+
 def unavailable(detail: str) -> ProblemError:
     """The same request may succeed in a moment; a batch may have been stored all the same, as its key will tell."""
     return ProblemError(503, detail, headers={"Retry-After": RETRY_AFTER})
@@ -79,7 +88,7 @@ def translate(error: Exception) -> Response:
         case HTTPException():
             return respond(error)
         case RequestValidationError():
-            return respond(ProblemError(422, "The request is not valid.", [fault(found) for found in error.errors()]))
+            return respond(refusal("The request is not valid.", [fault(found) for found in error.errors()]))
         case NotFoundError():
             return respond(ProblemError(404, str(error)))
         case ConflictError():

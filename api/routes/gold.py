@@ -53,7 +53,7 @@ def list_gold(
     return Page(items=[Gold.of(row, found) for row in shown], next=cursor)
 
 
-@router.post("", responses=problems(404, 413, 415), openapi_extra=gold_body.REQUEST)
+@router.post("", responses=problems(404, 408, 413, 415), openapi_extra=gold_body.REQUEST)
 def put_gold(
     services: Here, caller: Gilder, project: str, items: Annotated[list[GoldItem], Depends(_rows)]
 ) -> GoldReply:
@@ -71,7 +71,7 @@ def show_gold(services: Here, caller: Gilder, project: str, challenge: PathKey) 
         return _shown(connection, find_project(connection, caller.tenant_id, project), challenge)
 
 
-@router.put("/{challenge:path}", responses=problems(404, 413))
+@router.put("/{challenge:path}", responses=problems(404, 408, 413))
 def put_one_gold(services: Here, caller: Gilder, project: str, challenge: str, answer: GoldAnswer) -> Gold:
     """Make one challenge gold, or give it another answer; it is active then."""
     require_usable(challenge, "challenge")
@@ -79,7 +79,7 @@ def put_one_gold(services: Here, caller: Gilder, project: str, challenge: str, a
     return show_gold(services, caller, project, challenge)
 
 
-@router.patch("/{challenge:path}", responses=problems(404, 409))
+@router.patch("/{challenge:path}", responses=problems(404, 408, 409, 413))
 def change_gold(services: Here, caller: Gilder, project: str, challenge: PathKey, change: GoldChange) -> Gold:
     """Dispute, retire or reinstate gold; what is retired cannot be disputed."""
     with services.changing() as connection:

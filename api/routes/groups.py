@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from api import group_body
 from api.access import Gilder
 from api.cursors import After, Limit, cut, decode
 from api.doors import find_project
@@ -35,8 +36,10 @@ def list_groups(
     return Page(items=[_shown(row) for row in shown], next=cursor)
 
 
-@router.put("/{group:path}", responses=problems(404, 413))
-def put_group(services: Here, caller: Gilder, project: str, group: str, members: GroupMembers) -> Group:
+@router.put("/{group:path}", responses=problems(404, 408, 413, 415), openapi_extra=group_body.REQUEST)
+def put_group(
+    services: Here, caller: Gilder, project: str, group: str, members: Annotated[GroupMembers, Depends(group_body.read)]
+) -> Group:
     """Let a group, known or not yet, be these respondents and no others, met or not; each leaves its group before."""
     require_usable(group, "group")
     with services.reading() as connection:

@@ -35,7 +35,7 @@ def list_projects(services: Here, caller: Reader, limit: Limit = 100, after: Aft
     return Page(items=[Project.of(row) for row in shown], next=cursor)
 
 
-@router.post("", status_code=201, responses=problems(409, 413))
+@router.post("", status_code=201, responses=problems(408, 409, 413))
 def create_project(services: Here, caller: Admin, creation: ProjectCreation, response: Response) -> Project:
     """Make a project."""
     with services.changing() as connection:
@@ -52,7 +52,7 @@ def show_project(services: Here, caller: Reader, project: str) -> Project:
         return Project.of(find_project(connection, caller.tenant_id, project))
 
 
-@router.patch("/{project}", responses=problems(404, 409, 413))
+@router.patch("/{project}", responses=problems(404, 408, 409, 413))
 def change_project(services: Here, caller: Admin, project: str, change: ProjectChange) -> Project:
     """Change how a project grades from now on; grades that were given stay, their outcomes follow the thresholds."""
     changes = change.model_dump(exclude_none=True)

@@ -6,13 +6,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas.project import ClassKey
 
+MOST = 10_000
+"""Respondents of a group."""
+
 
 class GroupMembers(BaseModel):
     """Who is in a group."""
 
     model_config = ConfigDict(extra="forbid")
 
-    respondents: Annotated[list[ClassKey], Field(min_length=1, max_length=10_000, description="Keys of respondents.")]
+    respondents: Annotated[list[ClassKey], Field(min_length=1, max_length=MOST, description="Keys of respondents.")]
 
 
 class Group(BaseModel):

@@ -67,6 +67,13 @@ def test_faults_are_listed() -> None:
     assert json.loads(bytes(response.body))["errors"] == [{"pointer": "/answers/17/answer", "detail": "is missing"}]
 
 
+def test_no_more_faults_are_named_than_anybody_reads() -> None:
+    error = RequestValidationError([{"loc": ("body", place), "msg": "wrong"} for place in range(2500)])
+    document = json.loads(bytes(answer(error).body))
+    assert document["detail"] == "The request is not valid. The first 1,000 of 2,500 faults are named."
+    assert [fault["pointer"] for fault in document["errors"]] == [f"/{place}" for place in range(1000)]
+
+
 def test_places_are_json_pointers() -> None:
     errors = [
         {"loc": ("body", "classes", 3), "msg": "Value error, is empty"},
