@@ -73,4 +73,5 @@ ROWS: dict[str, str] = {
     "0009": "UPDATE turns SET number = number + 1, paid = number + 1",
     "0010": "SELECT 1",  # likewise
     "0011": "SELECT 1",  # likewise
+    "0012": "SELECT 1",  # likewise
 }

@@ -18,6 +18,11 @@ SELECT format('statistics of %s.%s: %s', attrelid::regclass, attname, attstattar
 WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
 AND coalesce(attstattarget, -1) <> -1 AND attnum > 0
 UNION ALL
+SELECT format('storage of %s.%s: %s', attrelid::regclass, attname, attstorage)
+FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace)
+AND attstorage <> typstorage AND attnum > 0
+UNION ALL
 SELECT format('relation %s %s %s', relname, relkind, reloptions) FROM pg_class
 WHERE relnamespace = 'public'::regnamespace
 """
@@ -29,7 +34,7 @@ UNION ALL SELECT viewname FROM pg_views WHERE schemaname = 'public' AND viewname
 
 
 def parts(engine: Engine) -> set[str]:
-    """Columns, constraints, indexes, views, storage options and ANALYZE's targets, each as a line."""
+    """Columns, constraints, indexes, views, values' storage, storage options and ANALYZE's targets, each as a line."""
     with engine.connect() as connection:
         return {part for part in connection.execute(text(_PARTS)).scalars() if "alembic_version" not in part}
 

@@ -208,6 +208,15 @@ def test_nothing_hot_reads_a_large_table_through(engine: Engine, filled: tuple[i
     assert slow == {}
 
 
+def test_what_each_answer_writes_anew_is_not_compressed_each_time(engine: Engine, filled: tuple[int, int]) -> None:
+    large, _ = filled
+    thousand = "UPDATE consensus SET packed = decode(repeat('00', 32000), 'hex') WHERE challenge_id = :id"
+    with engine.connect() as connection:
+        (challenge, *_) = ids(connection, "challenges", large)
+        execute(engine, thousand, id=int(challenge))
+        assert scalar(connection, "SELECT max(pg_column_size(packed)) FROM consensus") == 32000
+
+
 def test_the_refit_of_a_small_project_does_not_read_the_large_one(engine: Engine, filled: tuple[int, int]) -> None:
     _, small = filled
     engine.dispose()
