@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 ROUNDS = 10
 """Of one project."""
-DISK = 1500
+DISK = 4000
 """MB that Postgres gets where it can have a disk of its own."""
 CALM = 2.0
 """Seconds before a strike, at most."""
@@ -289,14 +289,26 @@ def _how(error: BaseException) -> str:
 
 
 def _asked(question: Callable[[], T], what: str) -> T:
-    """What Postgres says; asked again when it, which has just been struck, goes away once more."""
+    """What Postgres says; asked again when it, which has just been struck, goes away once more.
+
+    Raises:
+        BrokenError: it stayed away, or could not tell; says what it said instead.
+    """
     said: list[T] = []
+    why = ""
 
     def ask() -> bool:
-        said.append(question())
-        return True
+        nonlocal why
+        try:
+            said.append(question())
+        except DBAPIError as error:
+            why = f": {error.orig}"
+        return bool(said)
 
-    until(lambda: _without_outage(ask), what)
+    try:
+        until(ask, what)
+    except BrokenError as error:
+        raise BrokenError(f"{error}{why}") from None
     return said[-1]
 
 

@@ -184,7 +184,7 @@ def _packed_otherwise(connection: Connection, project_id: int) -> int:
     rows = connection.execute(
         text(
             f"SELECT {columns}, (extract(epoch FROM a.answered_at) * 1000000)::bigint AS answered_at"
-            " FROM answers a JOIN batches b ON b.id = a.batch_id WHERE b.project_id = :p"
+            f" FROM answers a WHERE a.batch_id = {_MINE}"
         ),
         {"p": project_id},
     ).all()
@@ -195,22 +195,27 @@ def _packed_otherwise(connection: Connection, project_id: int) -> int:
     return len(by_challenge.symmetric_difference(map(tuple, rows))) + abs(len(packed.position) - len(rows))
 
 
-_UNACCOUNTED = """
+_MINE = "ANY(ARRAY(SELECT id FROM batches WHERE project_id = :p))"
+"""Batches of a project, looked up before answers are told apart: those of other projects are many."""
+
+_UNACCOUNTED = f"""
 SELECT coalesce(sum(abs(b.answers - coalesce(stored.n, 0) - coalesce(failed.n, 0)
     - CASE WHEN b.state = 'graded' THEN 0 ELSE b.answers - b.rejected - b.done END)), 0)
 FROM batches b
-LEFT JOIN (SELECT batch_id, count(*) AS n FROM answers GROUP BY 1) stored ON stored.batch_id = b.id
+LEFT JOIN (
+    SELECT batch_id, count(*) AS n FROM answers WHERE batch_id = {_MINE} GROUP BY 1
+) stored ON stored.batch_id = b.id
 LEFT JOIN (SELECT batch_id, count(*) AS n FROM failures GROUP BY 1) failed ON failed.batch_id = b.id
 WHERE b.project_id = :p
 """
 
-_STORED = """
+_STORED = f"""
 SELECT b.uid::text, a.position, c.key, r.key, k.key
 FROM batches b JOIN answers a ON a.batch_id = b.id
 LEFT JOIN challenges c ON c.id = a.challenge_id
 LEFT JOIN respondents r ON r.id = a.respondent_id
 LEFT JOIN project_classes k ON k.project_id = b.project_id AND k.code = a.choice
-WHERE b.project_id = :p
+WHERE b.project_id = :p AND a.batch_id = {_MINE}
 """
 
 _REJECTED = """
@@ -232,33 +237,32 @@ SELECT count(*) FROM batches WHERE project_id = :p AND uid = ANY(CAST(:cancelled
 _BATCHES = "SELECT count(*) FROM batches WHERE project_id = :p"
 
 _TWICE = (
-    """
+    f"""
     SELECT coalesce(sum(t.n - 1), 0) FROM (
-        SELECT count(*) AS n FROM answers a JOIN batches b ON b.id = a.batch_id WHERE b.project_id = :p
-        GROUP BY a.batch_id, a.position
+        SELECT count(*) AS n FROM answers WHERE batch_id = {_MINE} GROUP BY batch_id, position
     ) t
     """,
-    """
-    SELECT count(*) FROM answers a JOIN failures f USING (batch_id, position) JOIN batches b ON b.id = a.batch_id
-    WHERE b.project_id = :p
+    f"""
+    SELECT count(*) FROM answers a JOIN failures f USING (batch_id, position) WHERE a.batch_id = {_MINE}
     """,
     # Of a respondent's answers to a challenge the first counts, by when it was given and then as it was accepted.
-    """
+    f"""
     SELECT count(*) FROM (
         SELECT a.counted, row_number() OVER (
             PARTITION BY a.challenge_id, a.respondent_id ORDER BY a.answered_at, a.batch_id, a.position
         ) = 1 AS first
-        FROM answers a JOIN batches b ON b.id = a.batch_id WHERE b.project_id = :p
+        FROM answers a WHERE a.batch_id = {_MINE}
     ) t WHERE counted <> first
     """,
 )
 
-_STATISTICS = """
+_STATISTICS = f"""
 WITH size AS (
     SELECT count(*)::int AS k FROM project_classes WHERE project_id = :p
 ), counted AS (
     SELECT a.respondent_id, a.choice, c.raw, c.gold
-    FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id WHERE a.counted AND c.project_id = :p
+    FROM answers a JOIN consensus c ON c.challenge_id = a.challenge_id
+    WHERE a.counted AND c.project_id = :p AND a.batch_id = {_MINE}
 ), mass AS (
     SELECT respondent_id, truth * k + choice + 1 AS place,
            sum(CASE WHEN gold IS NULL THEN coalesce(raw[truth + 1], 0) ELSE (gold = truth)::int END) AS clamped,
@@ -285,10 +289,10 @@ SELECT count(*) FROM (
 ) wrong
 """
 
-_CONSENSUS = """
+_CONSENSUS = f"""
 SELECT count(*) FROM consensus c LEFT JOIN (
     SELECT challenge_id, count(*) FILTER (WHERE choice >= 0) AS answers, count(*) FILTER (WHERE choice < 0) AS skips
-    FROM answers WHERE counted GROUP BY 1
+    FROM answers WHERE counted AND batch_id = {_MINE} GROUP BY 1
 ) a USING (challenge_id)
 WHERE c.project_id = :p AND (c.answers, c.skips) <> (coalesce(a.answers, 0), coalesce(a.skips, 0))
 """
