@@ -47,7 +47,11 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 1023, 1024, 1025, LARGEST - 2, LARGEST - 1])
-@pytest.mark.parametrize("make", [lambda size: "x" * (size - 2), lambda size: 10 ** (min(size, 1100) - 1)], ids=str)
+@pytest.mark.parametrize(
+    "make",
+    [lambda size: "x" * (size - 2), lambda size: 10 ** (min(size, 1100) - 1)],
+    ids=["a string", "a number"],
+)
 def test_values_are_built_whole_wherever_they_end(size: int, make: Callable[[int], object]) -> None:
     values = [make(max(size, 2)), make(3), [], make(max(size, 2))] * 40
     assert elements(json.dumps({"a": values}).encode(), "a", DECODER, lambda _: None) == values
