@@ -5,17 +5,16 @@ apart to name each wrong answer.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from io import BytesIO
 from typing import Annotated, Any
 
 import msgspec
 
 from api.doors import Door, no_class
-from api.json_walk import MisshapenError, Unreadable, elements, line
+from api.json_walk import MisshapenError, Unreadable, elements, lines
 from api.problems import Fault, ProblemError
 from db.bodies import JSON, MAX_DURATION, MAX_KEY, AnswerBody, BatchBody, decode, pack
 
@@ -103,7 +102,8 @@ def _skips(answers: Sequence[AnswerBody]) -> bool:
 
 def _take_apart(body: bytes, media_type: str, door: Door, limit: int, error: Exception) -> Checked:
     """As :func:`check`, for a body that cannot be decoded as a whole."""
-    values = _document(body, limit) if media_type == JSON else list(_lines(body, limit))
+    count = partial(_limit, limit=limit)
+    values = _document(body, count) if media_type == JSON else lines(body, _DECODER, count)
     faults = _faults(values, door, _prefix(media_type))
     if not faults:  # something is wrong with it that is not about any one answer
         raise _malformed(str(error))
@@ -119,19 +119,12 @@ def _encode_lines(answers: Sequence[AnswerBody]) -> bytes:
     return msgspec.json.Encoder().encode_lines(answers)
 
 
-def _document(body: bytes, limit: int) -> list[Any]:
+def _document(body: bytes, count: Callable[[int], None]) -> list[Any]:
     try:
-        return elements(body, "answers", _DECODER, partial(_limit, limit=limit))
+        return elements(body, "answers", _DECODER, count)
     except MisshapenError as error:
         hint = ": it is a parameter of the URL" if error.pointer in {"/lane", "/partial"} else ""
         raise _malformed(f"{error.detail}{hint}", pointer=error.pointer) from None
-
-
-def _lines(body: bytes, limit: int) -> Iterator[Any]:
-    filled = (each for each in BytesIO(body) if each.strip())
-    for count, each in enumerate(filled, start=1):
-        _limit(count, limit)
-        yield line(each, _DECODER)
 
 
 def _no_constant(name: str) -> None:

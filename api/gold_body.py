@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from io import BytesIO
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -10,8 +10,8 @@ from fastapi import Request
 from pydantic import ValidationError
 
 from api.body import Inbox, compressed, inflate, media_type
-from api.json_walk import JsonWalk, Unreadable, decoded, line
-from api.problems import Fault, ProblemError, fault, refusal
+from api.json_walk import JsonWalk, MisshapenError, Unreadable, decoded, lines
+from api.problems import Fault, ProblemError, faults, refusal
 from api.schemas.gold import GoldItem
 from config.settings import Settings
 from db.bodies import JSON, NDJSON
@@ -44,7 +44,8 @@ async def read(request: Request, settings: Settings) -> list[GoldItem]:
 
     def parse() -> list[GoldItem]:
         plain = inflate(body, settings.max_body_bytes) if gzipped else body
-        rows = (_array if kind == JSON else _lines)(plain, settings.max_answers)
+        count = partial(_limit, limit=settings.max_answers)
+        rows = _array(plain, count) if kind == JSON else lines(plain, _DECODER, count)
         if not rows:
             raise refused([Fault("", "has no rows")])
         return _checked(rows)
@@ -53,35 +54,25 @@ async def read(request: Request, settings: Settings) -> list[GoldItem]:
     return await to_thread.run_sync(parse, limiter=inbox.lookers)
 
 
-def refused(faults: Sequence[Fault]) -> ProblemError:
+def refused(wrong: Sequence[Fault]) -> ProblemError:
     """The refusal of gold because of these faults."""
-    return refusal("The gold is not valid; nothing was stored.", faults)
+    return refusal("The gold is not valid; nothing was stored.", wrong)
 
 
 _DECODER = json.JSONDecoder()
 
 
-def _array(body: bytes, limit: int) -> list[Any]:
+def _array(body: bytes, count: Callable[[int], None]) -> list[Any]:
     walk = JsonWalk(decoded(body), _DECODER)
     if walk.next() != "[":
         raise refused([Fault("", "must be an array")])
-    rows: list[Any] = []
     try:
-        for _ in walk.members("[", "]"):
-            _limit(len(rows) + 1, limit)
-            rows.append(walk.value())
+        rows = walk.array(count)
         walk.end()
-    except (ValueError, RecursionError) as error:
-        raise refused([Fault("", f"is not JSON: {error}")]) from None
-    return rows
-
-
-def _lines(body: bytes, limit: int) -> list[Any]:
-    rows: list[Any] = []
-    for each in BytesIO(body):
-        if each.strip():
-            _limit(len(rows) + 1, limit)
-            rows.append(line(each, _DECODER))
+    except MisshapenError as error:
+        raise refused([Fault("", error.detail)]) from None
+    except (ValueError, RecursionError):
+        raise refused([Fault("", "is not JSON")]) from None
     return rows
 
 
@@ -92,18 +83,18 @@ def _limit(count: int, limit: int) -> None:
 
 def _checked(rows: Iterable[Any]) -> list[GoldItem]:
     items: list[GoldItem] = []
-    faults: list[Fault] = []
+    wrong: list[Fault] = []
     first: dict[str, tuple[int, str]] = {}
     for index, row in enumerate(rows):
-        item = _item(index, row, faults.append)
+        item = _item(index, row, wrong.append)
         if item is None:
             continue
         place, answer = first.setdefault(item.challenge, (index, item.answer))
         if answer != item.answer:
-            faults.append(Fault(f"/{index}/answer", f"row {place} gives the challenge another answer"))
+            wrong.append(Fault(f"/{index}/answer", f"row {place} gives the challenge another answer"))
         items.append(item)
-    if faults:
-        raise refused(faults)
+    if wrong:
+        raise refused(wrong)
     return items
 
 
@@ -114,6 +105,6 @@ def _item(index: int, row: Any, report: Callable[[Fault], None]) -> GoldItem | N
     try:
         return GoldItem.model_validate(row)
     except ValidationError as error:
-        for found in error.errors(include_url=False, include_context=False, include_input=False):
-            report(fault({**found, "loc": ("body", index, *found["loc"])}))
+        for found in faults(error, "body", index):
+            report(found)
         return None

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from api.body import Inbox, media_type
 from api.json_walk import MisshapenError, elements
-from api.problems import Fault, ProblemError, fault, refusal
+from api.problems import Fault, ProblemError, faults, refusal
 from api.schemas.group import MOST, GroupMembers
 from db.bodies import JSON
 
@@ -42,8 +42,7 @@ def _members(body: bytes) -> GroupMembers:
     except MisshapenError as error:
         raise _refused([Fault(error.pointer, error.detail)]) from None
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise _refused([fault({**each, "loc": ("body", *each["loc"])}) for each in found]) from None
+        raise _refused(faults(error, "body")) from None
 
 
 def _count(members: int) -> None:
@@ -51,5 +50,5 @@ def _count(members: int) -> None:
         raise MisshapenError(f"has more than {MOST:,} respondents", "/respondents")
 
 
-def _refused(faults: list[Fault]) -> ProblemError:
-    return refusal("The group is not valid; nothing was stored.", faults)
+def _refused(wrong: list[Fault]) -> ProblemError:
+    return refusal("The group is not valid; nothing was stored.", wrong)

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 
 from api.problems import brief
@@ -28,6 +29,15 @@ class Unreadable:
     detail: str
 
 
+class MisshapenError(ValueError):
+    """A body is not of its form."""
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+
+
 def line(text: bytes, decoder: json.JSONDecoder) -> Any:
     """The one value of a line, or that it is unreadable."""
     walk = JsonWalk(decoded(text), decoder)
@@ -38,6 +48,16 @@ def line(text: bytes, decoder: json.JSONDecoder) -> Any:
         largest = "" if len(text) <= LARGEST else f" of at most {LARGEST:,} characters"
         return Unreadable(f"is not JSON{largest}")
     return value
+
+
+def lines(body: bytes, decoder: json.JSONDecoder, count: Callable[[int], None]) -> list[Any]:
+    """The values of lines, blank ones left out; `count` as of `JsonWalk.array`."""
+    found: list[Any] = []
+    for each in BytesIO(body):
+        if each.strip():
+            count(len(found) + 1)
+            found.append(line(each, decoder))
+    return found
 
 
 class JsonWalk:
@@ -74,7 +94,19 @@ class JsonWalk:
             if length < size:  # else a number, perhaps, that goes on
                 self._place += length
                 return value
-        raise ValueError(f"no value of at most {LARGEST:,} characters at character {self._place:,}")
+        raise MisshapenError(f"no value of at most {LARGEST:,} characters at character {self._place:,}")
+
+    def array(self, count: Callable[[int], None]) -> list[Any]:
+        """Build the elements of an array that must come next.
+
+        Args:
+            count: told of each how many there are with it, before it is built; raises if these are too many.
+        """
+        found: list[Any] = []
+        for _ in self.members("[", "]"):
+            count(len(found) + 1)
+            found.append(self.value())
+        return found
 
     def name(self) -> str:
         """The name of a member of an object, and go past its colon."""
@@ -100,20 +132,11 @@ class JsonWalk:
             raise ValueError("more than one value")
 
 
-class MisshapenError(ValueError):
-    """A body is not of its form."""
-
-    def __init__(self, detail: str, pointer: str = "") -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.pointer = pointer
-
-
 def elements(body: bytes, field: str, decoder: json.JSONDecoder, count: Callable[[int], None]) -> list[Any]:
     """The elements of the array that is the one field of an object.
 
     Args:
-        count: told of each how many there are with it, before it is built; raises if these are too many.
+        count: as of `JsonWalk.array`.
 
     Raises:
         MisshapenError: it is another body.
@@ -128,10 +151,7 @@ def elements(body: bytes, field: str, decoder: json.JSONDecoder, count: Callable
                 raise MisshapenError("is not a field of the body", f"/{_writable(name)}")
             if walk.next() != "[":
                 raise MisshapenError("must be an array", f"/{field}")
-            found = []
-            for _ in walk.members("[", "]"):
-                count(len(found) + 1)
-                found.append(walk.value())
+            found = walk.array(count)
         walk.end()
     except MisshapenError:
         raise

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -118,6 +119,12 @@ _TRANSLATED = (
 )
 
 HANDLERS: Mapping[Any, ExceptionHandler] = dict.fromkeys(_TRANSLATED, handle)
+
+
+def faults(error: ValidationError, *place: str | int) -> list[Fault]:
+    """What is wrong with something that stood at a place of the request, as for :func:`fault`."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [fault({**each, "loc": (*place, *each["loc"])}) for each in found]
 
 
 def fault(error: Mapping[str, Any]) -> Fault:

@@ -19,6 +19,7 @@ from rich.console import Console
 from sqlalchemy import text
 
 from benchmarks.fleet.crowd import OPTIONS, Crowd
+from benchmarks.fleet.run import settle
 from benchmarks.fleet.stack import PROJECT, Stack, running
 
 BATCHES = 100
@@ -28,9 +29,7 @@ RIGHT = 0.8
 STEPS = (300, 1000, 3000, 10_000, 30_000)
 """Answers of a challenge up to which rounds are told together."""
 POLL = 0.02
-PATIENCE = 120.0
-"""Seconds for a round."""
-UNDER_WAY = "SELECT count(*) FROM batches WHERE state IN ('waiting', 'claimed')"
+"""Seconds between two looks at what waits."""
 
 
 def main() -> None:
@@ -40,6 +39,8 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=3000, help="to each challenge")
     parser.add_argument("--storage", choices=("external", "extended"), default="external", help="of consensus.packed")
     chosen = parser.parse_args()
+    if chosen.answers > STEPS[-1]:
+        parser.error(f"--answers: at most {STEPS[-1]:,}")
     console = Console(stderr=True, highlight=False)
     found: dict[int, list[float]] = {step: [] for step in STEPS}
     with TemporaryDirectory(prefix="touchstone-") as home, running(Path(home) / "fleet", Crowd(0, 1, 1)) as stack:
@@ -56,11 +57,7 @@ def main() -> None:
 
 
 def _round(stack: Stack, stored: int, challenges: int) -> float:
-    """Seconds until a round is graded.
-
-    Raises:
-        TimeoutError: it is not.
-    """
+    """Seconds until a round is graded."""
     choose = random.Random(stored)
     bodies = [
         [
@@ -79,10 +76,7 @@ def _round(stack: Stack, stored: int, challenges: int) -> float:
             lambda answers: client.post(f"/projects/{PROJECT}/batches", json={"answers": answers}), bodies
         ):
             reply.raise_for_status()
-        while stack.scalar(UNDER_WAY):
-            if time.monotonic() > began + PATIENCE:
-                raise TimeoutError(f"a round is not graded after {PATIENCE:.0f} s")
-            time.sleep(POLL)
+        settle(stack, poll=POLL)
         return time.monotonic() - began
 
 

@@ -37,7 +37,7 @@ from benchmarks.chaos import books, disk
 from benchmarks.chaos.books import Faults
 from benchmarks.chaos.disk import UnmountableError
 from benchmarks.chaos.load import MANY, Crowd, Load
-from benchmarks.chaos.stack import BrokenError, Stack, until
+from benchmarks.chaos.stack import LIMIT, BrokenError, Stack, until
 from benchmarks.chaos.strikes import FULL_DISK, POINTS, STRIKES, deck
 
 T = TypeVar("T")
@@ -237,7 +237,7 @@ def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: R
     killed = STRIKES[kind].act(stack, chance, load)
     over = time.time()
     refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
-    until(lambda: _without_outage(lambda: books.pending(stack.engine, project, over) == 0), f"recovery after {kind}")
+    _eventually(lambda: books.pending(stack.engine, project, over) == 0, f"recovery after {kind}")
     graded = _asked(lambda: books.finished(stack.engine, project, over), "the time of recovery")
     recovery = max(0.0, graded - over)
     known, cancelled = dict(load.accepted), set(load.cancelled)
@@ -251,7 +251,7 @@ def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: R
     report.faults += faults
     refused = f"  {len(refusals)} refused within {max(refusals):.2f} s" if refusals else ""
     console.print(f"{report.kills:4} {kind:28} {recovery:6.2f} s  {len(known):6} batches{refused}  {_told(faults)}")
-    until(lambda: _without_outage(stack.whole), f"everything at work after {kind}")
+    _eventually(stack.whole, f"everything at work after {kind}")
 
 
 def _rest(stack: Stack, load: Load, report: Report, console: Console) -> None:
@@ -262,7 +262,7 @@ def _rest(stack: Stack, load: Load, report: Report, console: Console) -> None:
         return not books.unsettled(stack.engine, project)
 
     with contextlib.suppress(BrokenError):
-        until(lambda: _without_outage(settled), "nothing left to do", 60)
+        _eventually(settled, "nothing left to do", 60)
     report.faults += _audit(stack, load, console)
     report.dead += _asked(lambda: books.dead(stack.engine, project), "what is dead")
 
@@ -289,35 +289,39 @@ def _how(error: BaseException) -> str:
 
 
 def _asked(question: Callable[[], T], what: str) -> T:
-    """What Postgres says; asked again when it, which has just been struck, goes away once more.
-
-    Raises:
-        BrokenError: it stayed away, or could not tell; says what it said instead.
-    """
+    """What Postgres says; asked again when it, which has just been struck, goes away once more."""
     said: list[T] = []
-    why = ""
 
     def ask() -> bool:
-        nonlocal why
-        try:
-            said.append(question())
-        except DBAPIError as error:
-            why = f": {error.orig}"
-        return bool(said)
+        said.append(question())
+        return True
 
-    try:
-        until(ask, what)
-    except BrokenError as error:
-        raise BrokenError(f"{error}{why}") from None
+    _eventually(ask, what)
     return said[-1]
 
 
-def _without_outage(condition: Callable[[], object]) -> bool:
-    """Whether it is so; not, while Postgres is away."""
+def _eventually(condition: Callable[[], object], what: str, limit: float = LIMIT) -> None:
+    """Wait for it, through outages of Postgres.
+
+    Raises:
+        BrokenError: it did not come true in time; with what Postgres said last, if that was an error.
+    """
+    why = ""
+
+    def holds() -> object:
+        nonlocal why
+        try:
+            found = condition()
+        except DBAPIError as error:
+            why = f": {error.orig}"
+            return False
+        why = ""
+        return found
+
     try:
-        return bool(condition())
-    except DBAPIError:
-        return False
+        until(holds, what, limit)
+    except BrokenError as error:
+        raise BrokenError(f"{error}{why}") from None
 
 
 def _quantile(values: list[float], share: float) -> float | None:

@@ -106,8 +106,8 @@ def offer(stack: Stack, run: str, rate: float, seconds: float) -> Run:
     return figures(sent, _fates(stack, run, len(sent["scheduled"])), processor, seconds, looked)
 
 
-def settle(stack: Stack, projects: str = PROJECT) -> None:
-    """Wait until nothing of projects with such names (a pattern of LIKE) waits for a worker.
+def settle(stack: Stack, projects: str = PROJECT, poll: float = 0.1) -> None:
+    """Wait until nothing of projects with such names (a pattern of LIKE) waits for a worker; look every `poll` seconds.
 
     Raises:
         RuntimeError: grading takes far too long.
@@ -116,7 +116,7 @@ def settle(stack: Stack, projects: str = PROJECT) -> None:
     while stack.scalar(_WAITING, projects=projects):
         if time.monotonic() > deadline:
             raise RuntimeError(f"batches or gold still wait after {_DRAIN_LIMIT:.0f} s")
-        time.sleep(0.1)
+        time.sleep(poll)
 
 
 def send(stack: Stack, requests: Requests, rate: float, seconds: float, seed: int = 1) -> dict[str, Any]:

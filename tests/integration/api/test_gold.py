@@ -245,9 +245,7 @@ def test_what_is_wrong_with_a_list_is_said(
     gilder: httpx.Client, project: str, kind: str, body: bytes, detail: str
 ) -> None:
     refused = gilder.post(f"{project}/gold", content=body, headers={"Content-Type": f"application/{kind}"})
-    ((pointer, said),) = [fault.values() for fault in refused.json()["errors"]]
-    assert pointer == ""
-    assert said.startswith(detail)
+    assert refused.json()["errors"] == [{"pointer": "", "detail": detail}]
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ def test_groups_are_listed_from_odds_on(gilder: httpx.Client, project: str, sess
 def test_what_cannot_be_a_group_is_refused(gilder: httpx.Client, project: str, respondents: object) -> None:
     refused = gilder.put(f"{project}/groups/g", json={"respondents": respondents})
     assert refused.status_code == 422
-    assert all(fault["pointer"].startswith("/respondents") for fault in refused.json()["errors"])
+    pointers = [fault["pointer"] for fault in refused.json()["errors"]]
+    assert pointers
+    assert all(pointer.startswith("/respondents") for pointer in pointers)
     assert items(gilder, f"{project}/groups") == []
 
 
