@@ -1,5 +1,6 @@
 """`touchstone serve`: the HTTP API."""
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ import uvicorn
 from cli.errors import CliError
 from cli.stack.ports import is_free
 from config.settings import load
+from telemetry import exposition
 from telemetry.logging import configure
 
 _GRACE = 10  # seconds that open requests get when the server stops
@@ -25,16 +27,18 @@ def serve(
     port = settings.port if port is None else port
     if not is_free(port, host):
         raise CliError(f"port {port} on {host} is busy: choose another with --port or TOUCHSTONE_PORT")
-    uvicorn.run(
-        "api.asgi:app",
-        host=host,
-        port=port,
-        workers=processes or settings.api_processes,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
+    count = processes or settings.api_processes
+    with exposition.together() if count > 1 else nullcontext():
+        uvicorn.run(
+            "api.asgi:app",
+            host=host,
+            port=port,
+            workers=count,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+        )

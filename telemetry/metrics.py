@@ -1,8 +1,11 @@
 """Every Prometheus name, declared once. Durations are seconds; labels take a handful of values each.
 
-Counters and histograms are those of this process. The gauges describe the whole system: whoever serves `/metrics` sets
-them from the database's ledger when it is scraped.
+Counters and histograms are those of this process; API processes that share a port are summed (`telemetry.exposition`).
+The gauges of the ledger describe the whole system: whoever serves `/metrics` sets them from the database when it is
+scraped.
 """
+
+from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -20,8 +23,8 @@ ANSWERS_REJECTED = Counter("touchstone_answers_rejected", "Answers refused on ar
 BATCHES_REFUSED = Counter("touchstone_batches_refused", "POSTs turned away with 429, by limit.", ["limit"])
 FLUSH_BODIES = Histogram("touchstone_flush_bodies", "Batches in one group commit.", buckets=_BODIES)
 FLUSH_SECONDS = Histogram("touchstone_flush_seconds", "Time of one group commit.", buckets=_LATENCY)
-STREAMS = Gauge("touchstone_streams", "Streams of events that are open in this process.")
-WAITERS = Gauge("touchstone_waiters", "Requests that wait for grades in this process.")
+STREAMS = Gauge("touchstone_streams", "Streams of events that are open.", multiprocess_mode="livesum")
+WAITERS = Gauge("touchstone_waiters", "Requests that wait for grades.", multiprocess_mode="livesum")
 
 # The fleet
 DOORBELLS = Counter(
@@ -37,6 +40,11 @@ SWEEPS = Counter("touchstone_sweeps", "Sweeps that found something to wake.")
 REFIT_SECONDS = Histogram("touchstone_refit_seconds", "Time of one refit, to published.", ["model"], buckets=_MINUTES)
 
 # The ledger, as the database has it
-BATCHES_WAITING = Gauge("touchstone_batches_waiting", "Batches that wait for a claim.", ["lane"])
-OLDEST_WAITING_SECONDS = Gauge("touchstone_oldest_waiting_seconds", "Age of the oldest batch that waits.", ["lane"])
-ANSWERS = Gauge("touchstone_answers", "Answers by state; lost must be 0.", ["state"])
+_READ_LAST: Final = "mostrecent"  # of several processes, whichever has read the database last
+BATCHES_WAITING = Gauge(
+    "touchstone_batches_waiting", "Batches that wait for a claim.", ["lane"], multiprocess_mode=_READ_LAST
+)
+OLDEST_WAITING_SECONDS = Gauge(
+    "touchstone_oldest_waiting_seconds", "Age of the oldest batch that waits.", ["lane"], multiprocess_mode=_READ_LAST
+)
+ANSWERS = Gauge("touchstone_answers", "Answers by state; lost must be 0.", ["state"], multiprocess_mode=_READ_LAST)

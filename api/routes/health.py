@@ -3,7 +3,7 @@
 import anyio
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.gauges import Gauges
@@ -12,7 +12,7 @@ from api.probes import Probe
 from api.problems import ProblemError
 from api.schemas.health import Readiness
 from api.timed_cache import TimedCache
-from telemetry import logging
+from telemetry import exposition, logging
 
 log = logging.get(__name__)
 
@@ -42,12 +42,12 @@ def health_router(probe: Probe, gauges: Gauges) -> APIRouter:
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     async def metrics() -> Response:
-        """Everything for Prometheus; counters are this process's, gauges the whole system's."""
+        """Everything for Prometheus; counters are of all API processes of this port, gauges of the whole system."""
         with anyio.move_on_after(PATIENCE):
             try:
                 await to_thread.run_sync(gauges.refresh, abandon_on_cancel=True, limiter=counting)
             except SQLAlchemyError as error:
                 log.warning("cannot read the ledger", error=reason(error))
-        return Response(await to_thread.run_sync(generate_latest, limiter=writing), media_type=CONTENT_TYPE_LATEST)
+        return Response(await to_thread.run_sync(exposition.latest, limiter=writing), media_type=CONTENT_TYPE_LATEST)
 
     return router

@@ -110,10 +110,10 @@ class Fleet:
         assert process.running, process.log.read_text()
         return process
 
-    def api(self) -> str:
+    def api(self, processes: int = 1) -> str:
         """Start the API and wait until it is ready; returns its URL."""
         port = free_port()
-        process = self.start("serve", "--port", str(port))
+        process = self.start("serve", "--port", str(port), "--processes", str(processes))
         url = f"http://127.0.0.1:{port}"
         until(lambda: _ready(url) or not process.running, "an API that is ready")
         assert process.running, process.log.read_text()
