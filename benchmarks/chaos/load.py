@@ -28,6 +28,8 @@ HOT = 0.05
 CROWDED = 0.2
 CLIENTS = 6
 """That repeat one POST at the same time."""
+CONNECTIONS = 200
+"""At most; who wants one more waits."""
 
 _REPEATED, _REJECTED, _CANCELLED = 0.1, 0.05, 0.05
 """Shares of batches that come from many clients at once, hold an answer of no class, are cancelled when accepted."""
@@ -96,6 +98,9 @@ class Load:
         self.refusals: list[tuple[float, float]] = []
         """Of each request that got 503, or no reply at all: when (of the Unix clock), and seconds until it knew."""
         self.error: BaseException | None = None
+        self._connections = asyncio.Semaphore(CONNECTIONS)
+        self._refusal = ""
+        """Why a request had to be sent again, lately."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -117,7 +122,7 @@ class Load:
         if kind is not None:
             return
         if late:
-            raise BrokenError(f"not within {LIMIT:.0f} s: all that was posted to be accepted")
+            raise BrokenError(f"not within {LIMIT:.0f} s: all that was posted to be accepted: {self._refusal}")
         if self.error:
             raise self.error
 
@@ -137,7 +142,7 @@ class Load:
 
     async def _run(self) -> None:
         headers = {"Authorization": f"Bearer {self._stack.key}", "Content-Type": "application/json"}
-        limits = httpx.Limits(max_connections=200)
+        limits = httpx.Limits(max_connections=None)  # its pool may lose what is waited for in vain (httpcore#1093)
         try:
             async with httpx.AsyncClient(headers=headers, timeout=10, limits=limits) as self._http:
                 await self._create()
@@ -223,23 +228,25 @@ class Load:
         while True:
             if self._abandoned.is_set():
                 raise AbandonedError
-            self.posts += 1
-            began = time.time()
             try:
-                url = self._random.choice(self._stack.urls)
-                reply = await self._http.request(
-                    method, f"{url}/v1/projects{path}", content=content, headers=headers or {}
-                )
+                async with self._connections:
+                    self.posts += 1
+                    began = time.time()
+                    url = self._random.choice(self._stack.urls)
+                    reply = await self._http.request(
+                        method, f"{url}/v1/projects{path}", content=content, headers=headers or {}
+                    )
                 if reply.status_code not in {429, 503}:
                     if not reply.is_success and reply.status_code != 409:
                         raise RuntimeError(f"{method} {path}: {reply.status_code} {reply.text[:300]}")
                     return reply
+                self._refusal = f"{reply.status_code} {reply.text[:300]}"
                 if reply.status_code == httpx.codes.SERVICE_UNAVAILABLE:
                     self.refusals.append((began, time.time() - began))
-            except httpx.ReadTimeout:
-                self.refusals.append((began, time.time() - began))
-            except (httpx.TransportError, IndexError):
-                pass
+            except (httpx.TransportError, IndexError) as error:
+                self._refusal = repr(error)
+                if isinstance(error, httpx.ReadTimeout):
+                    self.refusals.append((began, time.time() - began))
             await asyncio.sleep(0.05 + self._random.random() / 5)
 
 
