@@ -55,7 +55,8 @@ class Gateway:
         await asyncio.gather(*(self.connect() for _ in range(self._connections)))
         while not self._over(time.time()):
             self.send()
-            await asyncio.sleep(_TICK)
+            due = self._times[self.sent] if self.sent < len(self._times) else 0.0
+            await asyncio.sleep(max(due - time.time(), _TICK))
         if self._answered < self.sent:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._done.wait(), _PATIENCE)
