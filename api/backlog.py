@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Engine
 
 from api.outages import reason
@@ -48,6 +48,8 @@ class Backlog:
         self._late: dict[tuple[int, str], int] = {}
         self._full: int | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._thread = CapacityLimiter(1)
+        """Its own: those of requests may all wait for slow reads."""
 
     def check(self, project_id: int, lane: str) -> None:
         """Let a batch in, or not.
@@ -76,7 +78,7 @@ class Backlog:
         while True:
             began = time.monotonic()
             try:
-                self._late, self._full = await to_thread.run_sync(self._find)
+                self._late, self._full = await to_thread.run_sync(self._find, limiter=self._thread)
             except Exception as error:  # noqa: BLE001 - whatever it is, nobody is to be refused for ever
                 log.warning("backlog unknown", error=reason(error))
                 self._late, self._full = {}, None
@@ -92,13 +94,17 @@ class Backlog:
                 door: backlog.graded(connection, door.project_id, door.lane, seconds=RATE_OVER)
                 for door in (doors if full else late)
             }
-        everybody = _drained(sum(door.batches for door in doors), sum(graded.values())) if full else None
-        return {(door.project_id, door.lane): _drained(door.due, graded[door]) for door in late}, everybody
+        everybody = None
+        if full:
+            oldest = max(door.oldest for door in doors)
+            everybody = _drained(sum(door.batches for door in doors), sum(graded.values()), oldest)
+        return {(door.project_id, door.lane): _drained(door.due, graded[door], door.oldest) for door in late}, everybody
 
 
-def _drained(waiting: int, graded: int) -> int:
-    """Seconds until so many batches are graded, at the rate of the last ones."""
-    return LONGEST if not graded else min(LONGEST, max(1, math.ceil(waiting * RATE_OVER / graded)))
+def _drained(waiting: int, graded: int, oldest: float) -> int:
+    """Seconds until so many batches are graded at the rate of late; as long as they have waited if none was."""
+    seconds = waiting * RATE_OVER / graded if graded else oldest
+    return min(LONGEST, max(1, math.ceil(seconds)))
 
 
 def _refusal(limit: str, detail: str, seconds: int) -> ProblemError:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -28,16 +29,21 @@ def too_large(limit: int) -> ProblemError:
 
 
 class Inbox:
-    """What all bodies together may take while they come in and are looked over, in one event loop."""
+    """What all bodies together may take while they come in and are looked over, in one event loop.
+
+    No tenant's take more than half of it.
+    """
 
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
+        self._of_tenant = room // 2
+        self._taken: Counter[int] = Counter()
         self.lookers = CapacityLimiter(2)
         """Threads that look bodies over: more would only take the processor and memory from one another."""
 
     @contextmanager
-    def receiving(self) -> Iterator[Callable[[int], None]]:
-        """Inside the block there is room for a body; to be called with each number of bytes that has come.
+    def receiving(self, tenant_id: int) -> Iterator[Callable[[int], None]]:
+        """Inside the block there is room for a tenant's body; to be called with each number of bytes that has come.
 
         Raises:
             ProblemError: 503, there is no room for them.
@@ -46,15 +52,19 @@ class Inbox:
 
         def take(count: int) -> None:
             nonlocal taken
-            if count > self._room:
+            if count > min(self._room, self._of_tenant - self._taken[tenant_id]):
                 raise unavailable("More is being posted than can be received.")
             self._room -= count
+            self._taken[tenant_id] += count
             taken += count
 
         try:
             yield take
         finally:
             self._room += taken
+            self._taken[tenant_id] -= taken
+            if not self._taken[tenant_id]:
+                del self._taken[tenant_id]
 
 
 async def read(scope: Scope, receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:

@@ -1,6 +1,8 @@
 """The bodies of all requests but batches: let in before the framework, which would take whatever anybody sends."""
 
 import re
+from collections.abc import Collection
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,20 +38,22 @@ class BodyGate:
             return
         services: Services = scope["app"].state.services
         inbox: Inbox = scope["app"].state.inbox
-        with inbox.receiving() as take:
+        with ExitStack() as room:
             try:
-                await admit(services.keys, bearer(Headers(scope=scope).get("authorization")), *SCOPES)
-                body = await read(scope, receive, self._allowed(scope), take)
+                limit, scopes = self._allowed(scope)
+                caller = await admit(services.keys, bearer(Headers(scope=scope).get("authorization")), *scopes)
+                body = await read(scope, receive, limit, room.enter_context(inbox.receiving(caller.tenant_id)))
             except Exception as error:  # noqa: BLE001 - what has no translation is raised again
                 await translate(error)(scope, receive, send)
                 return
             await self._app(scope, _again(body, receive), send)
 
-    def _allowed(self, scope: Scope) -> int:
+    def _allowed(self, scope: Scope) -> tuple[int, Collection[str]]:
+        """How large the body may be, and the scopes of which a key must have one to send so much."""
         operation = f"{scope['method']} {scope['path']}"
         if _LISTS.fullmatch(operation):
-            return self._limit
-        return min(self._limit, PROJECT if _PROJECTS.fullmatch(operation) else SMALL)
+            return self._limit, ("gold",)
+        return min(self._limit, PROJECT if _PROJECTS.fullmatch(operation) else SMALL), SCOPES
 
 
 def _has_body(scope: Scope) -> bool:

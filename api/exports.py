@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import anyio
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from sqlalchemy import Connection, Engine
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -40,6 +40,8 @@ class Exports:
 
     def __init__(self, engine: Engine, connections: int) -> None:
         self.engine = engine
+        self.threads = CapacityLimiter(connections)
+        """In which they begin and end: who waits for one of all requests' holds what he has meanwhile."""
         self._places = asyncio.Semaphore(connections)
         self._of_tenant = max(1, connections // 2)
         self._tenants: WeakValueDictionary[int, asyncio.Semaphore] = WeakValueDictionary()
@@ -79,12 +81,12 @@ class Export(Response):
         held = ExitStack()
         async with self._exports.place(self._tenant_id):
             try:
-                reply = await to_thread.run_sync(self._begin, held)
+                reply = await to_thread.run_sync(self._begin, held, limiter=self._exports.threads)
                 with anyio.fail_after(LIMIT):
                     await reply(scope, receive, in_time)
             finally:
                 with anyio.CancelScope(shield=True):
-                    await to_thread.run_sync(held.close)
+                    await to_thread.run_sync(held.close, limiter=self._exports.threads)
 
 
 def export(

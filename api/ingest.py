@@ -134,7 +134,7 @@ class Ingest:
         kind = _media_type(sent.first(b"content-type"))
         gzipped = compressed(sent.first(b"content-encoding"))
         inbox: Inbox = self._state.inbox
-        with inbox.receiving() as take:
+        with inbox.receiving(principal.tenant_id) as take:
             body = await read(scope, receive, settings.max_body_bytes, take)
             plain, checked = await _look(body, gzipped, kind, door, settings, inbox.lookers)
             return _batch(checked, plain, kind, door, project, options, key)

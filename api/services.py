@@ -58,7 +58,7 @@ class Services:
         crashpoints.reach("change-committed")
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # else each request would go to a thread and back for it
     services: Services = request.app.state.services
     return services
 

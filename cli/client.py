@@ -22,14 +22,16 @@ from db.bodies import NDJSON
 Given = TypeVar("Given", bound=str | int | float | Sequence[str])
 
 PATIENCE = 60.0
-"""Seconds that a long piece of work goes on trying while the API is away."""
+"""Seconds that a long piece of work goes on trying while the API is away; while it says that it is busy, for ever."""
 
 _FIRST_PAUSE = 0.1
 _LAST_PAUSE = 5.0
+_LONGEST_PAUSE = 60.0  # whatever a busy server says: much may have changed
 _PAGE = 1000
 _NAMED = 3  # details that a message names, at most
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
-_REFUSED = frozenset({429, 503})  # the server says that it did nothing
+_BUSY = httpx.codes.TOO_MANY_REQUESTS
+_REFUSED = frozenset({_BUSY, 503})  # the server says that it did nothing
 _UNCERTAIN = frozenset({502, 504})  # a proxy does not know what the server did
 
 
@@ -182,6 +184,9 @@ class Client:
                 problem = _refusal(response)
                 again = response.status_code in _REFUSED or (repeatable and response.status_code in _UNCERTAIN)
                 delay = max(delay, _retry_after(response))
+                if response.status_code == _BUSY and self._patience:
+                    delay = min(delay, _LONGEST_PAUSE)
+                    deadline = time.monotonic() + delay + self._patience
             if not again or time.monotonic() + delay > deadline:
                 raise problem
             self.pause(delay)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from api.connection import Connection
 from cli.errors import CliError
 from cli.stack.ports import is_free
 from config.settings import load
@@ -35,7 +36,7 @@ def serve(
             port=port,
             workers=count,
             loop="uvloop",
-            http="httptools",
+            http=Connection,
             ws="none",
             log_config=None,
             access_log=False,

@@ -73,10 +73,11 @@ _OF_BATCH = text(f"SELECT {_COLUMNS} {_EACH} WHERE b.id = :batch ORDER BY g.posi
 _PAGE = text(f"SELECT {_COLUMNS} {_EACH} WHERE {_CHOSEN} ORDER BY b.id, g.position LIMIT :limit")
 _ALL = text(f"SELECT {_COLUMNS} {_EACH} WHERE {_CHOSEN} ORDER BY b.id, g.position")
 _COUNT = text(f"""
-SELECT coalesce(sum((SELECT count(*) FROM answers a WHERE a.batch_id = b.id)
-                  + (SELECT count(*) FROM failures f WHERE f.batch_id = b.id)), 0)
-FROM batches b WHERE {_CHOSEN}
+SELECT coalesce((SELECT sum(cardinality(s.challenge_ids)) FROM batches b JOIN sheets s ON s.batch_id = b.id
+                 WHERE {_CHOSEN}), 0)
+     + (SELECT count(*) FROM batches b JOIN failures f ON f.batch_id = b.id WHERE {_CHOSEN})
 """)
+"""Answers are counted by sheets: to see each of them would take longer than a client waits."""
 
 
 def of_batch(connection: Connection, batch_id: int, *, after: int, limit: int) -> list[GradeRow]:

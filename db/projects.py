@@ -150,8 +150,11 @@ def change(connection: Connection, tenant_id: int, name: str, changes: Mapping[s
     unknown = set(changes) - set(CHANGEABLE)
     if unknown:
         raise ValueError(f"not changeable: {sorted(unknown)}")
+    # Batches of a locked project cannot be stored, and others of the same group commit wait with them: so it is only
+    # locked against batches where there may be none.
+    lock = "UPDATE" if "repeats" in changes else "NO KEY UPDATE"
     project = connection.execute(
-        text("SELECT id, repeats FROM projects WHERE tenant_id = :tenant AND name = :name FOR UPDATE"),
+        text(f"SELECT id, repeats FROM projects WHERE tenant_id = :tenant AND name = :name FOR {lock}"),
         {"tenant": tenant_id, "name": name},
     ).one_or_none()
     if project is None:

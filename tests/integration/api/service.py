@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from api.app import create_app
+from api.connection import Connection
 from config.settings import Settings
 from telemetry.logging import configure
 from tests.waiting import until
@@ -20,7 +21,9 @@ def serve(settings: Settings) -> Iterator[str]:
     """The base URL of an API process with these settings, running inside the block."""
     with _logging(), socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, timeout_graceful_shutdown=5))
+        server = uvicorn.Server(
+            uvicorn.Config(create_app(settings), http=Connection, log_config=None, timeout_graceful_shutdown=5)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -48,8 +48,10 @@ def test_a_body_that_does_not_come_is_not_waited_for(
             assert status() == 408
 
 
-def test_all_bodies_share_the_room(settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "Inbox", lambda: Inbox(SMALL))
+def test_all_bodies_of_a_tenant_share_its_room(
+    settings: Settings, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "Inbox", lambda: Inbox(2 * SMALL))
     _, secret = make_key(engine, "acme")
     headers = {"Authorization": f"Bearer {secret}"}
     large = b" " * (SMALL // 2)
@@ -63,6 +65,9 @@ def test_all_bodies_share_the_room(settings: Settings, engine: Engine, monkeypat
             until(lambda: refused("PATCH", project), "a room that is taken")
             assert refused("POST", f"{project}/gold")
             assert refused("POST", f"{project}/batches")
+            headers = {"Authorization": f"Bearer {make_key(engine, 'other')[1]}"}
+            other = httpx.patch(f"{url}{project}", content=large, headers=headers | JSON)
+            assert other.status_code == 422  # it is no JSON, but there was room for it
         until(lambda: not refused("PATCH", project), "room of one who has left")
 
 

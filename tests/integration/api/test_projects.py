@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine, text
 
+from db import projects
 from tests.integration.api.callers import Call, batch
 
 
@@ -114,6 +115,13 @@ def test_repeats_are_fixed_by_the_first_batch(client: httpx.Client, project: str
     assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
     assert client.patch(project, json={"repeats": "last"}).status_code == 409
     assert client.patch(project, json={"repeats": "first", "fail_threshold": 0.1}).status_code == 200
+
+
+def test_batches_are_taken_in_while_a_project_is_changed(client: httpx.Client, project: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        tenant = connection.execute(text("SELECT tenant_id FROM projects")).scalar_one()
+        projects.change(connection, tenant, "cats", {"pass_threshold": 0.9})
+        assert client.post(f"{project}/batches", json=batch(1)).status_code == 202
 
 
 def test_the_rules_of_verdicts_can_change(client: httpx.Client, project: str, engine: Engine) -> None:

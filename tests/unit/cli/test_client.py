@@ -97,6 +97,14 @@ def test_the_server_says_how_long_to_wait(value: str) -> None:
     assert len(handler.requests) == 1
 
 
+def test_a_busy_server_is_waited_for_as_long_as_it_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.client._LONGEST_PAUSE", 0.05)
+    handler = Turns([httpx.Response(429, headers={"Retry-After": "300"})] * 10 + [OK])
+    with _client(handler, patience=0.2) as client:
+        client.get("projects")
+    assert len(handler.requests) == 11
+
+
 def test_a_retry_after_that_nobody_can_read_counts_for_nothing() -> None:
     handler = Turns([httpx.Response(503, headers={"Retry-After": "soon"}), OK])
     with _client(handler) as client:
