@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         0.5, description="First wait before a failed batch is tried again; doubles, with jitter."
     )
     retry_max: Seconds = Field(60.0, description="Longest wait before a failed batch is tried again.")
-    doorbell_ms: Count = Field(60_000, description="How long a doorbell that nobody hears stands for the next ones.")
+    doorbell_ms: Count = Field(15_000, description="How long a doorbell that nobody hears stands for the next ones.")
     sweep_interval: Seconds = Field(2.0, description="How often the sweep looks for what was forgotten.")
     refit_growth: Share = Field(0.1, description="Share of new answers at which a project refits by itself.")
     refit_after: Seconds = Field(3600.0, description="Age of a model run after which changes make the project refit.")

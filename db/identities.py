@@ -54,11 +54,16 @@ class Keys:
     What is kept cannot be wrong: an id is kept once the transaction that made or found it has committed, never changes,
     and is never given to another key. A server that takes over may lack the last commits of the one before: in another
     epoch everything is forgotten.
+
+    Args:
+        most: seconds that making and finding names may take: whoever makes the same ones waits meanwhile.
+        kept: keys of either kind.
     """
 
-    def __init__(self, engine: Engine, server: Server, kept: int = KEPT) -> None:
+    def __init__(self, engine: Engine, server: Server, *, most: float, kept: int = KEPT) -> None:
         self._engine = engine
         self._server = server
+        self._patience = most
         self._most = kept
         self._kept = server.epoch, (_Recent(kept), _Recent(kept))
 
@@ -83,7 +88,8 @@ class Keys:
 
     def _ask(self, questions: Sequence[Question[Any]]) -> list[Any]:
         # Lost with the server's memory, they are made again: whoever stores what refers to them commits later.
-        return transactions.ask_alone(self._engine, questions, transactions.BY_INDEX, transactions.UNHURRIED)
+        settings = transactions.BY_INDEX, transactions.UNHURRIED
+        return transactions.ask_alone(self._engine, questions, *settings, most=self._patience)
 
     @property
     def _recent(self) -> "tuple[_Recent, _Recent]":

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from db import binary
 from db.questions import Question, ask, ask_all
+from db.writes import bounded
 
 Settings = Mapping[str, str]
 """Of Postgres, by name."""
@@ -65,10 +66,21 @@ def adoption(*settings: Settings) -> Question[None]:
     return Question(_set(tuple(values.items())), {}, lambda _: None)
 
 
-def ask_alone(engine: Engine, questions: Sequence[Question[Any]], *settings: Settings) -> list[Any]:
-    """What each question has found, in a transaction of their own that adopts settings: it is all one message."""
+def whole(connection: Connection, seconds: float) -> Settings:
+    """Seconds that the transaction may last, where Postgres can tell (`db.writes.bounded`)."""
+    return {"transaction_timeout": f"{round(seconds * 1000)}ms"} if bounded(connection) else {}
+
+
+def ask_alone(engine: Engine, questions: Sequence[Question[Any]], *settings: Settings, most: float) -> list[Any]:
+    """What each question has found, in a transaction of their own that adopts settings: it is all one message.
+
+    Args:
+        most: seconds after which Postgres ends it: whoever has stopped in the middle of a pipeline does not count as
+            idle.
+    """
     with engine.begin() as connection:
-        return ask_all(connection, [adoption(*settings), *questions], last=True)[1:]
+        asked = [adoption(*settings, whole(connection, most)), *questions]
+        return ask_all(connection, asked, last=True)[1:]
 
 
 def let_go(connection: Connection) -> None:

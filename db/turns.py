@@ -19,7 +19,7 @@ from db.owed import Debt
 from db.questions import Question, ask_all, rows
 from db.server import INCARNATION, Server
 from db.transactions import Settings
-from db.writes import Writes, bounded
+from db.writes import Writes
 
 Ints = npt.NDArray[np.int64]
 
@@ -75,10 +75,8 @@ def take(
     Raises:
         OperationalError: another has it for longer than the transaction's lock time-out.
     """
-    limit = {"transaction_timeout": f"{round(most * 1000)}ms"} if bounded(connection) else {}
-    _, (turn,) = ask_all(
-        connection, [transactions.adoption(*terms, limit), Question(_TAKE, {"project": project_id}, rows)]
-    )
+    adoption = transactions.adoption(*terms, transactions.whole(connection, most))
+    _, (turn,) = ask_all(connection, [adoption, Question(_TAKE, {"project": project_id}, rows)])
     incarnation = turn.pop("server")
     if server is not None:
         server.seen(incarnation)

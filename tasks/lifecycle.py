@@ -1,5 +1,6 @@
 """The life of a worker process: logging, what it opens and closes, its pulse, and the sweep of the idle."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ def _open(**_: Any) -> None:
 
 @signals.worker_shutting_down.connect
 def _retire(**_: Any) -> None:
-    from tasks import process
-
-    process.retire()
+    """In a handler of signals, and in the parent of prefork workers, which has no part in the work and no torch."""
+    process = sys.modules.get("tasks.process")
+    if process is not None:
+        process.retire()
 
 
 @signals.worker_process_shutdown.connect

@@ -25,7 +25,7 @@ class Process:
         for project_id in left.regrades:
             self.publisher.ring_regrade(project_id, force=force)
         for project_id in left.refits:
-            self.publisher.ring_refit(project_id)
+            self.publisher.ring_refit(project_id, force=force)
         for project_id in left.lessons:
             self.publisher.ring_lesson(project_id)
         for project_id in left.revisits:

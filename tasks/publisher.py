@@ -25,6 +25,9 @@ REST = 2.0
 STAY_MS = 3000
 """Milliseconds for which a worker that has said that it is at a door is believed; it says so at every claim."""
 
+REFIT_MS = 120_000
+"""Milliseconds for which a doorbell of the refit lane stands: a run may take long, and the queue is to stay short."""
+
 _ALL = b"1"
 """What a doorbell says that all can hear; where one worker alone was called it names that one."""
 
@@ -103,11 +106,18 @@ class Publisher:
             return False
         return True
 
-    def ring_refit(self, project_id: int) -> None:
-        """Say that a model run of the project waits."""
+    def ring_refit(self, project_id: int, *, force: bool = False) -> None:
+        """Say that a model run of the project waits; does nothing if that has been said and not yet heard.
+
+        Args:
+            force: say it anyway where no message is left that could be heard.
+        """
         try:
-            self._send(queues.REFIT_TASK, {"project": project_id}, queues.REFIT)
-            metrics.DOORBELLS.labels(queues.REFIT, "rung").inc()
+            door = _doorbell(project_id, queues.REFIT_TASK)
+            fresh = self._lift(door, queues.REFIT, force=force, stands=REFIT_MS)
+            if fresh:
+                self._send(queues.REFIT_TASK, {"project": project_id}, queues.REFIT, expires=None)
+            metrics.DOORBELLS.labels(queues.REFIT, "rung" if fresh else "coalesced").inc()
         except _FAILURES as error:
             self._failed(queues.REFIT, error)
 
@@ -130,7 +140,7 @@ class Publisher:
         """
         try:
             door = _doorbell(project_id, queues.LEARN_TASK)
-            if self._redis().set(door, _ALL, nx=True, px=self._doorbell_ms):
+            if self._redis().set(door, _ALL, nx=True, px=REFIT_MS):
                 self._send(queues.LEARN_TASK, {"project": project_id}, queues.REFIT, pause=pause)
         except _FAILURES as error:
             self._failed(queues.REFIT, error)
@@ -234,13 +244,14 @@ class Publisher:
             self._connection = self._app.connection_for_write()
         return self._connection.default_channel.client
 
-    def _lift(self, door: str, queue: str, *, force: bool) -> bool:
+    def _lift(self, door: str, queue: str, *, force: bool, stands: int | None = None) -> bool:
         """Note that a door is being rung; whether it was not so already. Each has one message in its queue at most.
 
         However busy the fleet is, queues are then no longer than there are doors, and doors are served in turn.
 
         Args:
             force: the message may be lost: the queue is empty, or it went to one worker alone, who may be gone.
+            stands: milliseconds, if not as long as others.
         """
         redis = self._redis()
         lost = False
@@ -248,7 +259,7 @@ class Publisher:
             with redis.pipeline(transaction=False) as pipeline:
                 said, waiting = pipeline.get(door).llen(queue).execute()
             lost = not waiting or said not in {None, _ALL}
-        return bool(redis.set(door, _ALL, nx=not lost, px=self._doorbell_ms))
+        return bool(redis.set(door, _ALL, nx=not lost, px=stands or self._doorbell_ms))
 
     def _call(self, project_id: int, lane: str, node: str | None) -> None:
         """Say to one worker alone that something waits, or to all: nobody knows the project any more."""

@@ -34,8 +34,11 @@ ROUTES = {REFIT_TASK: {"queue": REFIT}, LEARN_TASK: {"queue": REFIT}, SWEEP_TASK
 """`grade` is sent to the queue of its lane by whoever rings."""
 
 EXPIRES = 60
-"""Seconds after which a message that nobody took is worth nothing: the sweep has sent another since. Not so for `grade`
-and `regrade`, which the sweep does not ring twice: were they to expire, a queue longer than this would serve nobody."""
+"""Seconds after which a message that nobody took is worth nothing: the sweep has sent another since.
+
+Not so for `grade`, `regrade` and `refit`, which the sweep does not ring twice: were they to expire, a queue longer than
+this would serve nobody.
+"""
 
 REVISIT_PAUSE_MS = 5000
 """Milliseconds between the last slice of revisits of a project and the next first one, at least."""

@@ -12,4 +12,5 @@ def refit(project: int) -> None:
     from workers import refit as refits
 
     here = process.current()
+    here.publisher.hear(project, queues.REFIT_TASK)
     here.wake(refits.run(here.runtime, project))

@@ -105,7 +105,9 @@ class Ahead:
         )
         questions: list[Question[Any]] = [claiming, projects.how_to_grade(self._project_id)]
         try:
-            claim, grading = transactions.ask_alone(engine, questions, *claims.terms(settings.lease))
+            claim, grading = transactions.ask_alone(
+                engine, questions, *claims.terms(settings.lease), most=settings.lease
+            )
         except DBAPIError:
             # It may have been committed all the same, and would keep others out until its lease runs out.
             self._let_go(partial(claims.unmake, claim_id=claiming.parameters["claim"]))

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -20,7 +21,7 @@ from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
 from db import consensus as consensus_rows
-from db import projects, runs, server
+from db import projects, runs, server, transactions
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
@@ -73,7 +74,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
         Exception: whatever made the run fail; it is recorded with the run.
     """
     settings = runtime.settings
-    with runtime.engine.begin() as connection:
+    with _bounded(runtime) as connection:
         if not allowance.affords(connection, project_id, age=settings.refit_after):
             return WorkLeft(lessons=(project_id,))
         claim = runs.claim(connection, project_id, settings.stall)
@@ -90,7 +91,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
             log.warning("model run lost", reason=str(error))
             return NOTHING_LEFT
         except Exception as error:
-            with runtime.engine.begin() as connection:
+            with _bounded(runtime) as connection:
                 runs.fail(connection, claim, retries.line(error))
                 crashpoints.reach("failure-before-commit")
             raise
@@ -98,6 +99,11 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
     with runtime.engine.connect() as connection:
         again = project_id in runs.waiting(connection)
     return WorkLeft(refits=(project_id,)) if again else NOTHING_LEFT
+
+
+def _bounded(runtime: Runtime) -> AbstractContextManager[Connection]:
+    """A transaction that others can go on behind, a lease after this process has stopped in the middle of it."""
+    return transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease))
 
 
 def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
@@ -133,7 +139,7 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
             "cost": meter.cost,
         },
     )
-    with runtime.engine.begin() as connection:
+    with _bounded(runtime) as connection:
         runs.finish(connection, claim, project_id, outcome)
         crashpoints.reach("refit-before-finish")
     crashpoints.reach("refit-finished")

@@ -18,6 +18,8 @@ from db.server import Server
 from workers import devices
 from workers.recall import Memory
 
+NAMING = 2
+"""Times as long as a silent worker is believed in that naming what is new in a claim may take."""
 CONNECTIONS = 4
 """To work, to store what was worked out before, to claim ahead, and to keep leases alive."""
 
@@ -51,7 +53,8 @@ class Runtime:
         engine = make_engine(url, pool_size=CONNECTIONS, name=name, prepared=prepared)
         ahead, behind = (ThreadPoolExecutor(1, thread_name_prefix=role) for role in ("ahead", "behind"))
         server, device = Server(engine), devices.choose(settings.device)
-        return cls(settings, engine, device, server, Keys(engine, server), Memory(server), ahead, behind)
+        keys = Keys(engine, server, most=NAMING * settings.stall)
+        return cls(settings, engine, device, server, keys, Memory(server), ahead, behind)
 
     def connect(self) -> None:
         """Make all connections now, if Postgres is there: each that is made later makes this process forget."""

@@ -218,8 +218,8 @@ def foreseen(runtime: Runtime, project_id: int) -> Iterator[Foreseen | None]:
         return
 
     def ask(questions: Sequence[Question[Any]]) -> list[Any]:
-        bounds = transactions.bounds(idle=runtime.settings.lease)
-        return transactions.ask_alone(runtime.engine, questions, bounds, transactions.BY_INDEX)
+        most = LEASES * runtime.settings.lease
+        return transactions.ask_alone(runtime.engine, questions, transactions.BY_INDEX, most=most)
 
     coming = Coming()
     turn = Turn(project_id, recall, recall.turn + 1, recall.events, coming, ask)

@@ -5,6 +5,7 @@ parent leaves its children running until the next start on the same directory: s
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -112,8 +113,19 @@ class Child:
         self._process.wait()
 
 
+def shorten(log: Path) -> None:
+    """Begin a log anew when it has become long, beside a copy of it; whoever writes it goes on.
+
+    What is written meanwhile is lost, and all of it where there is no room for a copy.
+    """
+    if not log.exists() or log.stat().st_size <= _LOG_LIMIT:
+        return
+    with suppress(OSError):
+        shutil.copyfile(log, log.with_suffix(".1.log"))
+    os.truncate(log, 0)
+
+
 def _opened(log: Path) -> BinaryIO:
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(log.with_suffix(".1.log"))
+    shorten(log)
     return log.open("ab")

@@ -73,9 +73,15 @@ def prepare(directory: Path, owner: Path, log: Path) -> Server:
             account=account,
         )
 
-    return Server(
-        program, lambda port: f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}", _answers, in_limbo
-    )
+    def url(port: int) -> str:
+        return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
+
+    return Server(program, url, _answers, in_limbo, recovers)
+
+
+def recovers(pid: int) -> bool:
+    """Whether a postmaster replays its log."""
+    return bool(_has_child(pid, "postgres: startup"))
 
 
 def in_limbo(pid: int) -> bool:
@@ -83,10 +89,15 @@ def in_limbo(pid: int) -> bool:
 
     PostgreSQL 18 can come to that and stay there: a process died of a full disk, and then the one that replays the log.
     """
+    return _has_child(pid, "postgres: startup", "postgres: walwriter") is False
+
+
+def _has_child(pid: int, *titles: str) -> bool | None:
+    """Whether a process has a child that shows one of these titles; None if that cannot be told."""
     with suppress(psutil.Error):
-        titles = [" ".join(child.cmdline()) for child in psutil.Process(pid).children()]
-        return not any(title.startswith(("postgres: startup", "postgres: walwriter")) for title in titles)
-    return False
+        found = [" ".join(child.cmdline()) for child in psutil.Process(pid).children()]
+        return any(title.startswith(titles) for title in found)
+    return None
 
 
 def _tuned(data: Path) -> dict[str, str]:

@@ -12,8 +12,9 @@ from cli.stack.leftovers import end_leftovers
 from cli.stack.ports import free_port, is_free
 
 _POLL = 0.02
-_START_LIMIT = 60.0  # recovery after a crash takes its time
+_START_LIMIT = 60.0  # unless it recovers from a crash, which takes as long as there is log to be replayed
 _ATTEMPTS = 10
+_END = 1 << 16  # bytes of a log in which its last line is looked for
 _PAUSE = 0.1  # longer each time: a killed server's own children may still hold its directory
 
 
@@ -29,6 +30,7 @@ class Server:
         url: makes the URL for a given port.
         probe: whether the server at a URL answers.
         stuck: whether the process of this id, as it looks now, will never serve anybody.
+        recovers: whether it is on its way to that, however long it takes.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Server:
         url: Callable[[int], str],
         probe: Callable[[str], bool],
         stuck: Callable[[int], bool] | None = None,
+        recovers: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._program = program
         self._url = url
         self._probe = probe
         self.stuck = stuck
+        self._recovers = recovers
         self._port = free_port()
         self._child: Child | None = None
 
@@ -95,7 +99,7 @@ class Server:
 
     def _came_up(self, child: Child) -> bool:
         deadline = time.monotonic() + _START_LIMIT
-        while child.wait(_POLL) is None and time.monotonic() < deadline:
+        while child.wait(_POLL) is None and (time.monotonic() < deadline or self._recovers(child.pid)):
             if self.ready:
                 return True
         return False
@@ -135,7 +139,9 @@ def embedded(prepare: Prepare, directory: Path, log: str) -> Iterator[Server]:
 def last_line(log: Path) -> str:
     """What a log says last, in one line for an error message; of a structured line its event."""
     try:
-        lines = log.read_text(errors="replace").splitlines()
+        with log.open("rb") as end:
+            end.seek(max(0, log.stat().st_size - _END))
+            lines = end.read(_END).decode(errors="replace").splitlines()
     except OSError:
         return ""
     line = next((line.strip() for line in reversed(lines) if line.strip()), "")

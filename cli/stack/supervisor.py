@@ -7,7 +7,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from cli.errors import CliError
-from cli.stack.child import Child, Program
+from cli.stack.child import Child, Program, shorten
 from cli.stack.server import last_line
 from telemetry.logging import get
 
@@ -64,6 +64,11 @@ class _Run:
         self.checked = self.started
         self.stuck_since: float | None = None
 
+    @property
+    def delay(self) -> float:
+        """Seconds until it is started again after so many failures."""
+        return min(_FIRST_DELAY * 2 ** (self.failures - 1), _LAST_DELAY)
+
     def is_stuck(self, now: float) -> bool:
         """Whether it has been stuck for a while."""
         if self.service.stuck is None or now - self.checked < _CHECK:
@@ -94,7 +99,9 @@ class Supervisor:
         self._stall = stall
         self._changed = changed
         self._runs: dict[str, _Run] = {}
-        self._looked = self._awake_since = time.time()
+        self._told: Mapping[str, int] = {}
+        """What `changed` was told last."""
+        self._looked = self._awake_since = self._shortened = time.time()
 
     @property
     def processes(self) -> dict[str, int]:
@@ -104,7 +111,7 @@ class Supervisor:
     def adopt(self, service: Service, child: Child) -> None:
         """Take over a child that runs already."""
         self._runs[service.program.name] = _Run(service, child)
-        self._changed(self.processes)
+        self._tell()
 
     def start(self, services: Iterable[Service], limit: float = 120.0) -> None:
         """Run the services and wait until each is ready.
@@ -146,8 +153,15 @@ class Supervisor:
             if run.due is None and not run.child.alive:
                 self._note_death(run, now)
             if run.due is not None and now >= run.due:
-                run.began(Child(run.service.program))
-                self._changed(self.processes)
+                self._start_again(run, now)
+        try:
+            self._tell()
+            if now - self._shortened > _CHECK:
+                self._shortened = now
+                for run in self._runs.values():
+                    shorten(run.service.program.log)
+        except OSError as error:  # the disk is full: the next look tries again
+            log.warning("cannot keep house", error=str(error))
 
     def stop(self) -> None:
         """Stop all, tier by tier, all of a tier at once; none is left."""
@@ -163,10 +177,25 @@ class Supervisor:
     def _stands_still(self, run: _Run, now: float) -> bool:
         return run.service.stamp is not None and now - max(run.last_sign(), self._awake_since) > self._stall
 
+    def _tell(self) -> None:
+        processes = self.processes
+        if processes != self._told:
+            self._changed(processes)
+            self._told = processes
+
+    def _start_again(self, run: _Run, now: float) -> None:
+        program = run.service.program
+        try:
+            run.began(Child(program))
+        except OSError as error:  # no room for its log, or no process to be had
+            run.failures += 1
+            run.due = now + run.delay
+            log.warning("not started", process=program.name, again_in=run.delay, error=str(error))
+
     def _note_death(self, run: _Run, now: float) -> None:
         run.child.kill()  # what is left of its group
         run.failures = 1 if now - run.started > _STEADY else run.failures + 1
-        delay = min(_FIRST_DELAY * 2 ** (run.failures - 1), _LAST_DELAY)
+        delay = run.delay
         run.due = now + delay
         program = run.service.program
         log.warning(

@@ -45,7 +45,7 @@ def test_names_belong_to_their_project(engine: Engine) -> None:
 def test_keys_that_were_met_are_found_without_asking(engine: Engine) -> None:
     one, two = make_project(engine, name="one"), make_project(engine, name="two")
     server = Server(engine)
-    keys = Keys(engine, server, kept=8)
+    keys = Keys(engine, server, most=60, kept=8)
     asked: list[str] = []
     event.listen(engine, "checkout", lambda *_: asked.append("a connection"))
 

@@ -1,8 +1,11 @@
 """What a transaction keeps from others."""
 
+import pytest
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from db import transactions
+from db.questions import Question
 from tests.integration.workers.crowd import scalar
 
 
@@ -27,3 +30,10 @@ def test_a_snapshot_is_let_go_of_however_often(engine: Engine) -> None:
                 transactions.let_go(connection)
                 assert not holds(engine, backend)
                 assert look(connection) == backend
+
+
+def test_what_is_asked_alone_holds_nobody_up_for_longer_than_it_may(engine: Engine) -> None:
+    """Postgres would wait for ever for the next statement of a pipeline: so it is Postgres that keeps the time."""
+    wait = Question("SELECT pg_sleep(60)", {}, lambda _: None)
+    with pytest.raises(DBAPIError, match="closed the connection"):
+        transactions.ask_alone(engine, [wait], most=0.2)

@@ -16,7 +16,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from cli.stack.postgres import embedded_postgres, in_limbo
+from cli.stack import server as servers
+from cli.stack.child import Program
+from cli.stack.postgres import embedded_postgres, in_limbo, recovers
 from cli.stack.server import Server
 from cli.stack.valkey import embedded_valkey
 from tests.processes import runs
@@ -107,6 +109,31 @@ def test_a_server_without_whoever_writes_or_replays_its_log_is_in_limbo(postgres
     assert not in_limbo(postgres.pid)
     assert in_limbo(psutil.Process().pid)
     assert not in_limbo(2**22 + 1)  # there is no such process: nobody to be ended
+
+
+def test_whoever_replays_a_log_is_waited_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "_START_LIMIT", 0.0)
+    looks: list[int] = []
+
+    def answers(_: str) -> bool:
+        return len(looks) > 3
+
+    def recovers(pid: int) -> bool:
+        looks.append(pid)
+        return True
+
+    sleeper = Program("postgres", [sys.executable, "-c", "import time; time.sleep(600)"], home, home / "log")
+    slow = Server(lambda _: sleeper, str, answers, recovers=recovers)
+    try:
+        slow.start()
+        assert set(looks) == {slow.pid}
+    finally:
+        slow.kill()
+
+
+def test_a_server_that_serves_does_not_recover(postgres: Server) -> None:
+    assert not recovers(postgres.pid)
+    assert not recovers(2**22 + 1)
 
 
 def test_valkey_wants_its_password_and_evicts_nothing(valkey: Server) -> None:

@@ -1,17 +1,20 @@
 """Supervision of real processes."""
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cli.errors import CliError
+from cli.stack import child
 from cli.stack.child import Program
 from cli.stack.home import Home, held
 from cli.stack.supervisor import Service, Supervisor, Tier
@@ -82,6 +85,50 @@ def test_one_that_dies_again_and_again_is_tried_less_and_less_often(supervisor: 
     assert second - first >= 0.25
     assert third - second >= 0.5
     assert fourth - third >= 1.0
+
+
+def test_a_full_disk_ends_no_supervision(tmp_path: Path) -> None:
+    told: list[dict[str, int]] = []
+    room = True
+
+    def tell(processes: Mapping[str, int]) -> None:
+        if not room:
+            raise OSError(errno.ENOSPC, "no space left")
+        told.append(dict(processes))
+
+    supervisor = Supervisor(stall=60, changed=tell)
+    logs = tmp_path / "logs"
+    try:
+        supervisor.start([service(logs, "worker-1", SLEEPER)])
+        first = supervisor.processes["worker-1"]
+        room = False
+        logs.rename(tmp_path / "old")
+        logs.touch()  # in its place no log can be opened
+        os.kill(first, signal.SIGKILL)
+        died = time.time()
+        look_until(supervisor, lambda: time.time() - died > 1)
+        assert supervisor.processes["worker-1"] == first
+        logs.unlink()
+        look_until(supervisor, lambda: supervisor.processes["worker-1"] != first)
+        supervisor.look()
+        room = True
+        supervisor.look()
+        assert told[-1] == supervisor.processes
+    finally:
+        supervisor.stop()
+
+
+def test_a_long_log_is_begun_anew_while_it_is_written(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "_LOG_LIMIT", 100_000)
+    script = "import time\nwhile True: print('x' * 1000, flush=True); time.sleep(0.002)"
+    supervisor.start([service(tmp_path, "worker-1", script)])
+    log = tmp_path / "worker-1.log"
+    old = log.with_suffix(".1.log")
+    look_until(supervisor, lambda: old.exists() and log.stat().st_size > 10_000)
+    assert old.stat().st_size > 100_000 > log.stat().st_size
+    assert set(log.read_text().split()) == {"x" * 1000}
 
 
 def test_one_that_stands_still_past_the_lease_is_replaced(supervisor: Supervisor, tmp_path: Path) -> None:

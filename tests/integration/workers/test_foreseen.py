@@ -125,9 +125,11 @@ def test_what_was_named_for_it_is_known_without_being_read(
     asked: list[Question[Any]] = []
     ask = transactions.ask_alone
 
-    def counted(engine: Engine, questions: Sequence[Question[Any]], *settings: transactions.Settings) -> list[Any]:
+    def counted(
+        engine: Engine, questions: Sequence[Question[Any]], *settings: transactions.Settings, most: float
+    ) -> list[Any]:
         asked.extend(questions)
-        return ask(engine, questions, *settings)
+        return ask(engine, questions, *settings, most=most)
 
     monkeypatch.setattr(transactions, "ask_alone", counted)
     accept(engine, project, NEW)

@@ -98,3 +98,12 @@ def test_without_redis_there_is_no_application() -> None:
 def test_whoever_only_registers_or_rings_loads_no_torch(modules: tuple[str, ...]) -> None:
     program = f"import sys, {', '.join(modules)}; assert not {{'torch', 'workers.grading'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_the_parent_of_prefork_workers_ends_without_torch() -> None:
+    program = (
+        "import sys; from celery import signals; import tasks.lifecycle;"
+        " ((_, failure),) = signals.worker_shutting_down.send(sender='w@here', sig='TERM', how='Warm', exitcode=0);"
+        " assert failure is None and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
