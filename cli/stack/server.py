@@ -10,6 +10,9 @@ from cli.errors import CliError
 from cli.stack.child import Child, Program
 from cli.stack.leftovers import end_leftovers
 from cli.stack.ports import free_port, is_free
+from telemetry.logging import get
+
+log = get(__name__)
 
 _POLL = 0.02
 _START_LIMIT = 60.0  # unless it recovers from a crash, which takes as long as there is log to be replayed
@@ -94,14 +97,20 @@ class Server:
                 return
             self._child.kill()
             time.sleep(attempt * _PAUSE)
-        log = self.program.log
-        raise CliError(f"{self.program.name} did not start on port {self._port}: {last_line(log)} (see {log})")
+        said = self.program.log
+        raise CliError(f"{self.program.name} did not start on port {self._port}: {last_line(said)} (see {said})")
 
     def _came_up(self, child: Child) -> bool:
-        deadline = time.monotonic() + _START_LIMIT
-        while child.wait(_POLL) is None and (time.monotonic() < deadline or self._recovers(child.pid)):
+        began = time.monotonic()
+        limit = _START_LIMIT
+        while child.wait(_POLL) is None:
             if self.ready:
                 return True
+            if time.monotonic() - began > limit:
+                if not self._recovers(child.pid):
+                    return False
+                limit += _START_LIMIT
+                log.warning("still recovers from a crash", process=child.program.name)
         return False
 
     def stop(self) -> None:

@@ -102,6 +102,7 @@ class Supervisor:
         self._told: Mapping[str, int] = {}
         """What `changed` was told last."""
         self._looked = self._awake_since = self._shortened = time.time()
+        self._hindered_until = 0.0
 
     @property
     def processes(self) -> dict[str, int]:
@@ -154,14 +155,8 @@ class Supervisor:
                 self._note_death(run, now)
             if run.due is not None and now >= run.due:
                 self._start_again(run, now)
-        try:
-            self._tell()
-            if now - self._shortened > _CHECK:
-                self._shortened = now
-                for run in self._runs.values():
-                    shorten(run.service.program.log)
-        except OSError as error:  # the disk is full: the next look tries again
-            log.warning("cannot keep house", error=str(error))
+        if now >= self._hindered_until:
+            self._keep_house(now)
 
     def stop(self) -> None:
         """Stop all, tier by tier, all of a tier at once; none is left."""
@@ -176,6 +171,18 @@ class Supervisor:
 
     def _stands_still(self, run: _Run, now: float) -> bool:
         return run.service.stamp is not None and now - max(run.last_sign(), self._awake_since) > self._stall
+
+    def _keep_house(self, now: float) -> None:
+        """Tell of new processes, and shorten logs. There may be no room for it: then that waits, and all goes on."""
+        try:
+            self._tell()
+            if now - self._shortened > _CHECK:
+                self._shortened = now
+                for run in self._runs.values():
+                    shorten(run.service.program.log)
+        except OSError as error:
+            self._hindered_until = now + _CHECK
+            log.warning("cannot keep house", error=str(error))
 
     def _tell(self) -> None:
         processes = self.processes
