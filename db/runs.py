@@ -197,6 +197,28 @@ def fail(connection: Connection, run: RunClaim, error: str) -> None:
     )
 
 
+_GIVE_BACK = text(f"""
+UPDATE model_runs r SET
+    claim_id = NULL, lease_until = NULL, attempts = attempts - 1, error = 'its worker was told to end',
+    state = CASE WHEN again THEN 'waiting' ELSE 'failed' END,
+    finished_at = CASE WHEN NOT again THEN now() END
+FROM (
+    SELECT id AS mine, NOT EXISTS (
+        SELECT 1 FROM model_runs w WHERE w.project_id = m.project_id AND w.state = 'waiting'
+    ) AS again
+    FROM model_runs m WHERE {_MINE} FOR UPDATE
+) found WHERE r.id = found.mine
+""")
+
+
+def give_back(connection: Connection, run: RunClaim) -> None:
+    """Let the run wait again as if it had not been tried, unless one that was asked for meanwhile takes its place.
+
+    No error if it is no longer this worker's.
+    """
+    connection.execute(_GIVE_BACK, {"id": run.id, "claim": run.claim_id})
+
+
 _EXPIRE = text("""
 WITH expired AS (
     SELECT id,

@@ -1,7 +1,12 @@
 """The life of a worker process: logging, what it opens and closes, its pulse, and the sweep of the idle."""
 
+import os
+import signal
 import sys
+import threading
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +72,8 @@ def _start_pulse(sender: Any, **_: Any) -> None:
     settings = load()
     if solo:
         _connect()
+    else:
+        signals.worker_shutting_down.connect(partial(_end_soon, worker.pool, settings.lease), weak=False)
     swept = time.monotonic()
 
     def beat() -> None:
@@ -79,6 +86,19 @@ def _start_pulse(sender: Any, **_: Any) -> None:
 
     beat()
     worker.timer.call_repeatedly(PULSE, beat)
+
+
+def _end_soon(pool: Any, seconds: float, **_: Any) -> None:
+    """Celery waits for a task however long it takes; so long it may take, then it gives back what it can and ends."""
+    timer = threading.Timer(seconds, _end, [pool])
+    timer.daemon = True
+    timer.start()
+
+
+def _end(pool: Any) -> None:
+    for process in pool.info["processes"]:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGTERM)
 
 
 def _connect() -> None:

@@ -26,8 +26,11 @@ def courteously(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -
 
     Nothing that others wait for may be held meanwhile: a turn above all, which would last ten times as long.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="courteous", initializer=_yield) as pool:
+    pool = ThreadPoolExecutor(1, thread_name_prefix="courteous", initializer=_yield)
+    try:
         return pool.submit(copy_context().run, partial(work, *arguments, **options)).result()
+    finally:
+        pool.shutdown(wait=False)  # a process that is told to end does not wait for what it has begun
 
 
 def resting(work: Callable[P, T], times: float) -> Callable[P, T]:

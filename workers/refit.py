@@ -90,6 +90,10 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
         except StaleClaimError as error:
             log.warning("model run lost", reason=str(error))
             return NOTHING_LEFT
+        except SystemExit:  # the worker is told to end, and has waited for as long as it may
+            with _bounded(runtime) as connection:
+                runs.give_back(connection, claim)
+            raise
         except Exception as error:
             with _bounded(runtime) as connection:
                 runs.fail(connection, claim, retries.line(error))

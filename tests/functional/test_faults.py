@@ -1,6 +1,7 @@
 """What is killed, stopped, emptied and restarted loses nothing and doubles nothing."""
 
 import signal
+from collections.abc import Callable
 
 import httpx
 import redis
@@ -11,7 +12,7 @@ from config.settings import Settings
 from tasks.publisher import STAY_MS
 from tests.functional import books
 from tests.functional.conftest import Answer
-from tests.functional.fleet import Fleet
+from tests.functional.fleet import Fleet, client
 from tests.functional.test_grading import post
 from tests.locks import waiting_for_locks
 from tests.waiting import until
@@ -152,3 +153,32 @@ def test_postgres_restarted_under_load(
         post(api, batch).raise_for_status()
     until(lambda: books.everything_graded(engine, "quiz"), "everything to be graded")
     assert_books_balance(engine, 400)
+
+
+def test_a_worker_that_is_to_end_gives_its_model_run_back(
+    make_fleet: Callable[..., Fleet], key: str, engine: Engine, crowd: list[list[Answer]]
+) -> None:
+    fleet = make_fleet(lease=2, sweep_interval=0.5)
+
+    def run() -> tuple[str, int]:
+        with engine.connect() as connection:
+            found = connection.execute(text("SELECT state, attempts FROM model_runs ORDER BY id DESC LIMIT 1")).one()
+        return found.state, found.attempts
+
+    with client(fleet.api(), key) as api:
+        api.post("/projects", json={"name": "quiz", "classes": ["no", "yes"]}).raise_for_status()
+        fleet.worker()
+        post(api, crowd[0]).raise_for_status()
+        until(lambda: books.everything_graded(engine, "quiz"), "answers to learn from")
+        refits = fleet.worker("refit")
+        with engine.begin() as others:
+            others.execute(text("LOCK TABLE consensus IN ACCESS EXCLUSIVE MODE"))
+            api.post("/projects/quiz/model-runs").raise_for_status()
+            until(
+                lambda: run() == ("running", 1) and waiting_for_locks(engine, "touchstone-refit"), "a refit under way"
+            )
+            refits.signal(signal.SIGTERM)
+            until(lambda: not refits.running, "a worker that waits no longer than it may")
+            assert run() == ("waiting", 0)
+        fleet.worker("refit")
+        until(lambda: run() == ("done", 1), "another to do it")

@@ -209,6 +209,23 @@ def test_a_project_without_answers_cannot_be_refitted(engine: Engine, runtime: R
     assert latest(engine, project).error == "RefitError: no answer of the project counts yet"
 
 
+@pytest.mark.parametrize("asked", [False, True], ids=["alone", "another waits"])
+def test_a_run_that_is_given_back_waits_as_if_it_had_not_been_tried(engine: Engine, asked: bool) -> None:
+    project = make_project(engine)
+    request(engine, project)
+    with engine.begin() as connection:
+        claim = runs.claim(connection, project, 30)
+    assert claim is not None
+    if asked:
+        request(engine, project)
+    for _ in range(2):  # once is all there is to give back
+        with engine.begin() as connection:
+            runs.give_back(connection, claim)
+    with engine.connect() as connection:
+        found = [tuple(run) for run in connection.execute(text("SELECT state, attempts FROM model_runs ORDER BY id"))]
+    assert found == ([("failed", 0), ("waiting", 0)] if asked else [("waiting", 0)])
+
+
 def test_one_run_at_a_time_the_next_one_waits(engine: Engine, runtime: Runtime) -> None:
     project = make_project(engine)
     graded(engine, runtime, project)

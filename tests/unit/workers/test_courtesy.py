@@ -1,6 +1,7 @@
 """Courtesy: a thread that yields the processor, and nobody else does."""
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -45,6 +46,19 @@ def test_it_knows_what_its_caller_knows_and_fails_as_the_work_does() -> None:
             courteously(work, 6, right=0)
     finally:
         bound.reset(token)
+
+
+def test_whoever_is_told_to_end_does_not_wait_for_the_work() -> None:
+    over = threading.Event()
+    before = signal.signal(signal.SIGALRM, lambda *_: sys.exit(1))
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(SystemExit):
+            courteously(over.wait, 60)
+        assert not over.is_set()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        over.set()
 
 
 def test_rested_work_finds_the_same_and_rests_between_operations(monkeypatch: pytest.MonkeyPatch) -> None:
