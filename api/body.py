@@ -3,7 +3,6 @@
 import asyncio
 import math
 import zlib
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from api.problems import ProblemError, unavailable
+from api.room import Room
 from db.bodies import JSON, NDJSON
 
 _GZIP = 16 + zlib.MAX_WBITS
@@ -29,15 +29,10 @@ def too_large(limit: int) -> ProblemError:
 
 
 class Inbox:
-    """What all bodies together may take while they come in and are looked over, in one event loop.
-
-    No tenant's take more than half of it.
-    """
+    """What all bodies together may take while they come in and are looked over, in one event loop."""
 
     def __init__(self, room: int = ROOM) -> None:
-        self._room = room
-        self._of_tenant = room // 2
-        self._taken: Counter[int] = Counter()
+        self._room = Room(room)
         self.lookers = CapacityLimiter(2)
         """Threads that look bodies over: more would only take the processor and memory from one another."""
 
@@ -52,19 +47,14 @@ class Inbox:
 
         def take(count: int) -> None:
             nonlocal taken
-            if count > min(self._room, self._of_tenant - self._taken[tenant_id]):
+            if not self._room.take(tenant_id, count):
                 raise unavailable("More is being posted than can be received.")
-            self._room -= count
-            self._taken[tenant_id] += count
             taken += count
 
         try:
             yield take
         finally:
-            self._room += taken
-            self._taken[tenant_id] -= taken
-            if not self._taken[tenant_id]:
-                del self._taken[tenant_id]
+            self._room.give_back(tenant_id, taken)
 
 
 async def read(scope: Scope, receive: Receive, limit: int, take: Callable[[int], None]) -> bytes:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api.outages import is_outage, reason
 from api.problems import unavailable
+from api.room import Room
 from db import batches
 from db.batches import Accepted, NewBatch
 from db.line import Line
@@ -23,7 +24,7 @@ MAX_BYTES = 16 * 2**20
 PACE = 0.010
 """Seconds from the start of one transaction to that of the next, at least: who comes alone waits for nothing, and many
 share what a transaction costs."""
-CAPACITY = 4 * MAX_BYTES
+CAPACITY = 8 * MAX_BYTES
 """Bytes that may wait; beyond, a POST is turned away at once."""
 
 _Outcome = Accepted | Exception
@@ -32,6 +33,7 @@ _Outcome = Accepted | Exception
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     batch: NewBatch
+    tenant_id: int
     future: "asyncio.Future[Accepted]"
 
 
@@ -50,14 +52,14 @@ class Writer:
         self._committed = committed
         self._patience = patience
         self._queue: deque[_Waiting] = deque()
-        self._bytes = 0
+        self._room = Room(CAPACITY)
         self._stopping = False
         self._hanging = False
         self._flushing: asyncio.Task[None] | None = None
         self._next_at = 0.0
 
-    async def accept(self, batch: NewBatch) -> Accepted:
-        """Store a batch; returns once it is committed.
+    async def accept(self, batch: NewBatch, tenant_id: int) -> Accepted:
+        """Store a tenant's batch; returns once it is committed.
 
         Raises:
             ProblemError: 503, Postgres is away, hangs, or cannot keep up. A batch whose commit was under way may still
@@ -66,11 +68,10 @@ class Writer:
         """
         if self._hanging:
             raise _silent()
-        if self._stopping or self._bytes + batch.weight > CAPACITY:
+        if self._stopping or not self._room.take(tenant_id, batch.weight):
             raise unavailable("More is being posted than can be stored.")
-        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(batch, tenant_id, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
-        self._bytes += batch.weight
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
         return await waiting.future
@@ -110,22 +111,26 @@ class Writer:
         """Let nobody wait for a Postgres that does not answer."""
         log.warning("postgres does not answer", batches=len(group) + len(self._queue))
         self._hanging = True
-        for waiting in (*group, *self._queue):
+        for waiting in group:
             _settle(waiting, _silent())
-        self._queue.clear()
-        self._bytes = 0
+        while self._queue:
+            _settle(self._pop(), _silent())
 
     def _next(self) -> list[_Waiting]:
         """Whatever waits, up to the limits."""
         group: list[_Waiting] = []
         size = 0
         while self._queue and len(group) < MAX_BATCHES and size < MAX_BYTES:
-            waiting = self._queue.popleft()
-            self._bytes -= waiting.batch.weight
+            waiting = self._pop()
             if not waiting.future.done():  # done: its caller has given up
                 group.append(waiting)
                 size += waiting.batch.weight
         return group
+
+    def _pop(self) -> _Waiting:
+        waiting = self._queue.popleft()
+        self._room.give_back(waiting.tenant_id, waiting.batch.weight)
+        return waiting
 
     async def _store_all(self, group: Sequence[NewBatch]) -> Sequence[_Outcome]:
         """What became of each batch."""

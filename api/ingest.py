@@ -106,7 +106,7 @@ class Ingest:
         patience = _patience(sent.all(b"prefer"), principal, services.settings)
         result = None
         with _word(services, principal, own, patience) as word:  # before the commit, so that none can be missed
-            accepted = await _stored(services, batch)
+            accepted = await _stored(services, batch, principal.tenant_id)
             uid = _accepted(batch, accepted)
             del batch  # whoever waits holds no body
             if word is not None and uid == own:
@@ -168,9 +168,9 @@ def _word(
     return services.waiters.place(str(batch), caller.tenant_id) if patience else nullcontext()
 
 
-async def _stored(services: Services, batch: NewBatch) -> Accepted:
+async def _stored(services: Services, batch: NewBatch, tenant_id: int) -> Accepted:
     try:
-        return await services.writer.accept(batch)
+        return await services.writer.accept(batch, tenant_id)
     except ProblemError as problem:  # it may be stored all the same: whoever posts it again under its key will know
         problem.headers = {**(problem.headers or {}), _IDEMPOTENCY_KEY.decode(): batch.idempotency_key}
         raise

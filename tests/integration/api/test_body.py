@@ -37,22 +37,10 @@ def test_a_body_is_read_in_parts() -> None:
     assert received([part(b"ab"), part(b"c"), part(b"", more=False)]) == b"abc"
 
 
-def test_bodies_share_the_room_and_no_tenant_has_more_than_half() -> None:
-    inbox = Inbox(12)
-    with (
-        inbox.receiving(1) as one,
-        inbox.receiving(1) as more,
-        inbox.receiving(2) as other,
-        inbox.receiving(3) as third,
-    ):
-        one(4)
-        more(2)
-        other(5)
-        for take, count in ((more, 1), (third, 2)):  # a tenant has its half, all have the whole
-            with pytest.raises(HTTPException) as refused:
-                take(count)
-            assert refused.value.status_code == 503
-        third(1)
+def test_bodies_share_the_room() -> None:
+    with pytest.raises(HTTPException) as refused:
+        received([part(b"12345"), part(b"67890")], room=19)
+    assert refused.value.status_code == 503
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

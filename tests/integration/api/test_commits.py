@@ -34,17 +34,17 @@ def test_a_hanging_postgres_is_waited_for_once(
         rung: list[tuple[int, str]] = []
         writer = Writer(line, lambda *door: rung.append(door), patience=0.3)
         first = next(batches)
-        assert (await writer.accept(first)).new
+        assert (await writer.accept(first, 1)).new
         with hanging(postgres):
-            waiting = [writer.accept(next(batches)) for _ in range(3)]
+            waiting = [writer.accept(next(batches), 1) for _ in range(3)]
             for outcome in await asyncio.gather(*waiting, return_exceptions=True):
                 assert isinstance(outcome, ProblemError)
                 assert outcome.status_code == 503
             with pytest.raises(ProblemError, match="does not answer"):
-                writer.accept(next(batches)).send(None)
+                writer.accept(next(batches), 1).send(None)
         while True:  # until the statement that was under way has come back
             try:
-                await writer.accept(next(batches))
+                await writer.accept(next(batches), 1)
                 break
             except ProblemError:
                 await asyncio.sleep(0)
