@@ -205,7 +205,9 @@ FROM batches b
 LEFT JOIN (
     SELECT batch_id, count(*) AS n FROM answers WHERE batch_id = {_MINE} GROUP BY 1
 ) stored ON stored.batch_id = b.id
-LEFT JOIN (SELECT batch_id, count(*) AS n FROM failures GROUP BY 1) failed ON failed.batch_id = b.id
+LEFT JOIN (
+    SELECT batch_id, count(*) AS n FROM failures WHERE batch_id = {_MINE} GROUP BY 1
+) failed ON failed.batch_id = b.id
 WHERE b.project_id = :p
 """
 
@@ -323,9 +325,15 @@ _FEED = (
     ) reached FULL JOIN (SELECT * FROM events WHERE project_id = :p) told USING (challenge_id, version, position)
     WHERE reached.challenge_id IS NULL OR told.project_id IS NULL
     """,
+    # Of the view `verdicts` those of all projects would be told apart.
     """
     SELECT count(*) FROM consensus c
-    LEFT JOIN (SELECT challenge_id, count(*) AS versions FROM verdicts GROUP BY 1) v USING (challenge_id)
+    LEFT JOIN (
+        SELECT challenge_id, count(*) AS versions FROM (
+            SELECT unnest(challenge_ids) AS challenge_id FROM bulletins WHERE project_id = :p
+            UNION ALL SELECT challenge_id FROM retained_verdicts
+        ) told GROUP BY 1
+    ) v USING (challenge_id)
     WHERE c.project_id = :p AND c.version <> coalesce(v.versions, 0)
     """,
     """
