@@ -13,7 +13,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from db import claims, transactions
+from db import claims
 from db.claims import Claim, ClaimedBatch
 from db.errors import StaleClaimError
 from telemetry import crashpoints, logging, metrics
@@ -138,7 +138,7 @@ def _renew(runtime: Runtime, claim: Claim, batches: Sequence[ClaimedBatch]) -> N
 @contextmanager
 def _bounded(runtime: Runtime) -> Iterator[Connection]:
     """A transaction whose rows are free again a lease after this process has stopped in the middle of it."""
-    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
+    with runtime.bounded() as connection:
         yield connection
         crashpoints.reach("fault-before-commit")
     crashpoints.reach("fault-committed")

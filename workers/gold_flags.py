@@ -7,7 +7,7 @@ from consensus.answers import Answers
 from consensus.gold import Gold
 from db import answers as answer_rows
 from db import gold as gold_rows
-from db import gold_holders, groups, projects, server, transactions
+from db import gold_holders, groups, projects, server
 from telemetry import crashpoints, logging
 from workers import retries, scheme, standing
 from workers.runtime import Runtime
@@ -27,7 +27,6 @@ def flag(runtime: Runtime, project_id: int) -> None:
     Raises:
         ForgottenError: the server may have given the ids that were read to others; nothing is noted.
     """
-    bounds = transactions.bounds(idle=runtime.settings.lease)
     with runtime.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         incarnation = server.incarnation(connection)
         challenge_ids, codes = gold_rows.active(connection, project_id)
@@ -41,7 +40,7 @@ def flag(runtime: Runtime, project_id: int) -> None:
             plan = scheme.make(grading, runtime.device)
             held = standing.look(connection, plan, project_id, respondents)
     if not len(answered):
-        with transactions.begun(runtime.engine, bounds) as connection:
+        with runtime.bounded() as connection:
             gold_holders.replace(connection, project_id, [], [])
         return
     answers = Answers(
@@ -64,7 +63,7 @@ def flag(runtime: Runtime, project_id: int) -> None:
         for column in (found.mislabelled, found.leaked, found.holders, sharing)
     )
     holders = (holding >= _LEAST).numpy()
-    with transactions.begun(runtime.engine, bounds) as connection:
+    with runtime.bounded() as connection:
         if server.incarnation(connection) != incarnation:
             raise retries.ForgottenError
         gold_rows.flag(connection, answered.tolist(), bad.tolist(), leaked.tolist())

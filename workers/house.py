@@ -39,7 +39,7 @@ def _keep_payloads(runtime: Runtime) -> None:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
         payloads.make_partitions(connection)
-    with transactions.begun(runtime.engine, transactions.bounds(idle=settings.lease)) as connection:
+    with runtime.bounded() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return
         payloads.clear_default(connection, settings.payload_days)
@@ -61,7 +61,7 @@ def _keep_payloads(runtime: Runtime) -> None:
 def _needed(runtime: Runtime, day: date) -> list[int] | None:
     """The batches of a day that may still need their bodies; None when they are many, or hard to find."""
     try:
-        with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease), LOOK) as connection:
+        with runtime.bounded(LOOK) as connection:
             return payloads.needed(connection, day)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", None) != CANCELED:
@@ -82,7 +82,7 @@ def _keep_history(runtime: Runtime, days: int) -> None:
     with runtime.engine.begin() as connection:
         projects = history.old(connection, days)
     for project_id in projects:
-        with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
+        with runtime.bounded() as connection:
             if not transactions.alone(connection, ADVISORY_LOCK):
                 return
             dropped = history.drop(connection, project_id, days)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sqlalchemy import Engine
 
 from db import answers as answer_rows
-from db import bodies, projects, transactions
+from db import bodies, projects
 from db.answers import AnswerColumns
 from db.bodies import AnswerBody
 from db.claims import ClaimedBatch
@@ -173,7 +173,7 @@ def _with_classes(runtime: Runtime, grading: Grading, answers: Sequence[AnswerBo
     met = {body.answer for body in answers if body.answer is not None}
     if met <= set(grading.classes):
         return grading
-    with transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease)) as connection:
+    with runtime.bounded() as connection:
         projects.append_classes(connection, grading.project_id, sorted(met))
         return projects.grading(connection, grading.project_id)
 

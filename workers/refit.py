@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -21,7 +20,7 @@ from consensus.digest import digest
 from consensus.fit import Fit
 from db import answers as answer_rows
 from db import consensus as consensus_rows
-from db import projects, runs, server, transactions
+from db import projects, runs, server
 from db.errors import StaleClaimError
 from db.projects import Grading
 from db.runs import Outcome, RunClaim
@@ -74,7 +73,7 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
         Exception: whatever made the run fail; it is recorded with the run.
     """
     settings = runtime.settings
-    with _bounded(runtime) as connection:
+    with runtime.bounded() as connection:
         if not allowance.affords(connection, project_id, age=settings.refit_after):
             return WorkLeft(lessons=(project_id,))
         claim = runs.claim(connection, project_id, settings.stall)
@@ -91,11 +90,11 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
             log.warning("model run lost", reason=str(error))
             return NOTHING_LEFT
         except SystemExit:  # the worker is told to end, and has waited for as long as it may
-            with _bounded(runtime) as connection:
+            with runtime.bounded() as connection:
                 runs.give_back(connection, claim)
             raise
         except Exception as error:
-            with _bounded(runtime) as connection:
+            with runtime.bounded() as connection:
                 runs.fail(connection, claim, retries.line(error))
                 crashpoints.reach("failure-before-commit")
             raise
@@ -103,11 +102,6 @@ def run(runtime: Runtime, project_id: int) -> WorkLeft:
     with runtime.engine.connect() as connection:
         again = project_id in runs.waiting(connection)
     return WorkLeft(refits=(project_id,)) if again else NOTHING_LEFT
-
-
-def _bounded(runtime: Runtime) -> AbstractContextManager[Connection]:
-    """A transaction that others can go on behind, a lease after this process has stopped in the middle of it."""
-    return transactions.begun(runtime.engine, transactions.bounds(idle=runtime.settings.lease))
 
 
 def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
@@ -143,7 +137,7 @@ def _refit(runtime: Runtime, project_id: int, claim: RunClaim) -> None:
             "cost": meter.cost,
         },
     )
-    with _bounded(runtime) as connection:
+    with runtime.bounded() as connection:
         runs.finish(connection, claim, project_id, outcome)
         crashpoints.reach("refit-before-finish")
     crashpoints.reach("refit-finished")

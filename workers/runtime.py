@@ -2,16 +2,17 @@
 
 import uuid
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Self
 
 import torch
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import Settings
+from db import transactions
 from db.engine import make_engine
 from db.identities import Keys
 from db.server import Server
@@ -55,6 +56,10 @@ class Runtime:
         server, device = Server(engine), devices.choose(settings.device)
         keys = Keys(engine, server, most=NAMING * settings.stall)
         return cls(settings, engine, device, server, keys, Memory(server), ahead, behind)
+
+    def bounded(self, *settings: transactions.Settings) -> AbstractContextManager[Connection]:
+        """A transaction that holds nothing any more a lease after this process has stopped in the middle of it."""
+        return transactions.begun(self.engine, transactions.bounds(idle=self.settings.lease), *settings)
 
     def connect(self) -> None:
         """Make all connections now, if Postgres is there: each that is made later makes this process forget."""

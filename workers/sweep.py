@@ -17,7 +17,7 @@ REFIT_REST = 9.0
 def run(runtime: Runtime) -> WorkLeft:
     """End what has expired, ask for refits that are due, list the doors where work waits."""
     settings = runtime.settings
-    with transactions.begun(runtime.engine, transactions.bounds(idle=settings.lease)) as connection:
+    with runtime.bounded() as connection:
         if not transactions.alone(connection, ADVISORY_LOCK):
             return NOTHING_LEFT
         revived, dead = claims.expire(connection, settings.max_attempts)
