@@ -1,6 +1,7 @@
 """Real services for whoever asks: PostgreSQL, migrated by alembic and emptied between tests, and Valkey."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,9 @@ from db.engine import make_engine
 from tests import services
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # there are more test processes than cores: who waits must not spin
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start what runs in the background; it is inherited
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
