@@ -8,9 +8,6 @@ import httpx
 from benchmarks.fleet.stack import Stack
 
 _EVENTS = "flower_events_total{"
-PATIENCE = 15.0
-"""Seconds in which every worker must have been heard. A sign of life that is 4 s late makes Flower call a worker
-offline, and on a machine that is busy to the last one may be; one that has ended stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,10 @@ class Seen:
 
 
 def look(stack: Stack) -> Seen:
-    """Ask Flower, until it shows all workers as online or `PATIENCE` is over.
+    """Ask Flower, until it shows all workers as online or has had the time to hear each again.
+
+    A worker gives a sign of life every 20 s, two thirds of `stall`. One that is late, or was begun anew, is online with
+    the next; one that has ended stays offline.
 
     Raises:
         httpx.HTTPError: it is not there.
@@ -38,7 +38,7 @@ def look(stack: Stack) -> Seen:
         timeout=30,
         trust_env=False,
     ) as client:
-        given_up = time.monotonic() + PATIENCE
+        given_up = time.monotonic() + settings.stall
         while not all((workers := _workers(client)).values()) and time.monotonic() < given_up:
             time.sleep(0.5)
         counted = client.get("/metrics").raise_for_status().text
