@@ -2,12 +2,16 @@
 
 uvicorn waits for a head for ever and keeps whatever comes of it. Here it has bounded time and size, and so has the
 number of connections. What a request has behind its head is bounded where it is read (`api.body`).
+
+A reply may be read as slowly as anybody likes, but not left lying: else whoever asks for much and reads nothing would
+keep a connection, and what waits to be sent, until his end of it is gone.
 """
 
 import asyncio
 import logging
 import math
 import resource
+import socket
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -18,6 +22,8 @@ ARRIVAL = 30.0
 """Seconds in which a head must have come, from its first byte; on a new connection from its beginning."""
 HEAD = 64 * 1024
 """Bytes of a head that comes in pieces, at most: the first of them is not counted."""
+UNREAD = 120.0
+"""Seconds in which a client must make room for more of its reply, where the system can tell (Linux)."""
 _OURS = 256
 """Files that a process may have open besides connections, about."""
 
@@ -47,8 +53,11 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         if len(self.connections) > most():
             transport.abort()
-        else:
-            self._await_head()
+            return
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # be the window shut or nobody there any more: tcp(7)
+            own = transport.get_extra_info("socket")
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(1000 * UNREAD))
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
         began = self._began

@@ -41,6 +41,15 @@ def problem(replied: bytes) -> tuple[int, int]:
     return int(head.split()[1]), json.loads(body)["status"]
 
 
+def gone(client: socket.socket) -> bool:
+    """Whether the server's end of a connection is; else it gets a blank line."""
+    try:
+        client.sendall(b"\r\n")
+    except ConnectionError:
+        return True
+    return False
+
+
 def test_a_head_that_does_not_come_is_not_waited_for(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "ARRIVAL", 0.2)
     assert reply(connect()) == b""
@@ -56,15 +65,7 @@ def test_a_connection_that_is_kept_open_by_blank_lines_is_closed(
     client = connect()
     client.sendall(HEAD + b"\r\n")
     assert b"alive" in client.recv(65536)
-
-    def closed() -> bool:
-        try:
-            client.sendall(b"\r\n")
-        except ConnectionError:
-            return True
-        return False
-
-    until(closed, "the server to close it")
+    until(lambda: gone(client), "the server to close it")
 
 
 def test_a_head_has_bounded_size(connect: Connect) -> None:
@@ -99,6 +100,18 @@ def test_only_heads_are_hurried(
     until(lambda: time.monotonic() - began > 0.5, "more time than a head has")
     slow.sendall(b"}")
     assert b" 200 OK" in reply(slow)
+
+
+def test_a_reply_that_is_not_read_is_not_kept(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "UNREAD", 0.5)
+    place = urlsplit(url)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(20)
+        client.connect((place.hostname, place.port))
+        asked = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+        client.sendall(asked * 100)  # more than what the server's side of the connection takes in advance
+        until(lambda: gone(client), "the server to give it up")
 
 
 def test_there_are_only_so_many_connections(url: str, connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
