@@ -3,8 +3,8 @@
 uvicorn waits for a head for ever and keeps whatever comes of it. Here it has bounded time and size, and so has the
 number of connections. What a request has behind its head is bounded where it is read (`api.body`).
 
-A reply may be read as slowly as anybody likes, but not left lying: else whoever asks for much and reads nothing would
-keep a connection, and what waits to be sent, until his end of it is gone.
+A reply may be read slowly (how slowly an export may be, `api.exports` says), but not left lying: else whoever asks for
+much and reads nothing would keep a connection, and what waits to be sent, until his end of it is gone.
 """
 
 import asyncio

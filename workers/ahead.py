@@ -125,8 +125,7 @@ class Ahead:
     def _let_go(self, undo: Callable[[Connection], object]) -> None:
         """Undo a claim, if that can be done; else its lease runs out."""
         try:
-            bounds = transactions.bounds(idle=self._runtime.settings.lease)
-            with transactions.begun(self._runtime.engine, bounds) as connection:
+            with self._runtime.bounded() as connection:
                 undo(connection)
         except Exception as error:  # noqa: BLE001 - its lease runs out
             log.warning("claim not given back", error=str(error))
