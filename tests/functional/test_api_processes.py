@@ -48,8 +48,8 @@ def test_what_they_count_is_summed_and_each_logs_as_it_is_told(
 def _serving(port: int) -> set[int]:
     """Processes with a client on that port."""
     return {
-        child.pid
-        for child in psutil.Process().children(recursive=True)
-        for connection in child.net_connections("tcp")
-        if connection.status == psutil.CONN_ESTABLISHED and connection.laddr.port == port
+        connection.pid
+        for connection in psutil.net_connections("tcp")  # of all processes: any that ends meanwhile is passed over
+        if connection.pid and connection.status == psutil.CONN_ESTABLISHED
+        if connection.laddr and connection.laddr.port == port
     }
