@@ -101,7 +101,8 @@ def _begin(
 ) -> StreamingResponse:
     connection = held.enter_context(engine.connect()).execution_options(isolation_level="REPEATABLE READ")
     held.enter_context(connection.begin())
-    transactions.adopt(connection, transactions.bounds(idle=2 * STALL))
+    # Postgres ends it when this process stands still, or when it is a statement that does not end.
+    transactions.adopt(connection, transactions.bounds(idle=2 * STALL), transactions.whole(connection, LIMIT + STALL))
     found = find(connection)
     chunks = held.enter_context(closing(found.chunks))
     pieces = held.enter_context(closing(form.write(found.table, chunks)))

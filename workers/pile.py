@@ -42,6 +42,11 @@ class Pile:
         """Memory that it takes, whether it is used or not."""
         return self._begins.nbytes + self._sizes.nbytes + self._records.nbytes
 
+    @property
+    def wanted(self) -> int:
+        """Bytes of all lists."""
+        return self._wanted * self._records.itemsize
+
     def __getitem__(self, places: Ints) -> Pieces:
         begins, sizes, room = self._begins[places], self._sizes[places], len(self._records)
         cells: Ints = np.arange(int(sizes.sum())) + np.repeat(begins % room - (sizes.cumsum() - sizes), sizes)

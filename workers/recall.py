@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 
 CHALLENGES = 1 << 18
 """Challenges of one project that are remembered, at most: some 300 bytes each."""
+ANSWERS = 1 << 28
+"""Bytes of answers to them, at most, besides those of the last claims; the memory for them is up to twice as large."""
 RESPONDENTS = 1 << 18
 """Respondents likewise: twice their statistics, and 150 bytes."""
 OWN = 8
@@ -43,6 +45,7 @@ def _challenges(classes: int) -> Shelf:
     return Shelf(
         _most(CHALLENGES, classes),
         {"packed": RECORD},
+        ANSWERS,
         revision=np.array(0),
         raw=nothing,
         posterior=nothing,

@@ -19,24 +19,28 @@ _FIRST = 1024
 """Rows that there is room for at the beginning."""
 _FULL = 7 / 8
 """Of places that are all taken, how many are held where rows must go: fewer are moved together, over dropped ones."""
-_NEVER = 1 << 62
+_ANY = _NEVER = 1 << 62
 _LATELY = 4096
 """Times that rows were asked for."""
 _ID, _USED = "id of the row", "when it was asked for"
 
 
 class Shelf:
-    """Rows by id. When all places are taken, the half that was longest not asked for goes; never what was asked for
-    last, nor since the last mark but one.
+    """Rows by id. When all places are taken, or the lists are too long, the half that was longest not asked for goes;
+    never what was asked for last, nor since the last mark but one.
 
     Args:
         most: rows, at most.
         lists: of columns of lists by name the kind of their records; where none is given, a list is empty.
+        listed: bytes of all lists of a column, at most, before more rows find room.
         columns: of each other column by name the row that stands where none is given; all are of its shape and type.
     """
 
-    def __init__(self, most: int, lists: Mapping[str, np.dtype[Any]] = NO_LISTS, **columns: Column) -> None:
+    def __init__(
+        self, most: int, lists: Mapping[str, np.dtype[Any]] = NO_LISTS, listed: int = _ANY, **columns: Column
+    ) -> None:
         self._most = most
+        self._listed = listed
         number = np.zeros((), dtype=np.int64)
         self._rows = {_ID: number, _USED: number, **columns}
         self._row = sum(column.nbytes for column in self._rows.values())
@@ -123,15 +127,16 @@ class Shelf:
 
     def _make_room(self, rows: int) -> bool:
         """Whether other rows had to be moved for it."""
-        wanted = self._taken + rows
-        if rows and wanted > self._most:
+        wanted, heavy = self._taken + rows, any(pile.wanted > self._listed for pile in self._lists.values())
+        if rows and (wanted > self._most or heavy):
             held = self._place.all()
-            if len(held) + rows > _FULL * self._most:
+            if heavy or len(held) + rows > _FULL * self._most:
                 used = self._columns[_USED][held]
-                kept = max(self._most // 2, int(np.count_nonzero(used >= min(self._clock, self._marks[0]))))
+                half = min(self._most, len(held)) // 2
+                kept = max(half, int(np.count_nonzero(used >= min(self._clock, self._marks[0]))))
                 self._shed = self._clock
                 held = held[np.argsort(used)][max(0, len(held) - kept) :]
-            self._keep(held, max(self._most, len(held) + rows))
+            self._keep(held, max(min(self._most, self._room), len(held) + rows))
         elif wanted > self._room:
             self._keep(np.sort(self._place.all()), min(self._most, max(wanted, 2 * self._room)))
         else:

@@ -6,8 +6,9 @@ Everything runs as `touchstone up` runs it, with the settings a user gets. A rou
 and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
 that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round
 the load ends: then nothing may be left over, and a new project begins. At the end the books of all projects are audited
-once more. `kills` are processes killed; stopped servers, emptied queues, doubled messages, jumping clocks and a full
-disk come on top. An outage lasts from the strike to that same moment.
+once more. While a process is on its way to a crash point, a server stands still or a disk is full, one of the others is
+killed as well. `kills` are processes killed; stopped servers, emptied queues, doubled messages, jumping clocks and a
+full disk come on top. An outage lasts from the strike to that same moment.
 
 Exits with 1 if any book does not balance, a batch is dead, a crash point was never reached, recovery took too long, or
 the run broke: then with what was done until then.
@@ -38,7 +39,7 @@ from benchmarks.chaos.books import Faults
 from benchmarks.chaos.disk import UnmountableError
 from benchmarks.chaos.load import MANY, Crowd, Load
 from benchmarks.chaos.stack import LIMIT, BrokenError, Stack, until
-from benchmarks.chaos.strikes import FULL_DISK, POINTS, STRIKES, deck
+from benchmarks.chaos.strikes import FULL_DISK, POINTS, STRIKES, beside, deck
 
 T = TypeVar("T")
 
@@ -233,8 +234,10 @@ def _under(
 
 def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: Report, console: Console) -> None:
     project = load.project_id
+    strike = STRIKES[kind]
     began = time.time()
-    killed = STRIKES[kind].act(stack, chance, load)
+    with beside(stack, chance) if strike.joined else contextlib.nullcontext(0) as more:
+        killed = strike.act(stack, chance, load)
     over = time.time()
     refusals = [seconds for moment, seconds in list(load.refusals) if began <= moment < over]
     _eventually(lambda: books.pending(stack.engine, project, over) == 0, f"recovery after {kind}")
@@ -243,7 +246,7 @@ def _round(stack: Stack, load: Load, kind: str, chance: random.Random, report: R
     known, cancelled = dict(load.accepted), set(load.cancelled)
     faults = _asked(lambda: books.audit(stack.engine, project, known, cancelled), "an audit")
     report.rounds += 1
-    report.kills += killed
+    report.kills += killed + more
     report.killed[kind] += killed
     report.recovery[kind].append(round(recovery, 2))
     report.outages.append(round(max(over, graded) - began, 2))

@@ -3,8 +3,10 @@
 import contextlib
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +34,8 @@ FULL = (4.0, 8.0)
 """Seconds that the disk of Postgres stays full."""
 FULL_DISK = "full-disk"
 """The kind that needs a disk of its own."""
+SOON = 8.0
+"""Seconds from the beginning of a strike in which another process is killed as well."""
 PATIENCE = 30.0
 """Seconds in which a doomed process should come to its crash point."""
 QUIET_PATIENCE = 60.0
@@ -53,10 +57,12 @@ class Strike:
     Args:
         act: does it; returns how many processes it has killed.
         share: how often it comes, compared with the others.
+        joined: whether one of the processes that do the work may be killed meanwhile (`beside`).
     """
 
     act: Callable[[Stack, random.Random, Load], int]
     share: int = 1
+    joined: bool = False
 
 
 def api(stack: Stack, _: random.Random, __: Load) -> int:
@@ -281,14 +287,36 @@ STRIKES: dict[str, Strike] = {
     "postgres-backend": Strike(postgres_backend),
     "storm": Strike(storm),
     "stop-worker": Strike(stop_worker),
-    "stop-valkey": Strike(stop_valkey),
-    "stop-postgres": Strike(stop_postgres),
-    FULL_DISK: Strike(full_disk, 2),
+    "stop-valkey": Strike(stop_valkey, joined=True),
+    "stop-postgres": Strike(stop_postgres, joined=True),
+    FULL_DISK: Strike(full_disk, 2, joined=True),
     "flush": Strike(flush),
     "triple": Strike(triple),
     "clock": Strike(clock),
-    **{point: Strike(partial(crash_in_quiet if point in IN_QUIET else crash, point)) for point in POINTS},
+    **{point: Strike(partial(crash, point), joined=True) for point in POINTS if point not in IN_QUIET},
+    **{point: Strike(partial(crash_in_quiet, point)) for point in POINTS if point in IN_QUIET},
 }
+
+
+@contextlib.contextmanager
+def beside(stack: Stack, chance: random.Random) -> Iterator[int]:
+    """Kill an API process, a worker or beat at a moment of chance while the block goes on, or right after it; yields
+    how many that will be. The block ends once it is started again."""
+    name = chance.choice([name for name in stack.processes if name.startswith(("api", "beat", "worker-"))])
+    moment = chance.uniform(0, SOON)
+    over = threading.Event()
+
+    def kill() -> None:
+        over.wait(moment)
+        stack.kill(name)
+
+    with ThreadPoolExecutor(1) as thread:
+        killed = thread.submit(kill)
+        try:
+            yield 1
+        finally:
+            over.set()
+        killed.result()
 
 
 def deck(chance: random.Random, kinds: list[str]) -> Iterator[str]:

@@ -61,14 +61,15 @@ def test_an_export_ends_in_time_however_steadily_it_is_read(
             list(pieces)
 
 
-def test_postgres_ends_an_export_whose_process_stands_still(engine: Engine) -> None:
+def test_postgres_ends_an_export_whose_process_stands_still_or_that_does_not_end(engine: Engine) -> None:
     found = []
 
     def find(connection: Connection) -> Contents[int]:
         found.append(connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one())
+        found.append(connection.execute(text("SHOW transaction_timeout")).scalar_one())
         return Contents(Table([], lambda _: [], lambda _: pytest.fail("no row is shown")), 0, (_ for _ in ()))
 
     with ExitStack() as held:
         reply = exports._begin(engine, find, Csv(), "none", held)
         assert isinstance(reply, StreamingResponse)
-    assert found == ["1min"]
+    assert found == ["1min", "3630s"]

@@ -64,6 +64,27 @@ def test_what_was_longest_not_asked_for_goes() -> None:
     assert (shelf.find(np.array([99])) >= 0).all()
 
 
+def test_where_lists_are_long_there_is_room_for_fewer_rows() -> None:
+    shelf = Shelf(1000, THINGS, 8 * 3000, number=NUMBER, pair=PAIR)
+    for start in range(0, 200, 20):
+        ids = np.arange(start, start + 20)
+        assert (shelf.find(ids) < 0).all()
+        put(shelf, ids)
+        places = shelf.find(ids)
+        assert shelf.lists("things", places).records.tolist() == things(ids).records.tolist()
+    assert 20 <= len(shelf) < 50
+    assert shelf.pressed
+
+
+def test_long_lists_that_were_just_asked_for_stay() -> None:
+    shelf = Shelf(1000, THINGS, 8 * 3000, number=NUMBER, pair=PAIR)
+    shelf.mark()
+    for end in range(520, 620, 20):
+        shelf.find(np.arange(500, end))
+        put(shelf, np.arange(end - 20, end))
+        assert (shelf.find(np.arange(500, end)) >= 0).all()
+
+
 def test_there_is_room_for_more_than_at_the_beginning() -> None:
     shelf = Shelf(5000, THINGS, number=NUMBER, pair=PAIR)
     for start in range(0, 5000, 500):
