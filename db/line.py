@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString, cast
 
 import psycopg
-from psycopg.pq import TransactionStatus
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
@@ -15,7 +14,7 @@ from db.engine import connection_options
 class Line:
     """One connection, on which every statement is a transaction: one round trip commits. One statement at a time.
 
-    It is made when first needed, and anew once it was lost: who finds it lost tries again.
+    It is made when first needed, and anew once it was lost: who finds it lost tries again. Once closed it stays so.
 
     Args:
         url: SQLAlchemy URL, `postgresql+psycopg://...`.
@@ -28,6 +27,7 @@ class Line:
         _, options = self._dialect.create_connect_args(make_url(url))
         self._options = {**options, **connection_options(name, prepared=prepared)}
         self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._closed = False
 
     async def execute(self, statement: LiteralString, parameters: Mapping[str, Any]) -> Sequence[Any]:
         """The rows that a statement gives, once it is committed; arrays among its parameters are of `db.typed_arrays`.
@@ -50,12 +50,14 @@ class Line:
             ) from error
 
     async def close(self) -> None:
-        """Hang up, unless a statement is still under way: it would be waited for."""
-        connection = self._connection
-        if connection is not None and connection.info.transaction_status is not TransactionStatus.ACTIVE:
-            await connection.close()
+        """Hang up, at once: a statement that is under way ends with an error, and may be committed all the same."""
+        self._closed = True
+        if self._connection is not None:
+            await self._connection.close()
 
     async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        if self._closed:
+            raise psycopg.OperationalError("the line is closed")
         connection = await psycopg.AsyncConnection.connect(autocommit=True, **self._options)
         typed_arrays.register(connection)
         return connection

@@ -13,6 +13,7 @@ from config.settings import Settings
 from db.line import Line
 from db.typed_arrays import Blobs, Ints, Longs, Texts, Uuids
 from tests.integration.workers.crowd import scalar
+from tests.waiting import until
 
 _TENANT = "INSERT INTO tenants (name) SELECT unnest(%(names)s::text[]) RETURNING name"
 
@@ -49,17 +50,26 @@ def test_a_lost_connection_is_made_anew(settings: Settings, engine: Engine) -> N
     asyncio.run(scene())
 
 
-def test_a_line_that_is_in_use_is_left_to_its_statement(settings: Settings) -> None:
+def test_a_line_that_is_closed_waits_for_nothing_and_stays_closed(settings: Settings, engine: Engine) -> None:
+    mine = "FROM pg_stat_activity WHERE application_name = 'closed' AND state = 'active'"
+
+    def asks() -> bool:
+        with engine.begin() as connection:
+            return bool(scalar(connection, f"SELECT count(*) {mine}"))
+
     async def scene() -> None:
-        line = Line(settings.require_database_url(), name="test")
-        await line.execute("SELECT 1", {})
-        asking = asyncio.create_task(line.execute("SELECT 7 FROM pg_sleep(0.2)", {}))
-        await asyncio.sleep(0)
+        line = Line(settings.require_database_url(), name="closed")
+        asking = asyncio.create_task(line.execute("SELECT FROM pg_sleep(600)", {}))
+        await asyncio.to_thread(until, asks, "the statement to be under way")
         await line.close()
-        assert await asking == [(7,)]
-        await line.close()
+        with pytest.raises(DBAPIError):
+            await asking
+        with pytest.raises(DBAPIError, match="closed"):
+            await line.execute("SELECT 1", {})
 
     asyncio.run(scene())
+    with engine.begin() as connection:
+        scalar(connection, f"SELECT pg_terminate_backend(pid) {mine}")
 
 
 @pytest.mark.parametrize(
