@@ -4,11 +4,11 @@
 
 Everything runs as `touchstone up` runs it, with the settings a user gets. A round waits a moment of chance, strikes,
 and takes the time from when what was struck runs again (not from when it is ready) until every batch accepted before
-that moment is graded; then it audits the project's books in one snapshot, while load goes on. With every tenth round
-the load ends: then nothing may be left over, and a new project begins. At the end the books of all projects are audited
-once more. While a process is on its way to a crash point, a server stands still or a disk is full, one of the others is
-killed as well. `kills` are processes killed; stopped servers, emptied queues, doubled messages, jumping clocks and a
-full disk come on top. An outage lasts from the strike to that same moment.
+that moment is graded; then it audits the project's books in one snapshot, while load goes on. Behind ten rounds, or
+2,000 batches, the load ends: then nothing may be left over, and a new project begins. At the end the books of all
+projects are audited once more. While a process is on its way to a crash point, a server stands still or a disk is full,
+one of the others is killed as well. `kills` are processes killed; stopped servers, emptied queues, doubled messages,
+jumping clocks and a full disk come on top. An outage lasts from the strike to that same moment.
 
 Exits with 1 if any book does not balance, a batch is dead, a crash point was never reached, recovery took too long, or
 the run broke: then with what was done until then.
@@ -44,7 +44,9 @@ from benchmarks.chaos.strikes import FULL_DISK, POINTS, STRIKES, beside, deck
 T = TypeVar("T")
 
 ROUNDS = 10
-"""Of one project."""
+"""Of one project, at most,"""
+MUCH = 2000
+"""and batches behind which it has no other: the longer its books, the longer each audit."""
 DISK = 4000
 """MB that Postgres gets where it can have a disk of its own."""
 CALM = 2.0
@@ -224,7 +226,7 @@ def _under(
                     break  # raised where the load ends
                 time.sleep(chance.uniform(0, CALM))
                 _round(stack, load, kind, chance, report, console)
-                if over():
+                if over() or len(load.accepted) > MUCH:
                     break
     finally:
         report.contradictions += load.contradictions

@@ -72,6 +72,7 @@ def audit(
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         project = {"p": project_id}
         connection.execute(text("SET LOCAL enable_nestloop = off"))  # of a young project the planner knows nothing
+        connection.execute(text("SET LOCAL work_mem = '256MB'"))
         states = _number(connection, "SELECT abs(lost) FROM ledger WHERE project_id = :p", project)
         return Faults(
             lost=states + _missing(connection, project_id, accepted) + _number(connection, _UNACCOUNTED, project),
